@@ -1,0 +1,456 @@
+//! What is known of every partition at one moment of planning or execution, and the questions both ask of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lakectl_core::{
+    Cell, DayRange, Fingerprint, FingerprintBuilder, PartitionKey, Parts, TableId, TaskKey,
+};
+
+use crate::fingerprint::{
+    input_part, input_part_name, member_digest, output_fingerprint, state_of, task_fingerprint,
+    window_digest,
+};
+use crate::partition::{Entry, TablePartitions};
+use crate::verdict::{Demand, Inputs, Question, verdict};
+use crate::window::{Pick, picks};
+use crate::{
+    BoundInput, Listing, Member, Missing, Pipeline, StageDecl, StageKind, State, Verdict, Window,
+};
+
+/// What planning and execution may ask of the lake. All answers are of one pinned version.
+pub trait World: Sync {
+    /// Returns the published cell of a table's partition.
+    fn published(&self, task: &TaskKey) -> Option<Arc<Cell>>;
+    /// Returns the published partitions of a table.
+    fn published_partitions(&self, table: &TableId) -> Vec<PartitionKey>;
+    /// Returns the cell that was ever computed for a fingerprint, published or not.
+    fn cached(&self, fingerprint: &Fingerprint) -> Option<Arc<Cell>>;
+}
+
+/// One granted partition of an input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grant {
+    /// The partition, and the days of it that may be read.
+    pub member: Member,
+    /// Its rows; `None` if they are withheld.
+    pub cell: Option<Arc<Cell>>,
+    /// What the fingerprint says of it. `Empty` and `Withheld` need not be read.
+    pub state: State,
+}
+
+/// Everything a task needs: nothing else may decide its rows.
+#[derive(Clone, Debug)]
+pub struct TaskSpec {
+    /// The stage.
+    pub stage: Arc<StageDecl>,
+    /// Its index in the pipeline.
+    pub stage_index: usize,
+    /// The main table and the partition.
+    pub task: TaskKey,
+    /// The days of the partition; [`DayRange::ALL`] without a grain.
+    pub period: DayRange,
+    /// What each declared input grants, by its declared name.
+    pub grants: BTreeMap<TableId, Vec<Grant>>,
+    /// What the source says of the partition, for a harvest.
+    pub listing: Option<Listing>,
+    /// The fingerprint. The cells that a runner returns are stamped with it.
+    pub fingerprint: Fingerprint,
+    /// Its parts. The cells that a runner returns are stamped with them.
+    pub parts: Parts,
+    /// A seed that depends on the task's key alone.
+    pub seed: u64,
+}
+
+/// A task by its place in the partitions.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TaskRef {
+    pub(crate) key: TaskKey,
+    pub(crate) stage: usize,
+    /// Index into the entries of the stage's main table.
+    pub(crate) entry: usize,
+    pub(crate) demand: Demand,
+}
+
+/// The fixed part of a plan: partitions, definitions and tasks.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Scope {
+    /// By table, in the pipeline's order.
+    pub(crate) partitions: Vec<TablePartitions>,
+    /// By stage: the row-affecting parts and their digest.
+    pub(crate) definitions: Vec<(Parts, Fingerprint)>,
+    /// In an order in which each comes after all that it reads.
+    pub(crate) tasks: Vec<TaskRef>,
+}
+
+impl Scope {
+    pub(crate) fn entry(&self, pipeline: &Pipeline, task: &TaskRef) -> &Entry {
+        &self.partitions[pipeline.main_table(task.stage)].entries[task.entry]
+    }
+
+    /// Returns the granted partitions of an input as (table, pick), those of `latest_before` as candidates.
+    pub(crate) fn picks(&self, output: &Entry, input: &BoundInput) -> Vec<(usize, Pick)> {
+        let mut all = Vec::new();
+        let mut found = Vec::new();
+        for &table in &input.tables {
+            picks(input.window, output, &self.partitions[table], &mut found);
+            all.extend(found.drain(..).map(|pick| (table, pick)));
+        }
+        all
+    }
+}
+
+/// What is known of one partition.
+#[derive(Clone)]
+enum Seen {
+    /// Its task is not settled.
+    Unknown,
+    /// Its task failed and nothing was published before.
+    Withheld,
+    /// Its rows, with the digest of the whole cell as a member; `stale` is the failed task behind old rows.
+    Cell {
+        cell: Arc<Cell>,
+        digest: Fingerprint,
+        stale: Option<usize>,
+    },
+}
+
+/// One member of a window with what is known of it.
+struct Granted {
+    table: usize,
+    entry: usize,
+    cut: Option<DayRange>,
+    state: State,
+    digest: Fingerprint,
+    stale: Option<usize>,
+}
+
+/// The outcome of asking what has to happen to a task.
+pub(crate) struct Settled {
+    pub(crate) verdict: Verdict,
+    /// `None` while inputs are not known.
+    pub(crate) fingerprint: Option<Fingerprint>,
+    /// The task's cells, if the verdict is `Reuse` or `Restore`.
+    pub(crate) cells: Vec<Arc<Cell>>,
+    /// A failed task whose old rows were among the inputs.
+    pub(crate) stale: Option<usize>,
+}
+
+pub(crate) struct Board<'a> {
+    pipeline: &'a Pipeline,
+    scope: &'a Scope,
+    world: &'a dyn World,
+    /// By table and entry.
+    seen: Vec<Vec<Seen>>,
+}
+
+impl<'a> Board<'a> {
+    pub(crate) fn new(pipeline: &'a Pipeline, scope: &'a Scope, world: &'a dyn World) -> Self {
+        let mut board = Self {
+            pipeline,
+            scope,
+            world,
+            seen: Vec::with_capacity(scope.partitions.len()),
+        };
+        for partitions in &scope.partitions {
+            let seen = partitions.entries.iter().map(|entry| match entry.planned {
+                true => Seen::Unknown,
+                false => board.published(&partitions.table, entry, None),
+            });
+            let seen = seen.collect();
+            board.seen.push(seen);
+        }
+        board
+    }
+
+    fn published(&self, table: &TableId, entry: &Entry, stale: Option<usize>) -> Seen {
+        let key = TaskKey {
+            table: table.clone(),
+            partition: entry.key.clone(),
+        };
+        match self.world.published(&key) {
+            Some(cell) => see(table, entry, cell, stale),
+            None => Seen::Withheld,
+        }
+    }
+
+    /// Returns the tables that a task makes, each with the task's entry in it.
+    fn outputs(&self, task: usize) -> impl Iterator<Item = (usize, Option<usize>)> {
+        let TaskRef { stage, entry, .. } = self.scope.tasks[task];
+        let main = self.pipeline.main_table(stage);
+        let key = &self.scope.partitions[main].entries[entry].key;
+        let secondary = self.pipeline.stages()[stage].also.len();
+        (main..=main + secondary).map(move |table| match table == main {
+            true => (table, Some(entry)),
+            false => (table, self.scope.partitions[table].find(key)),
+        })
+    }
+
+    /// Notes the cells of a settled task, in the order of its outputs.
+    pub(crate) fn done(&mut self, task: usize, cells: &[Arc<Cell>], stale: Option<usize>) {
+        let outputs: Vec<_> = self.outputs(task).collect();
+        for ((table, entry), cell) in outputs.into_iter().zip(cells) {
+            if let Some(entry) = entry {
+                let partitions = &self.scope.partitions[table];
+                let place = &partitions.entries[entry];
+                self.seen[table][entry] = see(&partitions.table, place, cell.clone(), stale);
+            }
+        }
+    }
+
+    /// Notes that a task failed or is blocked: what was published before stays, the rest is withheld.
+    pub(crate) fn held(&mut self, task: usize) {
+        let outputs: Vec<_> = self.outputs(task).collect();
+        for (table, entry) in outputs {
+            if let Some(entry) = entry {
+                let partitions = &self.scope.partitions[table];
+                let place = &partitions.entries[entry];
+                self.seen[table][entry] = self.published(&partitions.table, place, Some(task));
+            }
+        }
+    }
+
+    /// Decides what has to happen to a task, from what is known now.
+    pub(crate) fn settle(&self, index: usize) -> Settled {
+        let task = &self.scope.tasks[index];
+        let stage = &self.pipeline.stages()[task.stage];
+        let entry = self.scope.entry(self.pipeline, task);
+        let mut windows: Vec<Vec<Granted>> = Vec::new();
+        let mut inputs = None;
+        for input in self.pipeline.inputs(task.stage) {
+            match self.granted(entry, input) {
+                Ok(members) => {
+                    if let Some(held) = withheld(input, &members) {
+                        inputs = Some(Inputs::Withheld(self.key_of(held)));
+                        break;
+                    }
+                    windows.push(members);
+                }
+                Err(place) => {
+                    inputs = Some(Inputs::Unknown(self.key_of(place)));
+                    break;
+                }
+            }
+        }
+        let complete = inputs.is_none();
+        let inputs = inputs.unwrap_or_else(|| Inputs::Known(self.fingerprint(task, &windows)));
+        let fingerprint = match inputs {
+            Inputs::Known(fingerprint) => Some(fingerprint),
+            _ => None,
+        };
+        let outputs: Vec<(TableId, Option<Arc<Cell>>)> = stage
+            .outputs()
+            .map(|table| (table.clone(), self.published_cell(index, table)))
+            .collect();
+        let listing = entry.listing.as_ref();
+        let (verdict, cells) = verdict(&Question {
+            outputs: &outputs,
+            inputs,
+            demand: task.demand,
+            restorable: listing.is_none_or(|listing| listing.sealed),
+            output_fingerprint: &|task, output| output_fingerprint(task, &stage.table, output),
+            parts: &|| self.parts(task, complete.then_some(windows.as_slice())),
+            cached: &|fingerprint| self.world.cached(fingerprint),
+        });
+        Settled {
+            verdict,
+            fingerprint,
+            cells,
+            stale: windows.iter().flatten().find_map(|member| member.stale),
+        }
+    }
+
+    /// Returns all that a runner needs; to be asked when every input is settled.
+    pub(crate) fn spec(&self, index: usize, fingerprint: Fingerprint) -> TaskSpec {
+        let task = &self.scope.tasks[index];
+        let entry = self.scope.entry(self.pipeline, task);
+        let inputs = self.pipeline.inputs(task.stage);
+        let windows: Vec<Vec<Granted>> = inputs
+            .iter()
+            .map(|input| self.granted(entry, input).unwrap_or_default())
+            .collect();
+        let grants = inputs
+            .iter()
+            .zip(&windows)
+            .map(|(input, members)| {
+                let grants = members.iter().map(|member| self.grant(member)).collect();
+                (input.name.clone(), grants)
+            })
+            .collect();
+        TaskSpec {
+            stage: self.pipeline.stages()[task.stage].clone(),
+            stage_index: task.stage,
+            task: task.key.clone(),
+            period: entry.period,
+            grants,
+            listing: entry.listing.clone(),
+            fingerprint,
+            parts: self.parts(task, Some(&windows)),
+            seed: FingerprintBuilder::new("seed")
+                .field("table", task.key.table.as_str())
+                .field("partition", &entry.text)
+                .finish()
+                .seed(),
+        }
+    }
+
+    /// Returns the members of an input's window, or the first whose rows are not known yet.
+    fn granted(&self, output: &Entry, input: &BoundInput) -> Result<Vec<Granted>, (usize, usize)> {
+        let latest = matches!(input.window, Window::LatestBefore { .. });
+        let mut members = Vec::new();
+        let mut satisfied: Option<(usize, u32)> = None;
+        for (table, pick) in self.scope.picks(output, input) {
+            if satisfied == Some((table, pick.group)) {
+                continue;
+            }
+            let entry = pick.entry as usize;
+            let partitions = &self.scope.partitions[table];
+            let text = &partitions.entries[entry].text;
+            let (state, digest, stale) = match &self.seen[table][entry] {
+                Seen::Unknown => return Err((table, entry)),
+                Seen::Withheld => {
+                    let digest = member_digest(&partitions.table, text, State::Withheld);
+                    (State::Withheld, digest, None)
+                }
+                Seen::Cell {
+                    cell,
+                    digest,
+                    stale,
+                } => {
+                    let state = state_of(cell, pick.cut);
+                    let digest = match pick.cut {
+                        None => *digest,
+                        Some(_) => member_digest(&partitions.table, text, state),
+                    };
+                    (state, digest, *stale)
+                }
+            };
+            if latest && matches!(state, State::Rows(_)) {
+                satisfied = Some((table, pick.group));
+            }
+            members.push(Granted {
+                table,
+                entry,
+                cut: pick.cut,
+                state,
+                digest,
+                stale,
+            });
+        }
+        Ok(members)
+    }
+
+    fn grant(&self, granted: &Granted) -> Grant {
+        let partitions = &self.scope.partitions[granted.table];
+        let cell = match &self.seen[granted.table][granted.entry] {
+            Seen::Cell { cell, .. } => Some(cell.clone()),
+            _ => None,
+        };
+        Grant {
+            member: Member {
+                table: partitions.table.clone(),
+                partition: partitions.entries[granted.entry].key.clone(),
+                cut: granted.cut,
+            },
+            cell,
+            state: granted.state,
+        }
+    }
+
+    fn fingerprint(&self, task: &TaskRef, windows: &[Vec<Granted>]) -> Fingerprint {
+        let entry = self.scope.entry(self.pipeline, task);
+        let token = entry.listing.as_ref().map(|listing| listing.token.as_str());
+        let inputs = self.pipeline.inputs(task.stage);
+        let digests = inputs.iter().zip(windows).map(|(input, members)| {
+            (
+                &input.name,
+                window_digest(members.iter().map(|member| member.digest)),
+            )
+        });
+        let definition = self.scope.definitions[task.stage].1;
+        task_fingerprint(&task.key, &entry.text, definition, token, digests)
+    }
+
+    fn parts(&self, task: &TaskRef, windows: Option<&[Vec<Granted>]>) -> Parts {
+        let mut parts = self.scope.definitions[task.stage].0.clone();
+        let entry = self.scope.entry(self.pipeline, task);
+        if let Some(listing) = &entry.listing {
+            parts.insert("token".to_owned(), listing.token.clone());
+        }
+        for (i, input) in self.pipeline.inputs(task.stage).iter().enumerate() {
+            let text = windows.map(|windows| self.window_part(input, &windows[i]));
+            parts.insert(input_part_name(&input.name), text.unwrap_or_default());
+        }
+        parts
+    }
+
+    fn window_part(&self, input: &BoundInput, members: &[Granted]) -> String {
+        let digest = window_digest(members.iter().map(|member| member.digest));
+        let mut named: Vec<(String, DayRange, State)> = members
+            .iter()
+            .map(|member| {
+                let partitions = &self.scope.partitions[member.table];
+                let entry = &partitions.entries[member.entry];
+                let name = match partitions.table == input.name {
+                    true => entry.text.clone(),
+                    false => format!("{}/{}", partitions.table, entry.text),
+                };
+                (name, entry.period, member.state)
+            })
+            .collect();
+        if named.is_empty() {
+            named.push(("window".to_owned(), DayRange::ALL, State::Absent));
+        }
+        input_part(digest, &named)
+    }
+
+    /// Returns the published cell of one of a task's tables.
+    pub(crate) fn published_cell(&self, task: usize, table: &TableId) -> Option<Arc<Cell>> {
+        let key = &self.scope.tasks[task].key;
+        if *table == key.table {
+            return self.world.published(key);
+        }
+        self.world.published(&TaskKey {
+            table: table.clone(),
+            partition: key.partition.clone(),
+        })
+    }
+
+    fn key_of(&self, (table, entry): (usize, usize)) -> TaskKey {
+        let partitions = &self.scope.partitions[table];
+        TaskKey {
+            table: partitions.table.clone(),
+            partition: partitions.entries[entry].key.clone(),
+        }
+    }
+
+    /// Returns the cell of an earlier computation with the same fingerprint, if its rows differ from `cell`'s.
+    pub(crate) fn contradicts(&self, task: usize, cell: &Cell) -> Option<Arc<Cell>> {
+        let stage = &self.pipeline.stages()[self.scope.tasks[task].stage];
+        if stage.kind == StageKind::Harvest {
+            return None;
+        }
+        let published = self.world.published(&cell.task());
+        [published, self.world.cached(&cell.fingerprint)]
+            .into_iter()
+            .flatten()
+            .find(|old| old.fingerprint == cell.fingerprint && old.rows_hash != cell.rows_hash)
+    }
+}
+
+fn see(table: &TableId, entry: &Entry, cell: Arc<Cell>, stale: Option<usize>) -> Seen {
+    let digest = member_digest(table, &entry.text, state_of(&cell, None));
+    Seen::Cell {
+        cell,
+        digest,
+        stale,
+    }
+}
+
+/// Returns the first member whose absence blocks the task.
+fn withheld(input: &BoundInput, members: &[Granted]) -> Option<(usize, usize)> {
+    members
+        .iter()
+        .find(|member| input.missing == Missing::Block && member.state == State::Withheld)
+        .map(|member| (member.table, member.entry))
+}

@@ -1,0 +1,87 @@
+//! How long planning takes. The numbers are printed, never asserted.
+#![allow(clippy::print_stderr)]
+
+use std::time::Instant;
+
+use super::*;
+
+fn time(what: &str, project: &mut Project) {
+    let start = Instant::now();
+    project.run();
+    let first = start.elapsed();
+    let start = Instant::now();
+    let plan = project.plan().unwrap();
+    let planned = start.elapsed();
+    let report = project.execute(&plan);
+    let both = start.elapsed();
+    assert!(report.executed().is_empty());
+    eprintln!(
+        "{what}: {} tasks, first run {first:.1?}, nothing to do: plan {planned:.1?}, plan and run {both:.1?}",
+        plan.tasks.len()
+    );
+}
+
+#[test]
+fn a_thousand_tasks_in_chains() {
+    let values: Vec<String> = (0..100).map(|i| format!("A{i}")).collect();
+    let mut text = stage("s.t0", "sql", "none", "asset", "");
+    for i in 1..10 {
+        text += &stage(
+            &format!("s.t{i}"),
+            "sql",
+            "none",
+            "asset",
+            &format!("\"s.t{}\" = \"self\"", i - 1),
+        );
+    }
+    let mut project = Project::new(&text);
+    project
+        .coverages
+        .get_mut("c")
+        .unwrap()
+        .keys
+        .insert("asset".to_owned(), values);
+    time("10 stages x 100 keys", &mut project);
+
+    let mut text = String::new();
+    for chain in 0..100 {
+        text += &stage(&format!("s.c{chain}t0"), "sql", "none", "", "");
+        for i in 1..10 {
+            let input = format!("\"s.c{chain}t{}\" = \"self\"", i - 1);
+            text += &stage(&format!("s.c{chain}t{i}"), "sql", "none", "", &input);
+        }
+    }
+    time("1000 stages", &mut Project::new(&text));
+}
+
+#[test]
+fn five_thousand_tasks_with_long_windows() {
+    let text = [
+        stage("s.t0", "sql", "day", "asset", ""),
+        stage(
+            "s.t1",
+            "sql",
+            "day",
+            "asset",
+            "\"s.t0\" = { lookback = \"180d\" }",
+        ),
+        stage(
+            "s.t2",
+            "sql",
+            "day",
+            "asset",
+            "\"s.t1\" = { lookback = \"180d\", until = \"start\" }",
+        ),
+        stage("s.y", "sql", "year", "asset", "\"s.t2\" = \"self\""),
+        stage(
+            "s.t3",
+            "sql",
+            "day",
+            "asset",
+            "\"s.y\" = { lookback = \"90d\" }",
+        ),
+    ];
+    let mut project = Project::new(&text.concat());
+    project.end = day("2026-01-30").plus(600);
+    time("lookback 180d over 600 days x 2 assets", &mut project);
+}

@@ -1,0 +1,102 @@
+//! The inputs that are no volatility anchors, cleared of their dependence on the implied one.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::anchor::Anchor;
+use super::{FitConfig, Labelled};
+use crate::dataset::Feature;
+use crate::exact;
+
+/// Plain features are winsorised at this many standard deviations, so that no outlier alone sets a width.
+const PLAIN_CLIP: f64 = 2.5;
+
+/// One plain input as the model uses it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct PlainTerm {
+    /// Position in the schema.
+    column: usize,
+    #[serde(with = "exact::scalar")]
+    mean: f64,
+    /// Slope on the implied anchor that is taken out.
+    #[serde(with = "exact::scalar")]
+    implied_slope: f64,
+    #[serde(with = "exact::scalar")]
+    sd: f64,
+    #[serde(with = "exact::scalar")]
+    pub(super) coefficient: f64,
+}
+
+impl PlainTerm {
+    /// The standardised, winsorised value; 0 (the training mean) when it is missing.
+    pub(super) fn value(&self, row: &[Option<f64>], implied: f64) -> f64 {
+        row[self.column].map_or(0.0, |x| {
+            ((x - self.mean - self.implied_slope * implied) / self.sd)
+                .clamp(-PLAIN_CLIP, PLAIN_CLIP)
+        })
+    }
+}
+
+/// Standardises the plain features that cover enough training rows; also names the families that have none left.
+pub(super) fn plain_terms(
+    features: &[Feature],
+    rows: &[Labelled<'_>],
+    anchor: &Anchor,
+    config: &FitConfig,
+) -> (Vec<PlainTerm>, BTreeSet<String>) {
+    let mut terms = Vec::new();
+    let mut untrained: BTreeSet<String> = features.iter().map(|f| f.family.clone()).collect();
+    for (column, feature) in features.iter().enumerate() {
+        if anchor.uses(column) {
+            untrained.remove(&feature.family);
+            continue;
+        }
+        let pairs: Vec<(f64, f64)> = rows
+            .iter()
+            .filter_map(|l| l.row[column].map(|x| (anchor.centred(l.row).0, x)))
+            .collect();
+        let enough = pairs.len() >= config.min_rows
+            && pairs.len() as f64 >= config.min_coverage * rows.len() as f64;
+        if let Some(term) = enough.then(|| plain_term(column, &pairs)).flatten() {
+            untrained.remove(&feature.family);
+            terms.push(term);
+        }
+    }
+    (terms, untrained)
+}
+
+/// Mean, slope on the implied anchor and residual standard deviation of one feature; `None` if it is constant.
+fn plain_term(column: usize, pairs: &[(f64, f64)]) -> Option<PlainTerm> {
+    let n = pairs.len() as f64;
+    let implied_mean = pairs.iter().map(|(a, _)| a).sum::<f64>() / n;
+    let value_mean = pairs.iter().map(|(_, x)| x).sum::<f64>() / n;
+    let variance: f64 = pairs
+        .iter()
+        .map(|(a, _)| (a - implied_mean) * (a - implied_mean))
+        .sum();
+    let covariance: f64 = pairs
+        .iter()
+        .map(|(a, x)| (a - implied_mean) * (x - value_mean))
+        .sum();
+    let implied_slope = if variance > 1e-12 {
+        covariance / variance
+    } else {
+        0.0
+    };
+    let mean = value_mean - implied_slope * implied_mean;
+    let residual: f64 = pairs
+        .iter()
+        .map(|(a, x)| x - mean - implied_slope * a)
+        .map(|e| e * e)
+        .sum();
+    let sd = libm::sqrt(residual / n);
+    let size = libm::sqrt(pairs.iter().map(|(_, x)| x * x).sum::<f64>() / n);
+    (sd > 1e-9 * size && sd > 1e-12).then_some(PlainTerm {
+        column,
+        mean,
+        implied_slope,
+        sd,
+        coefficient: 0.0,
+    })
+}

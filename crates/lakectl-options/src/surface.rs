@@ -1,0 +1,424 @@
+//! A surface of slices over expiry, its constant-maturity nodes and the factors read off them.
+
+use crate::OptionKind;
+use crate::smile::{Calendar, RawSvi, Smile, calendar};
+use crate::strike::smile_delta;
+
+/// Constant maturities of the node grid, days.
+pub const MATURITY_DAYS: [f64; 5] = [7.0, 14.0, 30.0, 60.0, 90.0];
+/// Names of the delta nodes, from the put wing to the call wing.
+pub const DELTA_NODES: [&str; 5] = ["10p", "25p", "atm", "25c", "10c"];
+/// A maturity is extrapolated at most to this multiple of the last expiry, and not below the
+/// first expiry divided by it.
+pub const MAX_EXTRAPOLATION: f64 = 2.0;
+
+const DAYS_PER_YEAR: f64 = 365.0;
+
+/// The smile of one expiry.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slice {
+    /// Time to expiry, years of 365 days.
+    pub expiry_years: f64,
+    /// Forward of this expiry, dollars.
+    pub forward: f64,
+    /// Total variance over `k = ln(strike / forward)`.
+    pub svi: RawSvi,
+}
+
+/// Why slices do not make a surface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SurfaceError {
+    /// There are no slices.
+    #[error("a surface needs at least one slice")]
+    Empty,
+    /// An expiry or forward that is not positive and finite, or invalid SVI parameters.
+    #[error("a slice is outside its domain")]
+    BadSlice,
+    /// Two slices with one expiry.
+    #[error("two slices have the same expiry")]
+    DuplicateExpiry,
+    /// The requested time is not positive and finite.
+    #[error("the time to expiry must be positive and finite")]
+    BadTime,
+}
+
+/// Slices ordered by expiry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Surface {
+    slices: Vec<Slice>,
+}
+
+/// The smile of a surface at any expiry: a weighted sum of the total variances of two slices.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SurfaceSmile {
+    near: (f64, RawSvi),
+    far: (f64, RawSvi),
+    /// Time to expiry, years.
+    pub expiry_years: f64,
+    /// The time lies outside the expiries of the surface and the volatility of the nearest slice
+    /// is used at the same `k`.
+    pub extrapolated: bool,
+}
+
+impl Smile for SurfaceSmile {
+    #[inline]
+    fn total_variance(&self, k: f64) -> f64 {
+        self.near.0 * self.near.1.total_variance(k) + self.far.0 * self.far.1.total_variance(k)
+    }
+
+    #[inline]
+    fn slope(&self, k: f64) -> f64 {
+        self.near.0 * self.near.1.slope(k) + self.far.0 * self.far.1.slope(k)
+    }
+
+    #[inline]
+    fn curvature(&self, k: f64) -> f64 {
+        self.near.0 * self.near.1.curvature(k) + self.far.0 * self.far.1.curvature(k)
+    }
+
+    fn search_points(&self) -> Vec<f64> {
+        let mut points = self.near.1.search_points();
+        if self.far.0 > 0.0 {
+            points.extend(self.far.1.search_points());
+            points.sort_by(f64::total_cmp);
+            points.dedup();
+        }
+        points
+    }
+}
+
+impl SurfaceSmile {
+    /// Implied volatility at log moneyness `k`, `None` where the variance is not positive.
+    #[must_use]
+    pub fn vol_at(&self, k: f64) -> Option<f64> {
+        self.vol(k, self.expiry_years)
+    }
+}
+
+impl Surface {
+    /// Orders slices by expiry and checks them.
+    ///
+    /// # Errors
+    /// See [`SurfaceError`].
+    pub fn new(mut slices: Vec<Slice>) -> Result<Self, SurfaceError> {
+        if slices.is_empty() {
+            return Err(SurfaceError::Empty);
+        }
+        let positive = |x: f64| x > 0.0 && x.is_finite();
+        let valid =
+            |s: &Slice| positive(s.expiry_years) && positive(s.forward) && s.svi.validate().is_ok();
+        if !slices.iter().all(valid) {
+            return Err(SurfaceError::BadSlice);
+        }
+        slices.sort_by(|a, b| a.expiry_years.total_cmp(&b.expiry_years));
+        if slices
+            .windows(2)
+            .any(|p| p[0].expiry_years == p[1].expiry_years)
+        {
+            return Err(SurfaceError::DuplicateExpiry);
+        }
+        Ok(Self { slices })
+    }
+
+    /// The slices, nearest expiry first; never empty.
+    #[must_use]
+    pub fn slices(&self) -> &[Slice] {
+        &self.slices
+    }
+
+    /// The smile at `expiry_years`: total variance linear in time at fixed `k = ln(K / F)`
+    /// between two expiries, the volatility of the nearest slice outside them.
+    ///
+    /// # Errors
+    /// [`SurfaceError::BadTime`].
+    pub fn smile_at(&self, expiry_years: f64) -> Result<SurfaceSmile, SurfaceError> {
+        if !(expiry_years > 0.0 && expiry_years.is_finite()) {
+            return Err(SurfaceError::BadTime);
+        }
+        let next = self
+            .slices
+            .partition_point(|s| s.expiry_years < expiry_years);
+        let pair = (
+            next.checked_sub(1).map(|i| &self.slices[i]),
+            self.slices.get(next),
+        );
+        let (near, far, extrapolated) = match pair {
+            (Some(a), Some(b)) => {
+                let part = (expiry_years - a.expiry_years) / (b.expiry_years - a.expiry_years);
+                ((1.0 - part, a.svi), (part, b.svi), false)
+            }
+            (Some(only), None) | (None, Some(only)) => {
+                let scale = expiry_years / only.expiry_years;
+                ((scale, only.svi), (0.0, only.svi), scale != 1.0)
+            }
+            (None, None) => return Err(SurfaceError::Empty),
+        };
+        Ok(SurfaceSmile {
+            near,
+            far,
+            expiry_years,
+            extrapolated,
+        })
+    }
+
+    /// The forward at `expiry_years`, dollars: log-linear in time between expiries, the nearest
+    /// slice's annualised carry being unknown outside, so its forward is kept there.
+    ///
+    /// # Errors
+    /// [`SurfaceError::BadTime`].
+    pub fn forward_at(&self, expiry_years: f64) -> Result<f64, SurfaceError> {
+        if !(expiry_years > 0.0 && expiry_years.is_finite()) {
+            return Err(SurfaceError::BadTime);
+        }
+        let next = self
+            .slices
+            .partition_point(|s| s.expiry_years < expiry_years);
+        let pair = (
+            next.checked_sub(1).map(|i| &self.slices[i]),
+            self.slices.get(next),
+        );
+        match pair {
+            (Some(a), Some(b)) => {
+                let part = (expiry_years - a.expiry_years) / (b.expiry_years - a.expiry_years);
+                let log = libm::log(b.forward / a.forward);
+                Ok(a.forward * libm::exp(part * log))
+            }
+            (Some(only), None) | (None, Some(only)) => Ok(only.forward),
+            (None, None) => Err(SurfaceError::Empty),
+        }
+    }
+
+    /// Compares every slice with the next one for `|k| <= range`, nearest pair first; a pair is
+    /// `None` when its variance is not a number somewhere.
+    #[must_use]
+    pub fn calendar(&self, range: f64) -> Vec<Option<Calendar>> {
+        self.slices
+            .windows(2)
+            .map(|pair| calendar(&pair[0].svi, &pair[1].svi, range))
+            .collect()
+    }
+
+    /// Volatilities at the constant maturities and delta nodes.
+    #[must_use]
+    pub fn nodes(&self) -> NodeGrid {
+        let mut grid = NodeGrid {
+            vol: [[None; 5]; 5],
+            reason: [[None; 5]; 5],
+        };
+        let first = self.slices[0].expiry_years / MAX_EXTRAPOLATION;
+        let last = self.slices[self.slices.len() - 1].expiry_years * MAX_EXTRAPOLATION;
+        for (row, days) in MATURITY_DAYS.iter().enumerate() {
+            let years = days / DAYS_PER_YEAR;
+            let smile = match self.smile_at(years) {
+                Ok(smile) if (first..=last).contains(&years) => smile,
+                _ => {
+                    grid.reason[row] = [Some(NodeReason::OutOfReach); 5];
+                    continue;
+                }
+            };
+            let flag = smile.extrapolated.then_some(NodeReason::Extrapolated);
+            for (column, k) in node_log_moneyness(&smile).into_iter().enumerate() {
+                let vol = k.and_then(|k| smile.vol_at(k));
+                grid.vol[row][column] = vol;
+                grid.reason[row][column] = if vol.is_some() {
+                    flag
+                } else {
+                    Some(NodeReason::NoStrike)
+                };
+            }
+        }
+        grid
+    }
+}
+
+/// Log moneyness of the five delta nodes (forward Black delta; the middle one is `K = F`).
+#[must_use]
+pub fn node_log_moneyness(smile: &impl Smile) -> [Option<f64>; 5] {
+    [
+        smile_delta(smile, OptionKind::Put, 0.10),
+        smile_delta(smile, OptionKind::Put, 0.25),
+        Some(0.0),
+        smile_delta(smile, OptionKind::Call, 0.25),
+        smile_delta(smile, OptionKind::Call, 0.10),
+    ]
+}
+
+/// What there is to say about a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NodeReason {
+    /// The volatility of the nearest expiry was carried to this maturity.
+    Extrapolated,
+    /// The maturity is too far from every expiry: no value.
+    OutOfReach,
+    /// The smile reaches this delta nowhere: no value.
+    NoStrike,
+}
+
+impl NodeReason {
+    /// Returns the word that tables use.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Extrapolated => "extrapolated",
+            Self::OutOfReach => "out_of_reach",
+            Self::NoStrike => "no_strike",
+        }
+    }
+}
+
+/// Volatilities, rows [`MATURITY_DAYS`], columns [`DELTA_NODES`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NodeGrid {
+    /// Volatility, fraction per square root of a year.
+    pub vol: [[Option<f64>; 5]; 5],
+    /// Why a value is missing, or what was assumed for it.
+    pub reason: [[Option<NodeReason>; 5]; 5],
+}
+
+const D7: usize = 0;
+const D30: usize = 2;
+const D90: usize = 4;
+const P10: usize = 0;
+const P25: usize = 1;
+const ATM: usize = 2;
+const C25: usize = 3;
+const C10: usize = 4;
+
+impl NodeGrid {
+    /// Volatility at the money, 30 days.
+    #[must_use]
+    pub fn level(&self) -> Option<f64> {
+        self.vol[D30][ATM]
+    }
+
+    /// `IV(25p) - IV(25c)` at 30 days: positive when puts are dearer (minus the risk reversal).
+    #[must_use]
+    pub fn skew(&self) -> Option<f64> {
+        Some(self.vol[D30][P25]? - self.vol[D30][C25]?)
+    }
+
+    /// Butterfly at 30 days: the mean of both 25-delta volatilities less that at the money.
+    #[must_use]
+    pub fn curvature(&self) -> Option<f64> {
+        Some(0.5 * (self.vol[D30][P25]? + self.vol[D30][C25]?) - self.vol[D30][ATM]?)
+    }
+
+    /// Volatility at the money, 90 days less 7 days.
+    #[must_use]
+    pub fn term_structure(&self) -> Option<f64> {
+        Some(self.vol[D90][ATM]? - self.vol[D7][ATM]?)
+    }
+
+    /// Slope of the term structure between 7 and 90 days, per square root of a year.
+    #[must_use]
+    pub fn term_slope(&self) -> Option<f64> {
+        let root = |row: usize| (MATURITY_DAYS[row] / DAYS_PER_YEAR).sqrt();
+        Some(self.term_structure()? / (root(D90) - root(D7)))
+    }
+
+    /// `[IV(10c) - IV(25c)] - [IV(10p) - IV(25p)]` at 30 days.
+    #[must_use]
+    pub fn wing_asymmetry(&self) -> Option<f64> {
+        let row = &self.vol[D30];
+        Some((row[C10]? - row[C25]?) - (row[P10]? - row[P25]?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flat(days: f64, vol: f64) -> Slice {
+        let years = days / 365.0;
+        let svi = RawSvi {
+            a: vol * vol * years,
+            b: 0.0,
+            rho: 0.0,
+            m: 0.0,
+            sigma: 0.1,
+        };
+        Slice {
+            expiry_years: years,
+            forward: 100.0 + days,
+            svi,
+        }
+    }
+
+    #[test]
+    fn total_variance_is_linear_and_volatility_flat_outside() {
+        let surface = Surface::new(vec![flat(40.0, 0.6), flat(20.0, 0.4)]).unwrap();
+        let at = |days: f64| surface.smile_at(days / 365.0).unwrap();
+        let middle = 0.5 * (0.16 * 20.0 + 0.36 * 40.0) / 365.0;
+        assert!((at(30.0).total_variance(0.3) - middle).abs() < 1e-15);
+        assert!(!at(30.0).extrapolated && !at(20.0).extrapolated && !at(40.0).extrapolated);
+        assert!((at(10.0).vol_at(0.1).unwrap() - 0.4).abs() < 1e-15 && at(10.0).extrapolated);
+        assert!((at(80.0).vol_at(0.1).unwrap() - 0.6).abs() < 1e-15 && at(80.0).extrapolated);
+        let forward = surface.forward_at(30.0 / 365.0).unwrap();
+        assert!((forward - (120.0_f64 * 140.0).sqrt()).abs() < 1e-12);
+        assert_eq!(surface.smile_at(f64::NAN), Err(SurfaceError::BadTime));
+    }
+
+    #[test]
+    fn nodes_say_why_they_are_missing() {
+        let surface = Surface::new(vec![flat(16.0, 0.5), flat(35.0, 0.5)]).unwrap();
+        let grid = surface.nodes();
+        assert_eq!(grid.reason[D7], [Some(NodeReason::OutOfReach); 5]);
+        assert_eq!(grid.reason[1], [Some(NodeReason::Extrapolated); 5]);
+        assert_eq!(grid.reason[D30], [None; 5]);
+        assert_eq!(grid.reason[D90], [Some(NodeReason::OutOfReach); 5]);
+        for vol in grid.vol[D30] {
+            assert!((vol.unwrap() - 0.5).abs() < 1e-12);
+        }
+        assert!(grid.term_structure().is_none() && grid.skew().unwrap().abs() < 1e-12);
+    }
+
+    #[test]
+    fn factors_have_the_signs_of_their_names() {
+        let slice = |days: f64, rho: f64| {
+            let years = days / 365.0;
+            let svi = RawSvi {
+                a: 0.1 * years,
+                b: 0.1,
+                rho,
+                m: 0.0,
+                sigma: 0.1,
+            };
+            Slice {
+                expiry_years: years,
+                forward: 100.0,
+                svi,
+            }
+        };
+        let all = |rho| {
+            Surface::new(
+                [7.0, 14.0, 30.0, 60.0, 90.0]
+                    .map(|d| slice(d, rho))
+                    .to_vec(),
+            )
+        };
+        let puts = all(-0.4).unwrap().nodes();
+        assert!(puts.skew().unwrap() > 0.01 && puts.curvature().unwrap() > 0.0);
+        assert!(puts.wing_asymmetry().unwrap() < 0.0 && puts.term_structure().unwrap() < 0.0);
+        assert!(all(0.4).unwrap().nodes().skew().unwrap() < -0.01);
+        assert!((puts.level().unwrap() - puts.vol[2][2].unwrap()).abs() < 1e-15);
+        assert!(puts.term_slope().unwrap() < 0.0);
+    }
+
+    #[test]
+    fn bad_slices_make_no_surface() {
+        assert_eq!(Surface::new(vec![]), Err(SurfaceError::Empty));
+        let twice = vec![flat(7.0, 0.5), flat(7.0, 0.6)];
+        assert_eq!(Surface::new(twice), Err(SurfaceError::DuplicateExpiry));
+        let bad = vec![Slice {
+            forward: f64::NAN,
+            ..flat(7.0, 0.5)
+        }];
+        assert_eq!(Surface::new(bad), Err(SurfaceError::BadSlice));
+        let falling = Surface::new(vec![flat(7.0, 0.9), flat(14.0, 0.5)]).unwrap();
+        assert!(
+            falling.calendar(1.0)[0]
+                .as_ref()
+                .is_some_and(|c| !c.free && c.min_gap < 0.0)
+        );
+    }
+}

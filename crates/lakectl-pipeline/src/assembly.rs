@@ -1,0 +1,274 @@
+//! From declarations, queries and settings to one checked graph with the definition of every stage.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lakectl_core::{Contract, DayRange, Fingerprint, Parts, TableId};
+use lakectl_dag::{Coverage, Pipeline, StageDecl, StageInput, StageKind, Window, nearest, parse_stages};
+use lakectl_sources::{Dataset, Feed, PARSER_VERSION, rejects_contract, row_contract};
+use lakectl_sql::{Literal, Query, analyse, functions};
+use toml::Value;
+
+use crate::harvest::RAW_CONTRACT;
+use crate::outside::Reach;
+use crate::stages::NATIVE_STAGES;
+use crate::{PipelineError, Project, Settings};
+
+/// Words that every query may use besides its partition keys and `[params]`.
+const PERIOD_PARAMS: [&str; 2] = ["start", "end"];
+
+/// A dataset with the tables generated for it.
+pub struct BoundDataset {
+    /// The declaration.
+    pub dataset: Dataset,
+    /// The source that gives its documents.
+    pub source: String,
+    /// Verbatim documents.
+    pub raw: TableId,
+    /// Typed rows.
+    pub norm: TableId,
+    /// Rejected rows.
+    pub quarantine: TableId,
+    /// Whether a declared lag may stand in for a backfill time.
+    pub assumed_availability: bool,
+}
+
+/// Everything that is known before the lake is looked at.
+pub struct Assembly {
+    /// The graph.
+    pub pipeline: Pipeline,
+    /// Row-affecting parts of every stage.
+    pub definitions: BTreeMap<TableId, Parts>,
+    /// Queries of the SQL stages.
+    pub queries: BTreeMap<TableId, Query>,
+    /// Datasets by raw table.
+    pub datasets: BTreeMap<TableId, BoundDataset>,
+    /// Coverages by name.
+    pub coverages: BTreeMap<String, Coverage>,
+}
+
+impl Assembly {
+    /// Reads and checks the whole project.
+    ///
+    /// # Errors
+    /// [`PipelineError`] naming file, line and what is wrong: unknown keys, tables, functions, parameters, native stages.
+    pub fn build(project: &Project, settings: &Settings) -> Result<Self, PipelineError> {
+        let datasets = bind_datasets(settings)?;
+        let mut stages = Vec::new();
+        for (path, text) in project.files("pipelines") {
+            stages.extend(parse_stages(path, text)?);
+        }
+        check_coverages(&stages, settings)?;
+        let queries = read_queries(project, &stages)?;
+        let mut definitions = BTreeMap::new();
+        for stage in &stages {
+            definitions.insert(stage.table.clone(), definition(stage, queries.get(&stage.table), settings)?);
+        }
+        let mut unions: BTreeMap<TableId, Vec<TableId>> = BTreeMap::new();
+        for feed in Feed::ALL {
+            unions.insert(TableId::new("norm", feed.name())?, Vec::new());
+        }
+        for bound in datasets.values() {
+            unions.entry(TableId::new("norm", bound.dataset.feeds.name())?).or_default().push(bound.norm.clone());
+            let (harvest, normalize) = dataset_stages(bound)?;
+            for stage in [harvest, normalize] {
+                stages.push(stage);
+            }
+        }
+        let pipeline = Pipeline::build(stages, unions)?;
+        let coverages = settings.coverage.iter().map(|(name, c)| {
+            (name.clone(), Coverage { keys: c.values.clone(), start: c.start })
+        });
+        let mut assembly = Self { pipeline, definitions, queries, datasets, coverages: coverages.collect() };
+        assembly.define_datasets();
+        Ok(assembly)
+    }
+
+    /// What decides a dataset's rows; the coverage of its readers is known only now.
+    fn define_datasets(&mut self) {
+        let parts = self.datasets.values().map(|bound| {
+            let mut parts = dataset_parts(bound);
+            parts.insert("reach".to_owned(), Reach::of(self, bound, DayRange::ALL).definition());
+            (bound.norm.clone(), compact(parts))
+        });
+        let parts: Vec<(TableId, Parts)> = parts.collect();
+        self.definitions.extend(parts);
+    }
+}
+
+fn bind_datasets(settings: &Settings) -> Result<BTreeMap<TableId, BoundDataset>, PipelineError> {
+    let mut bound = BTreeMap::new();
+    for (source, source_settings) in &settings.sources {
+        for (name, value) in &source_settings.datasets {
+            let table = |schema: &str| TableId::new(schema, &format!("{source}_{name}"));
+            let raw = table("raw")?;
+            bound.insert(raw.clone(), BoundDataset {
+                dataset: Dataset::from_toml(source, name, value.clone())?,
+                source: source.clone(),
+                raw,
+                norm: table("norm")?,
+                quarantine: table("quarantine")?,
+                assumed_availability: source_settings.assumed_availability,
+            });
+        }
+    }
+    Ok(bound)
+}
+
+/// The two stages of a dataset: fetch verbatim, then parse.
+fn dataset_stages(bound: &BoundDataset) -> Result<(StageDecl, StageDecl), PipelineError> {
+    let grain = bound.dataset.partition;
+    let mut harvest = StageDecl::new(bound.raw.clone(), StageKind::Harvest);
+    harvest.grain = grain;
+    harvest.contract = RAW_CONTRACT.parse()?;
+    harvest.primary_key = vec!["name".to_owned(), "sequence".to_owned()];
+    harvest.tags = vec!["raw".to_owned()];
+    harvest.retries = 2;
+    harvest.description = format!("Documents of the dataset `{}`, as the source gave them.", bound.dataset.name);
+    let mut normalize = StageDecl::new(bound.norm.clone(), StageKind::Normalize);
+    normalize.grain = grain;
+    normalize.also = vec![bound.quarantine.clone()];
+    normalize.contract = row_contract(bound.dataset.feeds);
+    normalize.time_column = Some("event_time".to_owned());
+    normalize.tags = vec!["norm".to_owned()];
+    normalize.inputs = vec![StageInput::new(bound.raw.clone(), Window::SelfPeriod)];
+    normalize.description = format!("Typed rows of the dataset `{}`.", bound.dataset.name);
+    Ok((harvest, normalize))
+}
+
+fn dataset_parts(bound: &BoundDataset) -> Parts {
+    Parts::from([
+        ("contract".to_owned(), row_contract(bound.dataset.feeds).to_string()),
+        ("dataset".to_owned(), bound.dataset.definition().to_owned()),
+        ("parser".to_owned(), PARSER_VERSION.to_string()),
+        ("assumed_availability".to_owned(), bound.assumed_availability.to_string()),
+        ("rejects".to_owned(), rejects_contract().to_string()),
+    ])
+}
+
+fn check_coverages(stages: &[StageDecl], settings: &Settings) -> Result<(), PipelineError> {
+    for stage in stages {
+        let Some(name) = &stage.coverage else { continue };
+        if !settings.coverage.contains_key(name) {
+            let known: Vec<&str> = settings.coverage.keys().map(String::as_str).collect();
+            return Err(PipelineError::Config {
+                place: stage.origin.to_string(),
+                message: format!("`{}` has the coverage `{name}`, which profile `{}` does not declare", stage.table, settings.profile),
+                hint: Some(format!("declare `[coverage.{name}]` in configs/{}.toml; it has {}", settings.profile, known.join(", "))),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Reads the query of every SQL stage and holds it against the declared inputs.
+fn read_queries(project: &Project, stages: &[StageDecl]) -> Result<BTreeMap<TableId, Query>, PipelineError> {
+    let mut queries = BTreeMap::new();
+    for stage in stages.iter().filter(|stage| stage.kind == StageKind::Sql) {
+        let path = format!("sql/{}/{}.sql", stage.table.schema(), stage.table.name());
+        let Some(text) = project.text(&path) else {
+            return Err(PipelineError::config(
+                stage.origin.to_string(),
+                format!("`{}` is a query, but there is no `{path}`", stage.table),
+            ));
+        };
+        let query = analyse(text).map_err(|error| PipelineError::config(path.clone(), error.to_string()))?;
+        let declared: BTreeSet<&TableId> = stage.inputs.iter().map(|input| &input.table).collect();
+        let read: BTreeSet<&TableId> = query.tables.iter().collect();
+        if let Some(table) = read.difference(&declared).next() {
+            return Err(PipelineError::Config {
+                place: path,
+                message: format!("the query reads `{table}`, which the stage does not declare"),
+                hint: Some(format!("add `\"{table}\" = \"self\"`, or another window, to its inputs at {}", stage.origin)),
+            });
+        }
+        if let Some(table) = declared.difference(&read).next() {
+            return Err(PipelineError::config(
+                stage.origin.to_string(),
+                format!("`{}` declares the input `{table}`, which its query does not read", stage.table),
+            ));
+        }
+        queries.insert(stage.table.clone(), query);
+    }
+    Ok(queries)
+}
+
+/// What decides a stage's rows beside its declaration, part by part.
+fn definition(stage: &StageDecl, query: Option<&Query>, settings: &Settings) -> Result<Parts, PipelineError> {
+    // The engine names the declaration's own parts; the contract is repeated here to be shortened.
+    let mut parts = Parts::from([("contract".to_owned(), stage.contract.to_string())]);
+    let mut params: BTreeSet<&str> = stage.params.iter().map(String::as_str).collect();
+    if let Some(query) = query {
+        parts.insert("sql".to_owned(), query.canonical.clone());
+        for name in &query.functions {
+            if let Some(version) = functions::function_version(name) {
+                parts.insert(format!("function {name}"), version.to_string());
+            }
+        }
+        parts.insert("query engine".to_owned(), lakectl_sql::ENGINE_VERSION.to_owned());
+        let own = |name: &&str| !PERIOD_PARAMS.contains(name) && !stage.keys.iter().any(|key| key == *name);
+        params.extend(query.params.iter().map(String::as_str).filter(own));
+    }
+    if let StageKind::Native(name) = &stage.kind {
+        let native = NATIVE_STAGES.iter().find(|native| native.name == name).ok_or_else(|| {
+            let known: Vec<&str> = NATIVE_STAGES.iter().map(|native| native.name).collect();
+            PipelineError::Config {
+                place: stage.origin.to_string(),
+                message: format!("there is no native stage `{name}`"),
+                hint: Some(format!("there are {}", known.join(", "))),
+            }
+        })?;
+        parts.insert("native version".to_owned(), native.version.to_string());
+    }
+    for name in params {
+        let value = settings.params.get(name).ok_or_else(|| unknown_param(stage, name, settings))?;
+        parts.insert(format!("param.{name}"), value.to_string());
+    }
+    Ok(compact(parts))
+}
+
+/// The longest part that is kept as it is; every cell repeats the parts of its stage.
+const PART_CHARS_MAX: usize = 80;
+
+/// Replaces long parts by their digests.
+fn compact(parts: Parts) -> Parts {
+    let short = |value: String| match value.len() {
+        0..=PART_CHARS_MAX => value,
+        _ => Fingerprint::of(value.as_bytes()).short(),
+    };
+    parts.into_iter().map(|(name, value)| (name, short(value))).collect()
+}
+
+fn unknown_param(stage: &StageDecl, name: &str, settings: &Settings) -> PipelineError {
+    let close = nearest(name, settings.params.keys().map(String::as_str));
+    PipelineError::Config {
+        place: stage.origin.to_string(),
+        message: format!("`{}` uses the parameter `{name}`, which `[params]` does not have", stage.table),
+        hint: Some(match close.first() {
+            Some(close) => format!("did you mean `{close}`?"),
+            None => "declare it in configs/base.toml".to_owned(),
+        }),
+    }
+}
+
+/// Turns a parameter into a literal of the query language.
+///
+/// # Errors
+/// [`PipelineError::Config`] for arrays and tables.
+pub fn literal(name: &str, value: &Value) -> Result<Literal, PipelineError> {
+    match value {
+        Value::String(text) => Ok(Literal::Text(text.clone())),
+        Value::Integer(number) => Ok(Literal::Int(*number)),
+        Value::Float(number) => Ok(Literal::Float(*number)),
+        Value::Boolean(truth) => Ok(Literal::Bool(*truth)),
+        other => Err(PipelineError::config(
+            format!("params.{name}"),
+            format!("a parameter of a query is text, a number or a truth value, found {}", other.type_str()),
+        )),
+    }
+}
+
+/// Returns the columns of a union of normalised tables.
+pub fn union_contract(table: &TableId) -> Option<Contract> {
+    let feed = Feed::ALL.into_iter().find(|feed| table.schema() == "norm" && feed.name() == table.name())?;
+    Some(row_contract(feed))
+}

@@ -1,0 +1,47 @@
+//! The one place where the engine, the lake and the domain meet.
+//!
+//! ```text
+//! Project (files) + Settings --> Assembly (graph, definitions) --> Workbench: plan, run, query
+//!                                                                     |
+//!                             Sources (documents) --> LakeRunner (one task at a time) --> Lake
+//! ```
+//!
+//! A stage is a query in `sql/`, or a native function in [`stages`]; both see only the rows they were granted.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod assembly;
+mod compute;
+mod error;
+mod harvest;
+mod outside;
+mod project;
+mod settings;
+pub mod stages;
+mod summary;
+mod workbench;
+
+pub use assembly::{Assembly, BoundDataset};
+pub use error::PipelineError;
+pub use harvest::Sources;
+pub use project::Project;
+pub use settings::{CalendarSettings, CoverageSettings, RunSettings, Settings, SourceSettings};
+pub use summary::{Forecast, Quarantine, RunSummary, StageSummary, TaskCounts};
+pub use workbench::{RunOptions, Selected, Workbench};
+
+/// What commands need to know of the engine.
+pub mod engine {
+    pub use lakectl_dag::{
+        Cancel, Outcome, Pipeline, Plan, PlannedTask, RunEvent, RunReport, StageDecl, StageKind, Verdict, nearest, render_dot,
+        render_json, render_mermaid, render_text,
+    };
+}
+
+/// What commands need to know of the lake.
+pub mod lake {
+    pub use lakectl_store::{CommitInfo, Lake, LakeAddress, Open, Snapshot, StoreError, TableMeta, VersionRef};
+}
+
+/// What commands need to know of queries.
+pub mod query {
+    pub use lakectl_sql::{LakeSession, SqlError, functions};
+}

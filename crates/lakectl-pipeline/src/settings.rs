@@ -1,0 +1,216 @@
+//! Settings: `configs/base.toml`, under the profile's file, under `--set`; merged and checked before anything runs.
+
+use std::collections::BTreeMap;
+
+use lakectl_core::Day;
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::{PipelineError, Project};
+
+/// The checked settings of one invocation.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The profile's name; it is not read from a file.
+    #[serde(skip)]
+    pub profile: String,
+    /// How to execute.
+    #[serde(default)]
+    pub run: RunSettings,
+    /// Up to which day.
+    #[serde(default)]
+    pub calendar: CalendarSettings,
+    /// Parameters of stages.
+    #[serde(default)]
+    pub params: BTreeMap<String, Value>,
+    /// What tables cover, by name.
+    #[serde(default)]
+    pub coverage: BTreeMap<String, CoverageSettings>,
+    /// Where documents come from.
+    #[serde(default)]
+    pub sources: BTreeMap<String, SourceSettings>,
+}
+
+/// How to execute.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSettings {
+    /// Tasks at the same time; 0 takes one for each processor.
+    #[serde(default)]
+    pub jobs: usize,
+}
+
+/// The calendar's end.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalendarSettings {
+    /// The last day to plan for; without it, the last complete UTC day.
+    pub end: Option<Day>,
+}
+
+/// The partition values and the first day of a set of tables.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CoverageSettings {
+    /// The first day.
+    pub start: Day,
+    /// Values of every partition column but time (`asset = ["BTC", "ETH"]`).
+    #[serde(flatten)]
+    pub values: BTreeMap<String, Vec<String>>,
+}
+
+/// One source.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSettings {
+    /// Folder of recorded files, for sources that read files.
+    pub root: Option<String>,
+    /// Whether a declared publication lag may stand in where a document was recorded long after its rows' times.
+    #[serde(default)]
+    pub assumed_availability: bool,
+    /// The simulated market's settings, for the source `demo`.
+    pub market: Option<lakectl_market::MarketConfig>,
+    /// The datasets, by name.
+    #[serde(default)]
+    pub datasets: BTreeMap<String, Value>,
+}
+
+impl Settings {
+    /// Reads and checks the settings of `profile` with the overrides `key=value`.
+    ///
+    /// # Errors
+    /// [`PipelineError::Config`] or [`PipelineError::Usage`] for an unknown profile, key or malformed value, naming the
+    /// file or flag.
+    pub fn load(project: &Project, profile: &str, overrides: &[String]) -> Result<Self, PipelineError> {
+        let mut merged = read(project, "configs/base.toml")?;
+        merge(&mut merged, read_profile(project, profile)?);
+        for text in overrides {
+            set(&mut merged, text)?;
+        }
+        let mut settings: Self = Value::Table(merged).try_into().map_err(|error: toml::de::Error| {
+            PipelineError::config(format!("configs/{profile}.toml over configs/base.toml"), error.message().to_owned())
+        })?;
+        settings.profile = profile.to_owned();
+        Ok(settings)
+    }
+}
+
+fn read(project: &Project, path: &str) -> Result<Table, PipelineError> {
+    let text = project
+        .text(path)
+        .ok_or_else(|| PipelineError::config(path, "there is no such file in the project"))?;
+    text.parse::<Table>().map_err(|error| PipelineError::config(path, error.to_string().trim().to_owned()))
+}
+
+fn read_profile(project: &Project, profile: &str) -> Result<Table, PipelineError> {
+    let path = format!("configs/{profile}.toml");
+    if project.text(&path).is_some() && profile != "base" {
+        return read(project, &path);
+    }
+    let known: Vec<&str> = project
+        .files("configs")
+        .filter_map(|(path, _)| path.strip_prefix("configs/")?.strip_suffix(".toml"))
+        .filter(|name| *name != "base")
+        .collect();
+    Err(PipelineError::usage(
+        format!("there is no profile `{profile}`"),
+        format!("profiles are files in `configs/`: {}", known.join(", ")),
+    ))
+}
+
+/// Lays `over` on `under`: tables merge, everything else replaces.
+fn merge(under: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Keys that may be set although no file gives them a value.
+const OPTIONAL_KEYS: [&str; 3] = ["calendar.end", "sources.archive.root", "run.jobs"];
+
+fn set(table: &mut Table, text: &str) -> Result<(), PipelineError> {
+    let Some((path, raw)) = text.split_once('=') else {
+        return Err(PipelineError::usage(
+            format!("`--set {text}` is not understood"),
+            "write `--set key=value`, for example `--set sources.archive.root=../data`",
+        ));
+    };
+    let path = path.trim();
+    let value = parse_value(raw.trim());
+    let mut here = table;
+    let mut keys: Vec<&str> = path.split('.').collect();
+    let last = keys.pop().unwrap_or_default();
+    for key in keys {
+        let entry = here.entry(key.to_owned());
+        let next = if OPTIONAL_KEYS.contains(&path) {
+            entry.or_insert_with(|| Value::Table(Table::new()))
+        } else {
+            match entry {
+                toml::map::Entry::Occupied(found) => found.into_mut(),
+                toml::map::Entry::Vacant(_) => return Err(unknown_key(path)),
+            }
+        };
+        here = next.as_table_mut().ok_or_else(|| unknown_key(path))?;
+    }
+    if !here.contains_key(last) && !OPTIONAL_KEYS.contains(&path) {
+        return Err(unknown_key(path));
+    }
+    here.insert(last.to_owned(), value);
+    Ok(())
+}
+
+fn unknown_key(path: &str) -> PipelineError {
+    PipelineError::usage(
+        format!("`--set {path}=...`: there is no setting `{path}`"),
+        "`lakectl doctor` lists the settings of the profile",
+    )
+}
+
+/// Reads a TOML value; text that is none is taken as a string, so that paths and dates need no quotes.
+fn parse_value(raw: &str) -> Value {
+    match format!("v = {raw}").parse::<Table>().ok().and_then(|mut t| t.remove("v")) {
+        Some(Value::Datetime(_)) | None => Value::String(raw.to_owned()),
+        Some(value) => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project() -> Project {
+        let mut project = Project::built_in();
+        project.set_text("configs/base.toml", "[params]\nz_window = 90\n[run]\njobs = 1\n");
+        project.set_text("configs/demo.toml", "[run]\njobs = 3\n");
+        project
+    }
+
+    #[test]
+    fn profile_lies_over_base_and_flags_over_both() {
+        let settings = Settings::load(&project(), "demo", &["params.z_window=60".to_owned()]).unwrap();
+        assert_eq!(settings.run.jobs, 3);
+        assert_eq!(settings.params["z_window"].as_integer(), Some(60));
+        let dated = Settings::load(&project(), "demo", &["calendar.end=2026-03-20".to_owned()]).unwrap();
+        assert_eq!(dated.calendar.end.unwrap().to_string(), "2026-03-20");
+    }
+
+    #[test]
+    fn unknown_things_are_named() {
+        for (profile, sets, word) in [
+            ("nope", vec![], "nope"),
+            ("demo", vec!["params.z_windw=60"], "z_windw"),
+            ("demo", vec!["no equals sign"], "not understood"),
+            ("demo", vec!["calendar.end=soon"], "soon"),
+            ("base", vec![], "base"),
+        ] {
+            let sets: Vec<String> = sets.into_iter().map(str::to_owned).collect();
+            let error = Settings::load(&project(), profile, &sets).unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+}

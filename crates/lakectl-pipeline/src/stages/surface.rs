@@ -1,0 +1,231 @@
+//! From fitted smiles to constant maturities, densities and principal components.
+
+use std::collections::BTreeMap;
+
+use arrow::array::RecordBatch;
+use lakectl_core::{Day, UtcTime};
+use lakectl_models::{ModelError, PcaConfig, SurfacePca};
+use lakectl_options::density::{quantiles, tail_mass};
+use lakectl_options::smile::RawSvi;
+use lakectl_options::surface::{DELTA_NODES, MATURITY_DAYS, Slice, Surface, node_log_moneyness};
+
+use super::{Columns, NativeTask, Out, batch};
+use crate::PipelineError;
+
+const DAYS_PER_YEAR: f64 = 365.0;
+/// A smile with less time left than this says more about its last trades than about volatility.
+const EXPIRY_YEARS_MIN: f64 = 0.5 / DAYS_PER_YEAR;
+/// Horizons of the density, days: those of the forecasts, and the thirty days of the factors.
+const DENSITY_DAYS: [f64; 3] = [1.0, 7.0, 30.0];
+const LEVELS: [f64; 5] = [0.05, 0.25, 0.50, 0.75, 0.95];
+/// Moves beyond ten per cent count as tails.
+const TAIL: f64 = 0.10;
+
+/// The fitted slices of one snapshot.
+struct Snapshot {
+    event_micros: i64,
+    known_micros: i64,
+    surface: Option<Surface>,
+}
+
+/// Groups fitted slices by snapshot. A snapshot without any usable slice stays, with no surface.
+fn snapshots(slices: &Columns) -> Result<Vec<Snapshot>, PipelineError> {
+    let (events, knowns) = (slices.micros("event_time")?, slices.micros("known_at")?);
+    let numbers = ["expiry_years", "forward", "a", "b", "rho", "m", "sigma"]
+        .map(|name| slices.f64s(name))
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut groups: BTreeMap<i64, (i64, Vec<Slice>)> = BTreeMap::new();
+    for row in 0..slices.rows() {
+        let group = groups.entry(events[row]).or_insert((knowns[row], Vec::new()));
+        group.0 = group.0.max(knowns[row]);
+        let values: Option<Vec<f64>> = numbers.iter().map(|column| column[row]).collect();
+        if let Some([expiry_years, forward, a, b, rho, m, sigma]) = values.as_deref()
+            && *expiry_years >= EXPIRY_YEARS_MIN
+        {
+            let svi = RawSvi { a: *a, b: *b, rho: *rho, m: *m, sigma: *sigma };
+            group.1.push(Slice { expiry_years: *expiry_years, forward: *forward, svi });
+        }
+    }
+    Ok(groups
+        .into_iter()
+        .map(|(event_micros, (known_micros, slices))| Snapshot {
+            event_micros,
+            known_micros,
+            surface: Surface::new(slices).ok(),
+        })
+        .collect())
+}
+
+/// Constant maturities and delta nodes of every snapshot.
+pub(super) fn nodes(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
+    let asset = task.asset()?;
+    let (mut assets, mut events, mut knowns, mut tenors) = (vec![], vec![], vec![], vec![]);
+    let (mut names, mut ks, mut ivs, mut reasons) = (vec![], vec![], vec![], vec![]);
+    for snapshot in snapshots(task.input("options.slices")?)? {
+        let grid = snapshot.surface.as_ref().map(Surface::nodes);
+        for (row, days) in MATURITY_DAYS.iter().enumerate() {
+            let smile = snapshot.surface.as_ref().and_then(|s| s.smile_at(days / DAYS_PER_YEAR).ok());
+            let strikes = smile.as_ref().map(node_log_moneyness);
+            for (column, name) in DELTA_NODES.iter().enumerate() {
+                let iv = grid.as_ref().and_then(|grid| grid.vol[row][column]);
+                assets.push(Some(asset.clone()));
+                events.push(Some(snapshot.event_micros));
+                knowns.push(Some(snapshot.known_micros));
+                tenors.push(Some(*days as i64));
+                names.push(Some((*name).to_owned()));
+                ks.push(strikes.and_then(|k| k[column]).filter(|_| iv.is_some()));
+                ivs.push(iv);
+                reasons.push(match &grid {
+                    Some(grid) => grid.reason[row][column].map(|reason| reason.word().to_owned()),
+                    None => Some("no_slices".to_owned()),
+                });
+            }
+        }
+    }
+    let columns = vec![
+        Out::Utf8(assets),
+        Out::Ts(events),
+        Out::Ts(knowns),
+        Out::I64(tenors),
+        Out::Utf8(names),
+        Out::F64(ks),
+        Out::F64(ivs),
+        Out::Utf8(reasons),
+    ];
+    batch(&task.schema, columns)
+}
+
+/// Risk-neutral quantiles and tail masses of every snapshot.
+pub(super) fn density(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
+    let asset = task.asset()?;
+    let (mut assets, mut events, mut knowns, mut tenors, mut reasons) = (vec![], vec![], vec![], vec![], vec![]);
+    let mut numbers: [Vec<Option<f64>>; 7] = Default::default();
+    for snapshot in snapshots(task.input("options.slices")?)? {
+        for days in DENSITY_DAYS {
+            let (values, reason) = densities(snapshot.surface.as_ref(), days);
+            assets.push(Some(asset.clone()));
+            events.push(Some(snapshot.event_micros));
+            knowns.push(Some(snapshot.known_micros));
+            tenors.push(Some(days));
+            for (column, value) in numbers.iter_mut().zip(values) {
+                column.push(value);
+            }
+            reasons.push(reason.map(str::to_owned));
+        }
+    }
+    let mut columns = vec![Out::Utf8(assets), Out::Ts(events), Out::Ts(knowns), Out::F64(tenors)];
+    columns.extend(numbers.map(Out::F64));
+    columns.push(Out::Utf8(reasons));
+    batch(&task.schema, columns)
+}
+
+/// Five quantiles and two tail masses over `days`, or why there are none.
+fn densities(surface: Option<&Surface>, days: f64) -> ([Option<f64>; 7], Option<&'static str>) {
+    let nothing = [None; 7];
+    let Some(surface) = surface else { return (nothing, Some("no_slices")) };
+    let Ok(smile) = surface.smile_at(days / DAYS_PER_YEAR) else { return (nothing, Some("out_of_reach")) };
+    let quantiles = quantiles(&smile, &LEVELS).ok();
+    let tails = tail_mass(&smile, TAIL).ok();
+    let mut values = nothing;
+    if let Some(quantiles) = &quantiles {
+        for (value, quantile) in values.iter_mut().zip(quantiles) {
+            *value = Some(*quantile);
+        }
+    }
+    values[5] = tails.map(|tails| tails.left);
+    values[6] = tails.map(|tails| tails.right);
+    (values, if quantiles.is_none() { Some("wings_break_down") } else { None })
+}
+
+/// One snapshot of the grid, node by node.
+struct Grid {
+    event: UtcTime,
+    known_micros: i64,
+    values: Vec<Option<f64>>,
+}
+
+fn grids(nodes: &Columns) -> Result<Vec<Grid>, PipelineError> {
+    let (events, knowns) = (nodes.micros("event_time")?, nodes.micros("known_at")?);
+    let (tenors, names, ivs) = (nodes.i64s("tenor_days")?, nodes.texts("node")?, nodes.f64s("iv")?);
+    let mut grids: BTreeMap<i64, Grid> = BTreeMap::new();
+    for row in 0..nodes.rows() {
+        let grid = grids.entry(events[row]).or_insert_with(|| Grid {
+            event: UtcTime::from_micros(events[row]),
+            known_micros: knowns[row],
+            values: vec![None; MATURITY_DAYS.len() * DELTA_NODES.len()],
+        });
+        let tenor = MATURITY_DAYS.iter().position(|days| Some(*days as i64) == tenors[row]);
+        let node = DELTA_NODES.iter().position(|name| names[row].as_deref() == Some(name));
+        if let (Some(tenor), Some(node)) = (tenor, node) {
+            grid.values[tenor * DELTA_NODES.len() + node] = ivs[row];
+        }
+    }
+    Ok(grids.into_values().collect())
+}
+
+/// Scores on components fitted to the snapshots known before the week of each snapshot began.
+///
+/// The fit is anchored to Mondays, so any partition gives the same scores when it is rebuilt alone.
+pub(super) fn pca(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
+    let asset = task.asset()?;
+    let (window_days, fewest) = (task.count("pca_window_days")? as i32, task.count("pca_snapshots_min")?);
+    let grids = grids(task.input("options.surface_nodes")?)?;
+    let mut fits: BTreeMap<Day, Result<SurfacePca, &'static str>> = BTreeMap::new();
+    let (mut assets, mut events, mut knowns, mut counts, mut reasons) = (vec![], vec![], vec![], vec![], vec![]);
+    let mut numbers: [Vec<Option<f64>>; 7] = Default::default();
+    for grid in grids.iter().filter(|grid| task.period.contains(grid.event.day())) {
+        let monday = grid.event.day().plus(-(grid.event.day().weekday() as i32));
+        let fit = fits.entry(monday).or_insert_with(|| fit_before(&grids, monday, window_days, fewest));
+        let (values, reason) = match fit {
+            Ok(pca) => project(pca, grid),
+            Err(reason) => ([None; 7], Some(*reason)),
+        };
+        assets.push(Some(asset.clone()));
+        events.push(Some(grid.event.micros()));
+        knowns.push(Some(grid.known_micros));
+        for (column, value) in numbers.iter_mut().zip(values) {
+            column.push(value);
+        }
+        counts.push(Some(fit.as_ref().map_or(0, |pca| pca.rows() as i64)));
+        reasons.push(reason.map(str::to_owned));
+    }
+    let mut columns = vec![Out::Utf8(assets), Out::Ts(events), Out::Ts(knowns)];
+    columns.extend(numbers.map(Out::F64));
+    columns.push(Out::I64(counts));
+    columns.push(Out::Utf8(reasons));
+    batch(&task.schema, columns)
+}
+
+fn fit_before(
+    grids: &[Grid],
+    monday: Day,
+    window_days: i32,
+    fewest: usize,
+) -> Result<SurfacePca, &'static str> {
+    let oldest = monday.plus(-window_days);
+    let rows: Vec<Vec<Option<f64>>> = grids
+        .iter()
+        .filter(|grid| grid.known_micros < monday.start().micros() && grid.event.day() >= oldest)
+        .map(|grid| grid.values.clone())
+        .collect();
+    let config = PcaConfig { min_rows: fewest, ..PcaConfig::default() };
+    SurfacePca::fit(&rows, &config).map_err(|error| match error {
+        ModelError::TooFewRows { .. } => "short_pca_history",
+        _ => "pca_failed",
+    })
+}
+
+/// Five scores, the share of variance explained and the reconstruction error.
+fn project(pca: &SurfacePca, grid: &Grid) -> ([Option<f64>; 7], Option<&'static str>) {
+    let mut values = [None; 7];
+    let Ok(projection) = pca.project(&grid.values) else {
+        return (values, Some("incomplete_surface"));
+    };
+    for (value, score) in values.iter_mut().zip(projection.scores) {
+        *value = Some(score);
+    }
+    values[5] = Some(pca.explained_ratio().iter().sum());
+    values[6] = Some(projection.reconstruction_error);
+    (values, None)
+}

@@ -1,0 +1,212 @@
+//! What a run has to say, for people and for programs.
+
+use std::collections::BTreeMap;
+
+use lakectl_core::TableId;
+use lakectl_dag::{Outcome, Pipeline, RunReport};
+use serde::Serialize;
+
+/// Numbers of tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TaskCounts {
+    /// All tasks of the plan.
+    pub total: usize,
+    /// Published and still right.
+    pub reused: usize,
+    /// Computed before and published again.
+    pub restored: usize,
+    /// Computed.
+    pub ran: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Not computed because of an input.
+    pub blocked: usize,
+}
+
+/// One stage of a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StageSummary {
+    /// The stage's kind.
+    pub stage: String,
+    /// The table it makes.
+    pub table: String,
+    /// Tasks whose published rows are still right.
+    pub reused: usize,
+    /// Tasks whose earlier rows are published again.
+    pub restored: usize,
+    /// Tasks computed.
+    pub ran: usize,
+    /// Tasks failed.
+    pub failed: usize,
+    /// Tasks blocked.
+    pub blocked: usize,
+    /// Rows now valid in the planned partitions.
+    pub rows: u64,
+    /// Seconds of computation, summed over tasks.
+    pub seconds: f64,
+    /// Why tasks ran: the first one's reason, and of how many it was not the only one.
+    pub reason: Option<String>,
+}
+
+/// A failure of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// The task.
+    pub task: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// Rejected rows of one table by reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Quarantine {
+    /// The quarantine table.
+    pub table: String,
+    /// The reason's code.
+    pub reason: String,
+    /// `reject` or `warn`.
+    pub severity: String,
+    /// Number of entries.
+    pub rows: u64,
+    /// Documents concerned.
+    pub documents: u64,
+    /// One of the details.
+    pub example: String,
+}
+
+/// The newest forecast of an asset and horizon.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Forecast {
+    /// The asset.
+    pub asset: String,
+    /// The decision time.
+    pub as_of: String,
+    /// The horizon in hours.
+    pub horizon_hours: i64,
+    /// The price at the decision time, USD.
+    pub price: f64,
+    /// Quantiles of the log return: 5, 25, 50, 75, 95 per cent.
+    pub quantiles: [f64; 5],
+    /// Feature families present, and what was degraded.
+    pub basis: String,
+}
+
+/// What a run did. [`RunSummary::json`] is the machine form.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunSummary {
+    /// Names the run.
+    pub run_id: String,
+    /// The lake's version after it.
+    pub version: u64,
+    /// The profile.
+    pub profile: String,
+    /// Numbers of tasks.
+    pub tasks: TaskCounts,
+    /// The stages in the order of the graph.
+    pub stages: Vec<StageSummary>,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Where the lake is.
+    pub lake: String,
+    /// Whether it was asked to stop.
+    pub interrupted: bool,
+    /// Failed and blocked tasks.
+    pub failures: Vec<Failure>,
+    /// Partitions that their source does not list any more; they are kept.
+    pub vanished: Vec<String>,
+    /// Entries in the quarantine of the tables that this run planned, warnings included.
+    pub quarantined: u64,
+}
+
+impl RunSummary {
+    /// Tells whether every planned task has valid rows.
+    pub fn is_success(&self) -> bool {
+        !self.interrupted && self.failures.is_empty()
+    }
+}
+
+/// Counts the outcomes of a report.
+pub(crate) fn counts(report: &RunReport) -> TaskCounts {
+    let totals = report.totals();
+    TaskCounts {
+        total: totals.total,
+        reused: totals.reused,
+        restored: totals.restored,
+        ran: totals.ran,
+        failed: totals.failed,
+        blocked: totals.blocked,
+    }
+}
+
+/// Sums a report by stage, in the order of the graph.
+pub(crate) fn stages(pipeline: &Pipeline, report: &RunReport) -> Vec<StageSummary> {
+    let mut by_stage: BTreeMap<usize, (StageSummary, BTreeMap<String, usize>)> = BTreeMap::new();
+    for task in &report.tasks {
+        let (summary, reasons) = by_stage.entry(task.stage).or_insert_with(|| {
+            let decl = &pipeline.stages()[task.stage];
+            (StageSummary::new(decl.kind.word(), &decl.table), BTreeMap::new())
+        });
+        summary.rows += task.rows;
+        summary.seconds += task.seconds;
+        match &task.outcome {
+            Outcome::Reused => summary.reused += 1,
+            Outcome::Restored => summary.restored += 1,
+            Outcome::Ran { reason, .. } => {
+                summary.ran += 1;
+                *reasons.entry(reason.to_string()).or_default() += 1;
+            }
+            Outcome::Failed { .. } => summary.failed += 1,
+            Outcome::Blocked { .. } => summary.blocked += 1,
+            Outcome::NotReached => {}
+        }
+    }
+    let told = by_stage.into_values().map(|(mut summary, reasons)| {
+        let most = reasons.iter().max_by_key(|(_, count)| **count);
+        summary.reason = most.map(|(reason, count)| match summary.ran - count {
+            0 => reason.clone(),
+            others => format!("{reason} ({others} others differ)"),
+        });
+        summary
+    });
+    told.collect()
+}
+
+impl StageSummary {
+    fn new(stage: &str, table: &TableId) -> Self {
+        Self {
+            stage: stage.to_owned(),
+            table: table.to_string(),
+            reused: 0,
+            restored: 0,
+            ran: 0,
+            failed: 0,
+            blocked: 0,
+            rows: 0,
+            seconds: 0.0,
+            reason: None,
+        }
+    }
+}
+
+/// Lists what failed and what was blocked.
+pub(crate) fn failures(report: &RunReport) -> Vec<Failure> {
+    let mut failures: Vec<Failure> = report
+        .tasks
+        .iter()
+        .filter_map(|task| {
+            let (message, hint) = match &task.outcome {
+                Outcome::Failed { failure, .. } => (failure.message.clone(), failure.hint.clone()),
+                Outcome::Blocked { reason } => (format!("blocked: {reason}"), None),
+                _ => return None,
+            };
+            Some(Failure { task: task.task.to_string(), message, hint })
+        })
+        .collect();
+    if let Some(fatal) = &report.fatal {
+        let task = "the run".to_owned();
+        failures.insert(0, Failure { task, message: fatal.message.clone(), hint: fatal.hint.clone() });
+    }
+    failures
+}

@@ -1,0 +1,335 @@
+//! Plan, run and query: what the commands are made of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use lakectl_core::{Cell, Day, DayRange, Fingerprint, PartitionKey, TableId, TaskKey, UtcTime};
+use lakectl_dag::{
+    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, World, execute, plan,
+};
+use lakectl_sql::LakeSession;
+use lakectl_store::{CellIndex, CommitRequest, Lake, Open, Snapshot, StoreError, TableMeta, VersionRef};
+
+use crate::assembly::Assembly;
+use crate::compute::{LakeRunner, declared_contract};
+use crate::harvest::Sources;
+use crate::stages::Columns;
+use crate::summary::{self, Forecast, Quarantine, RunSummary};
+use crate::{PipelineError, Project, Settings};
+
+/// How often a run is planned again because another one committed what it had read.
+const COMMIT_ATTEMPTS: u32 = 3;
+
+/// Which tasks are wanted, as a command says it. Days are included at both ends.
+#[derive(Clone, Debug, Default)]
+pub struct Selected {
+    /// A goal: a table, a schema or a tag.
+    pub until: Option<String>,
+    /// Selectors.
+    pub select: Vec<String>,
+    /// First day.
+    pub from: Option<Day>,
+    /// Last day, and the end of the calendar.
+    pub to: Option<Day>,
+    /// Only partitions of this asset.
+    pub asset: Option<String>,
+    /// Stages to compute again.
+    pub force: Vec<String>,
+    /// Raw tables to fetch again.
+    pub refresh: Vec<String>,
+}
+
+/// How to run.
+pub struct RunOptions<'a> {
+    /// Names the run.
+    pub run_id: String,
+    /// The time of the run, by the caller's clock.
+    pub now: UtcTime,
+    /// Tasks at the same time.
+    pub jobs: usize,
+    /// Told what happens.
+    pub events: &'a (dyn Fn(RunEvent) + Sync),
+    /// Asks the run to end.
+    pub cancel: Cancel,
+    /// For audits: normalised rows known after this instant are left out.
+    pub known_until: Option<UtcTime>,
+}
+
+/// A checked project with its settings.
+pub struct Workbench {
+    /// The project.
+    pub project: Project,
+    /// The settings.
+    pub settings: Settings,
+    /// The graph and the definitions.
+    pub assembly: Arc<Assembly>,
+}
+
+/// A pinned version with every result that was ever computed.
+struct LakeWorld {
+    snapshot: Snapshot,
+    cells: CellIndex,
+}
+
+impl World for LakeWorld {
+    fn published(&self, task: &TaskKey) -> Option<Arc<Cell>> {
+        self.snapshot.cell(&task.table, &task.partition).cloned()
+    }
+
+    fn published_partitions(&self, table: &TableId) -> Vec<PartitionKey> {
+        self.snapshot.partitions(table).map(|(key, _)| key.clone()).collect()
+    }
+
+    fn cached(&self, fingerprint: &Fingerprint) -> Option<Arc<Cell>> {
+        self.cells.get(fingerprint).cloned()
+    }
+}
+
+impl Workbench {
+    /// Checks the project under the settings of a profile.
+    ///
+    /// # Errors
+    /// [`PipelineError`] for whatever is declared wrongly.
+    pub fn open(project: Project, profile: &str, overrides: &[String]) -> Result<Self, PipelineError> {
+        let settings = Settings::load(&project, profile, overrides)?;
+        let assembly = Arc::new(Assembly::build(&project, &settings)?);
+        Ok(Self { project, settings, assembly })
+    }
+
+    /// Opens the lake in `root`, making it if it is not there.
+    ///
+    /// # Errors
+    /// [`PipelineError::Store`] for a folder that is no lake, or one of another profile.
+    pub fn lake(&self, root: &Path, open: Open) -> Result<Lake, PipelineError> {
+        Ok(Lake::open(root, &self.settings.profile, open)?)
+    }
+
+    /// Returns the last planned day: `--to`, else the profile's, else the last complete day.
+    pub fn last_day(&self, selected: &Selected, now: UtcTime) -> Day {
+        selected.to.or(self.settings.calendar.end).unwrap_or_else(|| now.day().plus(-1))
+    }
+
+    /// Plans without a lake, or against its newest version. Nothing is written.
+    ///
+    /// # Errors
+    /// [`PipelineError`] for a wrong selection, an unreadable source or a damaged lake.
+    pub fn plan(&self, lake: Option<&Lake>, selected: &Selected, now: UtcTime) -> Result<Plan, PipelineError> {
+        let sources = Sources::list(&self.settings, &self.assembly.datasets)?;
+        let world = match lake {
+            Some(lake) => LakeWorld { snapshot: lake.head()?, cells: lake.cells()? },
+            None => LakeWorld { snapshot: Snapshot::empty(), cells: CellIndex::default() },
+        };
+        self.plan_against(&world, &sources, selected, now)
+    }
+
+    fn plan_against(
+        &self,
+        world: &LakeWorld,
+        sources: &Sources,
+        selected: &Selected,
+        now: UtcTime,
+    ) -> Result<Plan, PipelineError> {
+        let mut keys = BTreeMap::new();
+        if let Some(asset) = &selected.asset {
+            keys.insert("asset".to_owned(), BTreeSet::from([asset.clone()]));
+        }
+        let end = self.last_day(selected, now).plus(1);
+        let days = DayRange::new(selected.from.unwrap_or(DayRange::ALL.start), end);
+        let request = PlanRequest {
+            selection: Selection { until: selected.until.clone(), select: selected.select.clone(), days, keys },
+            force: selected.force.clone(),
+            refresh: selected.refresh.clone(),
+            end,
+            coverages: &self.assembly.coverages,
+            listings: sources.listings(),
+            definitions: &self.assembly.definitions,
+        };
+        Ok(plan(&self.assembly.pipeline, world, &request)?)
+    }
+
+    /// Computes what is missing or stale and publishes it as one version.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if the run could not be planned or published; failed tasks are in the summary.
+    pub async fn run(
+        &self,
+        lake: Arc<Lake>,
+        selected: &Selected,
+        options: RunOptions<'_>,
+    ) -> Result<(RunSummary, RunReport), PipelineError> {
+        let clock = Instant::now();
+        let sources = Arc::new(Sources::list(&self.settings, &self.assembly.datasets)?);
+        let mut attempt = 1;
+        loop {
+            let world = LakeWorld { snapshot: lake.head()?, cells: lake.cells()? };
+            let plan = self.plan_against(&world, &sources, selected, options.now)?;
+            let runner = LakeRunner::new(
+                Arc::clone(&lake),
+                Arc::clone(&self.assembly),
+                Arc::clone(&sources),
+                self.settings.params.clone(),
+                world.snapshot.clone(),
+                options.run_id.clone(),
+                options.known_until,
+            );
+            let engine = Options { jobs: options.jobs.max(1), ..Options::default() };
+            let pipeline = &self.assembly.pipeline;
+            let report =
+                execute(pipeline, &plan, &world, &runner, &engine, options.events, &options.cancel).await;
+            let version = match self.publish(&lake, &world.snapshot, &plan, &report, &options) {
+                // What is computed stays in the cells, so planning again costs only what really changed.
+                Err(PipelineError::Store(StoreError::Conflict { .. })) if attempt < COMMIT_ATTEMPTS => {
+                    attempt += 1;
+                    continue;
+                }
+                published => published?,
+            };
+            let summary = self.summarise(&lake, &plan, &report, version, &options, clock);
+            return Ok((summary, report));
+        }
+    }
+
+    /// Commits what a run has made. An interrupted run keeps its cells and commits nothing.
+    fn publish(
+        &self,
+        lake: &Lake,
+        base: &Snapshot,
+        plan: &Plan,
+        report: &RunReport,
+        options: &RunOptions<'_>,
+    ) -> Result<Snapshot, PipelineError> {
+        if report.interrupted || report.fatal.is_some() {
+            return Ok(base.clone());
+        }
+        let mut request = CommitRequest::new(base, &options.run_id, options.now, "run");
+        request.cells = report.new_cells().iter().map(|cell| (**cell).clone()).collect();
+        let tables: BTreeSet<&TableId> = request.cells.iter().map(|cell| &cell.table).collect();
+        request.tables = tables.into_iter().map(|table| (table.clone(), self.meta(table))).collect();
+        let stages = plan.tasks.iter().map(|task| task.stage).collect::<BTreeSet<_>>();
+        for stage in stages {
+            for input in self.assembly.pipeline.inputs(stage) {
+                let names = input.tables.iter().map(|table| self.assembly.pipeline.tables()[*table].0.clone());
+                request.reads.extend(names);
+            }
+        }
+        Ok(lake.commit(request)?)
+    }
+
+    fn meta(&self, table: &TableId) -> TableMeta {
+        let contract = declared_contract(&self.assembly, table);
+        let stage = self.assembly.pipeline.stage_of(table);
+        let main = stage.filter(|stage| stage.table == *table);
+        TableMeta {
+            contract,
+            keys: stage.map(|stage| stage.keys.clone()).unwrap_or_default(),
+            grain: stage.map(|stage| stage.grain).unwrap_or_default(),
+            time_column: main.and_then(|stage| stage.time_column.clone()),
+            primary_key: main.map(|stage| stage.primary_key.clone()).unwrap_or_default(),
+        }
+    }
+
+    fn summarise(
+        &self,
+        lake: &Lake,
+        plan: &Plan,
+        report: &RunReport,
+        version: Snapshot,
+        options: &RunOptions<'_>,
+        clock: Instant,
+    ) -> RunSummary {
+        let pipeline = &self.assembly.pipeline;
+        let planned = plan.tasks.iter().map(|task| task.stage).collect::<BTreeSet<_>>();
+        let quarantine = planned.iter().flat_map(|stage| &pipeline.stages()[*stage].also);
+        RunSummary {
+            run_id: options.run_id.clone(),
+            version: version.version,
+            profile: self.settings.profile.clone(),
+            tasks: summary::counts(report),
+            stages: summary::stages(pipeline, report),
+            seconds: clock.elapsed().as_secs_f64(),
+            lake: lake.root().display().to_string(),
+            interrupted: report.interrupted,
+            failures: summary::failures(report),
+            vanished: plan.vanished.iter().map(TaskKey::to_string).collect(),
+            quarantined: quarantine.map(|table| version.rows(table)).sum(),
+        }
+    }
+
+    /// Opens one version of a lake for queries.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if there is no such version.
+    pub fn session(&self, lake: Arc<Lake>, at: Option<VersionRef>) -> Result<LakeSession, PipelineError> {
+        let snapshot = match at {
+            Some(version) => lake.at(version)?,
+            None => lake.head()?,
+        };
+        let unions = self.assembly.pipeline.unions().clone();
+        Ok(LakeSession::new(lake, snapshot, unions)?)
+    }
+
+    /// Lists what is in quarantine at the newest version, by table and reason.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if the lake cannot be read.
+    pub fn quarantine(&self, lake: &Arc<Lake>) -> Result<Vec<Quarantine>, PipelineError> {
+        let session = self.session(Arc::clone(lake), None)?;
+        let tables: Vec<TableId> = session.tables().filter(|table| table.schema() == "quarantine").cloned().collect();
+        let mut entries = Vec::new();
+        for table in tables {
+            let sql = format!(
+                "SELECT reason, severity, count(*) AS rows, count(DISTINCT document_id) AS documents, min(detail) AS example \
+                 FROM {table} GROUP BY reason, severity ORDER BY severity, count(*) DESC, reason"
+            );
+            let (schema, batches) = session.collect_blocking(&sql)?;
+            let rows = Columns::new(&schema, &batches)?;
+            let (reasons, severities, examples) =
+                (rows.texts("reason")?, rows.texts("severity")?, rows.texts("example")?);
+            let (counts, documents) = (rows.i64s("rows")?, rows.i64s("documents")?);
+            for i in 0..rows.rows() {
+                entries.push(Quarantine {
+                    table: table.to_string(),
+                    reason: reasons[i].clone().unwrap_or_default(),
+                    severity: severities[i].clone().unwrap_or_default(),
+                    rows: counts[i].unwrap_or(0).unsigned_abs(),
+                    documents: documents[i].unwrap_or(0).unsigned_abs(),
+                    example: examples[i].clone().unwrap_or_default(),
+                });
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Returns the newest forecast of each asset and horizon; none before the first forecasting run.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if the lake cannot be read.
+    pub fn newest_forecasts(&self, lake: &Arc<Lake>) -> Result<Vec<Forecast>, PipelineError> {
+        let session = self.session(Arc::clone(lake), None)?;
+        if !session.tables().any(|table| table.as_str() == "forecast.quantiles") {
+            return Ok(Vec::new());
+        }
+        let (schema, batches) = session.collect_blocking(
+            "SELECT * FROM forecast.quantiles \
+             QUALIFY row_number() OVER (PARTITION BY asset, horizon_hours ORDER BY as_of DESC) = 1 \
+             ORDER BY asset, horizon_hours",
+        )?;
+        let rows = Columns::new(&schema, &batches)?;
+        let (assets, bases, times) = (rows.texts("asset")?, rows.texts("basis")?, rows.micros("as_of")?);
+        let (horizons, prices) = (rows.i64s("horizon_hours")?, rows.f64s("price")?);
+        let quantiles = ["q05", "q25", "q50", "q75", "q95"].map(|name| rows.f64s(name));
+        let quantiles = quantiles.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok((0..rows.rows())
+            .map(|i| Forecast {
+                asset: assets[i].clone().unwrap_or_default(),
+                as_of: UtcTime::from_micros(times[i]).to_string(),
+                horizon_hours: horizons[i].unwrap_or_default(),
+                price: prices[i].unwrap_or_default(),
+                quantiles: std::array::from_fn(|q| quantiles[q][i].unwrap_or_default()),
+                basis: bases[i].clone().unwrap_or_default(),
+            })
+            .collect())
+    }
+}

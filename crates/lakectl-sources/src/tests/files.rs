@@ -1,0 +1,95 @@
+use std::fs;
+
+use lakectl_core::PartitionKey;
+
+use super::dataset;
+use crate::{Dataset, SourceError, archive};
+
+fn daily() -> Dataset {
+    dataset(
+        "format = 'fred_csv'\nfeeds = 'rates'\nlag = '1d'\nglob = 'a/*/r_*.csv'\nexclude = ['a/*/r_skip*']\npartition = 'day'\n\
+         document_time = 'name:%Y%m%dT%H%M%SZ'",
+    )
+}
+
+#[test]
+fn lists_files_with_tokens_that_follow_name_and_content() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("a/x");
+    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(root.path().join("a/x/r_folder.csv")).unwrap();
+    let put = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+    put("r_20260105T092145Z.csv", "one");
+    put("r_20260104T092145Z.csv", "one");
+    put("r_undated.csv", "one");
+    put("r_skip_20260104T092145Z.csv", "one");
+    put("other.csv", "one");
+    let listed = archive::list(root.path(), &daily()).unwrap();
+    let seen: Vec<(&str, String)> = listed
+        .iter()
+        .map(|file| (file.name.as_str(), file.partition.to_string()))
+        .collect();
+    let want = [
+        ("a/x/r_20260104T092145Z.csv", "date=2026-01-04"),
+        ("a/x/r_20260105T092145Z.csv", "date=2026-01-05"),
+        ("a/x/r_undated.csv", "date=2026-01-04"),
+    ];
+    assert_eq!(seen, want.map(|(name, key)| (name, key.to_owned())));
+    assert_ne!(listed[0].token, listed[1].token);
+    assert_eq!(listed[0].content, listed[1].content);
+    assert_eq!(listed[2].document_time, None);
+
+    let document = archive::fetch(&listed[1]).unwrap();
+    assert_eq!(document.body.as_ref(), b"one");
+    assert_eq!(document.media_type, "text/csv");
+    assert_eq!(document.document_time, listed[1].document_time);
+
+    put("r_20260105T092145Z.csv", "two");
+    let again = archive::list(root.path(), &daily()).unwrap();
+    assert_eq!(again[0].token, listed[0].token);
+    assert_ne!(again[1].token, listed[1].token);
+    let remembered = archive::list_with(root.path(), &daily(), &|stamp| {
+        again
+            .iter()
+            .find(|file| file.stamp == *stamp)
+            .map(|file| file.content)
+    });
+    assert_eq!(remembered.unwrap(), again);
+    assert_ne!(archive::fetch(&again[1]).unwrap().id, document.id);
+}
+
+#[test]
+fn a_missing_root_is_an_error_and_a_missing_file_is_listed() {
+    let root = tempfile::tempdir().unwrap();
+    let missing = archive::list(&root.path().join("nowhere"), &daily());
+    assert!(matches!(missing, Err(SourceError::RootMissing { .. })));
+    assert_eq!(archive::list(root.path(), &daily()).unwrap(), []);
+    #[cfg(unix)]
+    {
+        fs::create_dir_all(root.path().join("a/x")).unwrap();
+        let link = root.path().join("a/x/r_20260105T092145Z.csv");
+        std::os::unix::fs::symlink("gone", link).unwrap();
+        let listed = archive::list(root.path(), &daily()).unwrap();
+        assert!(listed[0].problem.is_some());
+        let error = archive::fetch(&listed[0]).unwrap_err();
+        assert_eq!(error.kind(), lakectl_core::ErrorKind::Environment);
+    }
+}
+
+#[test]
+fn a_dataset_without_grain_has_one_partition() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("x.csv"), "a").unwrap();
+    let fixed = dataset(
+        "format = 'fred_csv'\nfeeds = 'rates'\nlag = '1d'\nglob = '*.csv'\ndocument_time = '2026-01-05T12:00:00Z'",
+    );
+    let listed = archive::list(root.path(), &fixed).unwrap();
+    assert_eq!(listed[0].partition, PartitionKey::default());
+    let by_path = dataset(
+        "format = 'fred_csv'\nfeeds = 'rates'\nlag = '1d'\nglob = '*/*.csv'\ndocument_time = 'path:v_%Y-%m-%d/'\npartition = 'month'",
+    );
+    fs::create_dir(root.path().join("v_2026-03-23")).unwrap();
+    fs::write(root.path().join("v_2026-03-23/y.csv"), "a").unwrap();
+    let listed = archive::list(root.path(), &by_path).unwrap();
+    assert_eq!(listed[0].partition.to_string(), "month=2026-03");
+}

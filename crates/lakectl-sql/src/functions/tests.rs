@@ -1,0 +1,235 @@
+//! Reference page, examples, golden digests and the kernels behind the names.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::datatypes::Float64Type;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use super::{function_version, reference_markdown, registry};
+use crate::tests::{batch, column, floats, noise, run, table, texts};
+use crate::StageTable;
+
+const ROWS: usize = 240;
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/functions/golden.txt");
+
+/// The reference grid: the columns that the examples use, with gaps and values outside every domain.
+fn grid() -> StageTable {
+    let at = |seed: u64, low: f64, high: f64| -> ArrayRef {
+        let values = noise(ROWS, seed).into_iter().enumerate();
+        floats(values.map(|(i, u)| match i % 29 {
+            7 => None,
+            13 => Some(-1.0),
+            17 => Some(0.0),
+            _ => Some(low + (u + 0.5) * (high - low)),
+        }))
+    };
+    let kinds = texts((0..ROWS).map(|i| match i % 13 {
+        3 => None,
+        5 => Some("straddle"),
+        i if i % 2 == 0 => Some("call"),
+        _ => Some("put"),
+    }));
+    let times = |step: i64, start: i64| -> ArrayRef {
+        let micros = (0..ROWS as i64).map(|i| start + i * step);
+        Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
+    };
+    let start = 1_767_604_905_000_000;
+    let columns = [
+        ("forward", at(1, 50.0, 150.0)),
+        ("strike", at(2, 50.0, 150.0)),
+        ("expiry_years", at(3, 0.01, 2.0)),
+        ("sigma", at(4, 0.1, 1.5)),
+        ("price", at(5, 0.1, 60.0)),
+        ("delta", at(6, -1.0, 1.0)),
+        ("k", at(7, -0.8, 0.8)),
+        ("iv", at(8, 0.4, 0.6)),
+        ("weight", at(9, 0.1, 2.0)),
+        ("svi_a", at(10, 0.01, 0.05)),
+        ("svi_b", at(11, 0.05, 0.3)),
+        ("svi_rho", at(12, -0.7, 0.3)),
+        ("svi_m", at(13, -0.1, 0.1)),
+        ("svi_sigma", at(14, 0.05, 0.4)),
+        ("share", at(15, 0.02, 0.4)),
+        ("tau", at(16, 0.01, 0.99)),
+        ("q05", at(17, -0.09, -0.05)),
+        ("q25", at(18, -0.04, -0.01)),
+        ("q50", at(19, -0.01, 0.01)),
+        ("q75", at(20, 0.01, 0.04)),
+        ("q95", at(21, 0.05, 0.09)),
+        ("x", at(22, -3.0, 3.0)),
+        ("y", at(23, -0.1, 0.1)),
+    ];
+    let mut contract = "option_type utf8?, event_time ts, expiry ts".to_owned();
+    let mut arrays = vec![kinds, times(3_600_000_000, start), times(7_200_000_000, start + 86_400_000_000)];
+    for (name, array) in columns {
+        let _ = write!(contract, ", {name} f64?");
+        arrays.push(array);
+    }
+    table("demo.grid", vec![batch(&contract, arrays)])
+}
+
+fn example(call: &str) -> Vec<RecordBatch> {
+    let sorted = if call.starts_with("svi_fit") { "" } else { " ORDER BY event_time" };
+    let grid = if call.starts_with("svi_fit") { "(SELECT * FROM demo.grid WHERE iv > 0.3)" } else { "demo.grid" };
+    run(&format!("SELECT {call} AS v FROM {grid}{sorted}"), vec![self::grid()], &[]).unwrap().1
+}
+
+/// Digest of a result: exact decimal texts of all values.
+fn digest(rows: &[RecordBatch]) -> String {
+    let options = FormatOptions::default().with_null("null");
+    let mut hasher = blake3::Hasher::new();
+    for array in rows.iter().flat_map(RecordBatch::columns) {
+        let formatter = ArrayFormatter::try_new(array, &options).unwrap();
+        for row in 0..array.len() {
+            hasher.update(formatter.value(row).to_string().as_bytes());
+            hasher.update(b"\n");
+        }
+    }
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
+#[test]
+fn every_function_is_documented_and_its_example_runs() {
+    let page = reference_markdown();
+    let all = registry();
+    assert!(all.len() > 30);
+    for pair in all.windows(2) {
+        assert!(pair[0].name < pair[1].name, "{} is there twice", pair[0].name);
+    }
+    for info in all {
+        assert!(info.doc.len() > 20 && info.signature.starts_with(info.name), "{}", info.name);
+        assert!(info.example.contains(info.name), "{}", info.name);
+        assert!(page.contains(&format!("## `{}`", info.name)));
+        assert_eq!(function_version(info.name), Some(info.version));
+        let rows = example(info.example);
+        let values = rows[0].column(0);
+        assert!(values.null_count() < values.len(), "{}: the example is always null", info.name);
+        assert_eq!(values.len(), if info.name == "svi_fit" { 1 } else { ROWS });
+    }
+    assert_eq!(function_version("avg"), None);
+}
+
+#[test]
+fn output_changes_only_with_the_version() {
+    let mut found = String::new();
+    for info in registry() {
+        let _ = writeln!(found, "{} {} {}", info.name, info.version, digest(&example(info.example)));
+    }
+    if std::env::var_os("LAKE_BLESS").is_some() {
+        std::fs::write(GOLDEN, &found).unwrap();
+    }
+    let golden = std::fs::read_to_string(GOLDEN).unwrap_or_default();
+    let known: BTreeMap<(&str, &str), &str> = golden.lines().filter_map(words).collect();
+    for (key, digest) in found.lines().filter_map(words) {
+        match known.get(&key) {
+            Some(old) if *old == digest => {}
+            Some(_) => panic!("the output of {} changed: raise its version (and run with LAKE_BLESS=1)", key.0),
+            None => panic!("{} version {} has no digest yet: run with LAKE_BLESS=1", key.0, key.1),
+        }
+    }
+}
+
+fn words(line: &str) -> Option<((&str, &str), &str)> {
+    let mut words = line.split(' ');
+    Some(((words.next()?, words.next()?), words.next()?))
+}
+
+fn value(call: &str) -> Option<f64> {
+    let rows = run(&format!("SELECT {call} AS v"), vec![], &[]).unwrap().1;
+    let array = rows[0].column(0).as_primitive::<Float64Type>();
+    array.is_valid(0).then(|| array.value(0))
+}
+
+fn word(call: &str) -> String {
+    let rows = run(&format!("SELECT {call} AS v"), vec![], &[]).unwrap().1;
+    rows[0].column(0).as_string::<i32>().value(0).to_owned()
+}
+
+#[test]
+fn names_lead_to_their_kernels() {
+    let cases = [
+        ("black76_price('call', 100, 100, 1, 0.2)", 7.965_567_455_405_804),
+        ("black76_price('P', 100, 100, 1, 0.2)", 7.965_567_455_405_804),
+        ("black76_price('call', 100, 100, 1, 0.2, 0.05)", 7.965_567_455_405_804 * (-0.05_f64).exp()),
+        ("implied_vol('call', 100, 100, 1, 7.965567455405804)", 0.2),
+        ("black76_delta('put', 100, 100, 1, 0.2)", -0.460_172_162_722_971),
+        ("black76_greeks('call', 100, 100, 1, 0.2)['vega']", 39.695_254_747_701_18),
+        ("strike_from_delta('call', 0.5398278372770290, 100, 1, 0.2)", 100.0),
+        ("year_fraction(TIMESTAMP '2026-01-01', TIMESTAMP '2027-01-01')", 1.0),
+        ("year_fraction(DATE '2026-01-02', DATE '2026-01-01')", -1.0 / 365.0),
+        ("svi_total_variance(0.04, 0.1, 0.0, 0.0, 0.1, 0.0)", 0.05),
+        ("svi_vol(0.04, 0.1, 0.0, 0.0, 0.1, 0.0, 0.5)", 0.1_f64.sqrt()),
+        ("pinball(0.9, 1.0, 3.0)", 1.8),
+        ("crps_quantiles(1, 1, 1, 1, 1, 3)", 2.0),
+        ("quantile_cdf(-2, -1, 0, 1, 2, 0)", 0.5),
+        ("quantile_at(-2, -1, 0, 1, 2, 0.95)", 2.0),
+        ("clip(3, -1, 1)", 1.0),
+        ("normal_cdf(0)", 0.5),
+        ("normal_quantile(0.5)", 0.0),
+    ];
+    for (call, expected) in cases {
+        let found = value(call).unwrap_or_else(|| panic!("{call} is null"));
+        assert!((found - expected).abs() <= 1e-12 * expected.abs().max(1.0), "{call}: {found}");
+    }
+}
+
+#[test]
+fn what_has_no_value_is_null_with_a_reason() {
+    for call in [
+        "black76_price('call', 100, NULL, 1, 0.2)",
+        "black76_price('call', 100, 100, 1, 0)",
+        "black76_price('straddle', 100, 100, 1, 0.2)",
+        "black76_gamma('call', 'NaN'::double, 100, 1, 0.2)",
+        "implied_vol('call', 100, 90, 1, 9)",
+        "clip(1, 2, 0)",
+        "svi_vol(-1, 0.1, 0, 0, 0.1, 0, 1)",
+        "svi_g(0.1, 0.1, 2, 0, 0.1, 0)",
+        "normal_quantile(1)",
+    ] {
+        assert_eq!(value(call), None, "{call}");
+    }
+    for (call, expected) in [
+        ("implied_vol_status('call', 100, 90, 1, 9)", "below_intrinsic"),
+        ("implied_vol_status('call', 100, 90, 1, 10)", "no_time_value"),
+        ("implied_vol_status('call', 100, 90, 1, 100)", "above_max"),
+        ("implied_vol_status('call', 100, 90, 1, 11)", "ok"),
+        ("implied_vol_status('call', 100, 90, 1, NULL)", "missing_input"),
+        ("implied_vol_status('x', 100, 90, 1, 11)", "option_type"),
+        ("black76_status('call', 100, 90, -1, 0.5)", "expiry_years"),
+    ] {
+        assert_eq!(word(call), expected, "{call}");
+    }
+}
+
+#[test]
+fn a_slice_is_fitted_in_sql() {
+    let k: Vec<Option<f64>> = (-12..=12).map(|i| Some(f64::from(i) * 0.05)).collect();
+    let w = |k: f64| 0.02 + 0.1 * (-0.3 * (k - 0.05) + ((k - 0.05) * (k - 0.05) + 0.04).sqrt());
+    let iv: Vec<Option<f64>> = k.iter().map(|k| k.map(|k| (w(k) / 0.25).sqrt())).collect();
+    let rows = batch("k f64?, iv f64?", vec![floats(k), floats(iv)]);
+    let sql = |expiry: &str| {
+        format!(
+            "SELECT f['a'] AS a, f['b'] AS b, f['rho'] AS rho, f['m'] AS m, f['sigma'] AS sigma, f['rmse_vol'] AS rmse, \
+             f['status'] AS status, f['butterfly_free'] AS free, f['quotes'] AS quotes FROM \
+             (SELECT svi_fit(k, iv, 1.0, {expiry}) AS f FROM demo.slice)"
+        )
+    };
+    let fitted = run(&sql("0.25"), vec![table("demo.slice", vec![rows.clone()])], &[]).unwrap().1;
+    for (name, expected) in [("a", 0.02), ("b", 0.1), ("rho", -0.3), ("m", 0.05), ("sigma", 0.2)] {
+        let found = column(&fitted, name)[0].unwrap();
+        assert!((found - expected).abs() < 1e-5, "{name}: {found}");
+    }
+    assert!(column(&fitted, "rmse")[0].unwrap() < 1e-7);
+    let status = |expiry: &str, rows: RecordBatch| {
+        let fitted = run(&sql(expiry), vec![table("demo.slice", vec![rows])], &[]).unwrap().1;
+        let a = Arc::clone(fitted[0].column(0));
+        (fitted[0].column_by_name("status").unwrap().as_string::<i32>().value(0).to_owned(), a.is_null(0))
+    };
+    assert_eq!(status("0.25", rows.slice(0, 4)), ("too_few_quotes".to_owned(), true));
+    assert_eq!(status("0.25", rows.slice(0, 0)), ("too_few_quotes".to_owned(), true));
+    assert_eq!(status("0.25 + abs(k)", rows.clone()), ("several_expiries".to_owned(), true));
+    assert_eq!(status("0.0", rows), ("bad_expiry".to_owned(), true));
+}

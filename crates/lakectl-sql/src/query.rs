@@ -1,0 +1,316 @@
+//! What a query reads, and how parameters get into it: both on the syntax tree, before any planning.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    self, Expr, ObjectName, Select, SetExpr, Statement, TableFactor, Value, ValueWithSpan, Visit,
+    VisitMut, Visitor, VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token};
+use lakectl_core::{Day, TableId, UtcTime};
+
+use crate::SqlError;
+
+/// One parsed query and what it refers to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// Tables it reads, in subqueries too, without the names that `WITH` introduces.
+    pub tables: BTreeSet<TableId>,
+    /// Functions it calls, lower case: ours and the engine's.
+    pub functions: BTreeSet<String>,
+    /// Placeholders, without `$`.
+    pub params: BTreeSet<String>,
+    /// The syntax tree written back: comments, line breaks and the case of keywords do not count.
+    pub canonical: String,
+    ast: ast::Query,
+}
+
+/// The value of a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Literal {
+    /// Text.
+    Text(String),
+    /// A 64-bit integer.
+    Int(i64),
+    /// A finite 64-bit float.
+    Float(f64),
+    /// An instant, of type timestamp with microseconds in UTC.
+    Time(UtcTime),
+    /// A calendar day, of type date.
+    Day(Day),
+    /// True or false.
+    Bool(bool),
+}
+
+/// Parses exactly one `SELECT` or `WITH` query and finds what it refers to.
+///
+/// # Errors
+/// [`SqlError::Syntax`], [`SqlError::NotAQuery`] and [`SqlError::TableName`], each with line and column.
+pub fn analyse(sql: &str) -> Result<Query, SqlError> {
+    let ast = parse_one(sql)?;
+    let mut found = References::default();
+    if let ControlFlow::Break(error) = Visit::visit(&ast, &mut found) {
+        return Err(error);
+    }
+    for (name, at) in found.bare {
+        if !found.with_names.contains(&name) {
+            return Err(SqlError::TableName {
+                name,
+                line: at.line,
+                column: at.column,
+            });
+        }
+    }
+    Ok(Query {
+        tables: found.tables,
+        functions: found.functions,
+        params: found.params,
+        canonical: ast.to_string(),
+        ast,
+    })
+}
+
+/// Replaces every placeholder by its literal, window frame bounds and limits included.
+///
+/// # Errors
+/// [`SqlError::UnknownParam`] for a placeholder without a value, [`SqlError::ParamValue`] for a float that is
+/// not finite.
+pub fn bind(query: &Query, params: &BTreeMap<String, Literal>) -> Result<Statement, SqlError> {
+    let mut ast = query.ast.clone();
+    let mut values = BTreeMap::new();
+    for name in &query.params {
+        let literal = params.get(name).ok_or_else(|| SqlError::UnknownParam {
+            name: name.clone(),
+            known: params.keys().map(|k| format!("${k}")).collect::<Vec<_>>().join(", "),
+        })?;
+        values.insert(name.clone(), literal_expr(name, literal)?);
+    }
+    if let ControlFlow::Break(error) = VisitMut::visit(&mut ast, &mut Binder { values: &values }) {
+        return Err(error);
+    }
+    Ok(Statement::Query(Box::new(ast)))
+}
+
+fn parse_one(sql: &str) -> Result<ast::Query, SqlError> {
+    let mut parser = Parser::new(&GenericDialect {})
+        .try_with_sql(sql)
+        .map_err(|e| syntax(&e))?;
+    let refuse = |found: String, at: Location| SqlError::NotAQuery {
+        found,
+        line: at.line,
+        column: at.column,
+    };
+    let first = parser.peek_token();
+    if first.token == Token::EOF {
+        return Err(refuse("nothing".to_owned(), first.span.start));
+    }
+    let statement = parser.parse_statement().map_err(|e| syntax(&e))?;
+    while parser.consume_token(&Token::SemiColon) {}
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        return Err(refuse(format!("another statement (`{}`)", next.token), next.span.start));
+    }
+    match statement {
+        Statement::Query(query) => Ok(*query),
+        _ => Err(refuse(format!("a statement that begins with `{}`", first.token), first.span.start)),
+    }
+}
+
+/// The parser puts its position at the end of its message.
+fn syntax(error: &ParserError) -> SqlError {
+    let text = match error {
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.clone(),
+        ParserError::RecursionLimitExceeded => "the query is nested too deeply".to_owned(),
+    };
+    let (message, line, column) = match text.rsplit_once(" at Line: ") {
+        Some((message, place)) => {
+            let (line, column) = place.split_once(", Column: ").unwrap_or((place, ""));
+            (message.to_owned(), line.parse().unwrap_or(0), column.parse().unwrap_or(0))
+        }
+        None => (text, 0, 0),
+    };
+    SqlError::Syntax { message, line, column }
+}
+
+#[derive(Default)]
+struct References {
+    tables: BTreeSet<TableId>,
+    functions: BTreeSet<String>,
+    params: BTreeSet<String>,
+    with_names: BTreeSet<String>,
+    bare: Vec<(String, Location)>,
+}
+
+impl References {
+    fn table(&mut self, name: &ObjectName) -> ControlFlow<SqlError> {
+        let parts: Vec<String> = name.0.iter().map(part_text).collect();
+        let at = start_of(name);
+        if let [bare] = parts.as_slice() {
+            self.bare.push((bare.clone(), at));
+            return ControlFlow::Continue(());
+        }
+        match parts.join(".").parse() {
+            Ok(table) if parts.len() == 2 => {
+                self.tables.insert(table);
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Break(SqlError::TableName {
+                name: name.to_string(),
+                line: at.line,
+                column: at.column,
+            }),
+        }
+    }
+
+    fn function(&mut self, name: &ObjectName) {
+        self.functions.insert(name.to_string().to_lowercase());
+    }
+}
+
+/// Names fold to lower case unless quoted, as the planner does.
+fn part_text(part: &ast::ObjectNamePart) -> String {
+    part.as_ident().map_or_else(
+        || part.to_string(),
+        |ident| fold(&ident.value, ident.quote_style.is_some()),
+    )
+}
+
+fn fold(value: &str, quoted: bool) -> String {
+    if quoted { value.to_owned() } else { value.to_lowercase() }
+}
+
+fn start_of(name: &ObjectName) -> Location {
+    let first = name.0.first().and_then(|part| part.as_ident());
+    first.map_or(Location { line: 0, column: 0 }, |ident| ident.span.start)
+}
+
+fn unsupported(found: &str) -> ControlFlow<SqlError> {
+    ControlFlow::Break(SqlError::NotAQuery {
+        found: found.to_owned(),
+        line: 0,
+        column: 0,
+    })
+}
+
+impl Visitor for References {
+    type Break = SqlError;
+
+    fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<SqlError> {
+        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+            let name = &cte.alias.name;
+            self.with_names.insert(fold(&name.value, name.quote_style.is_some()));
+        }
+        match query.body.as_ref() {
+            SetExpr::Table(_) => unsupported("a TABLE command"),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_statement(&mut self, _: &Statement) -> ControlFlow<SqlError> {
+        unsupported("a statement inside the query")
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<SqlError> {
+        if select.into.is_some() {
+            return unsupported("SELECT INTO");
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<SqlError> {
+        match factor {
+            TableFactor::Table { name, args: None, .. } => return self.table(name),
+            TableFactor::Table { name, .. } | TableFactor::Function { name, .. } => self.function(name),
+            TableFactor::UNNEST { .. } => {
+                self.functions.insert("unnest".to_owned());
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<SqlError> {
+        if let Expr::Function(function) = expr {
+            self.function(&function.name);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<SqlError> {
+        if let Value::Placeholder(text) = &value.value {
+            match text.strip_prefix('$').filter(|name| is_param(name)) {
+                Some(name) => {
+                    self.params.insert(name.to_owned());
+                }
+                None => {
+                    return ControlFlow::Break(SqlError::Syntax {
+                        message: format!("`{text}` is not a parameter: expected `$name`"),
+                        line: value.span.start.line,
+                        column: value.span.start.column,
+                    });
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn is_param(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+}
+
+struct Binder<'a> {
+    values: &'a BTreeMap<String, Expr>,
+}
+
+impl VisitorMut for Binder<'_> {
+    type Break = SqlError;
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        if let Expr::Value(ValueWithSpan { value: Value::Placeholder(text), .. }) = expr
+            && let Some(bound) = self.values.get(&text[1..])
+        {
+            *expr = bound.clone();
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn literal_expr(name: &str, literal: &Literal) -> Result<Expr, SqlError> {
+    let text = match literal {
+        Literal::Text(text) => format!("'{}'", text.replace('\'', "''")),
+        Literal::Int(number) => signed(*number < 0, number.to_string()),
+        Literal::Float(number) if number.is_finite() => signed(number.is_sign_negative(), format!("{number:?}")),
+        Literal::Float(_) => {
+            return Err(SqlError::ParamValue {
+                name: name.to_owned(),
+                problem: "it is not a finite number",
+            });
+        }
+        Literal::Time(time) => format!(
+            "arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')",
+            signed(time.micros() < 0, time.micros().to_string())
+        ),
+        Literal::Day(day) => format!("DATE '{day}'"),
+        Literal::Bool(flag) => flag.to_string(),
+    };
+    Parser::new(&GenericDialect {})
+        .try_with_sql(&text)
+        .and_then(|mut parser| parser.parse_expr())
+        .map_err(|e| syntax(&e))
+}
+
+/// Parentheses keep `2 - -3` and `x - $y` apart when the tree is written back.
+fn signed(negative: bool, digits: String) -> String {
+    if negative { format!("({digits})") } else { digits }
+}
+
+impl Query {
+    /// Returns the parsed query.
+    pub fn ast(&self) -> &ast::Query {
+        &self.ast
+    }
+}

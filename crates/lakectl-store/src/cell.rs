@@ -1,0 +1,190 @@
+//! The record of every result ever produced: the engine's build cache, one segment file a wave.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use lakectl_core::{Cell, Fingerprint, PartitionKey, TableId};
+use serde::{Deserialize, Serialize};
+
+use crate::StoreError;
+use crate::object::{Door, Entry, FORMAT, Put, seal, unseal};
+
+const FOLDER: &str = "_cells";
+const REPAIR: &str =
+    "move the file away: nothing published depends on it, and what it recorded is computed again";
+
+#[derive(Serialize, Deserialize)]
+struct Segment<C> {
+    format: u64,
+    run: String,
+    cells: C,
+}
+
+/// One fingerprint gave different rows at two times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nondeterminism {
+    /// The table.
+    pub table: TableId,
+    /// The partition.
+    pub partition: PartitionKey,
+    /// The fingerprint of both results.
+    pub fingerprint: Fingerprint,
+    /// The earlier run and the digest of its rows.
+    pub first: (String, Fingerprint),
+    /// The later run and the digest of its rows.
+    pub second: (String, Fingerprint),
+}
+
+impl fmt::Display for Nondeterminism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, second) = (&self.first, &self.second);
+        write!(
+            f,
+            "{} {}: fingerprint {} gave rows {} in run {} and rows {} in run {}",
+            self.table,
+            self.partition,
+            self.fingerprint.short(),
+            first.1.short(),
+            first.0,
+            second.1.short(),
+            second.0
+        )
+    }
+}
+
+impl std::error::Error for Nondeterminism {}
+
+impl From<Nondeterminism> for StoreError {
+    fn from(value: Nondeterminism) -> Self {
+        Self::Nondeterministic(Box::new(value))
+    }
+}
+
+/// Every recorded result by its fingerprint. Of two with one fingerprint the later counts.
+#[derive(Clone, Debug, Default)]
+pub struct CellIndex {
+    /// More than one only if a caller gives different tables or partitions the same fingerprint.
+    cells: BTreeMap<Fingerprint, Vec<Arc<Cell>>>,
+    conflicts: Vec<Nondeterminism>,
+}
+
+impl CellIndex {
+    /// Returns the result with this fingerprint.
+    pub fn get(&self, fingerprint: &Fingerprint) -> Option<&Arc<Cell>> {
+        self.cells.get(fingerprint)?.last()
+    }
+
+    /// Returns the result of one table with this fingerprint.
+    pub fn of_table(&self, table: &TableId, fingerprint: &Fingerprint) -> Option<&Arc<Cell>> {
+        let cells = self.cells.get(fingerprint)?;
+        cells.iter().rev().find(|cell| cell.table == *table)
+    }
+
+    /// Returns all results in the order of their fingerprints.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Cell>> {
+        self.cells.values().flatten()
+    }
+
+    /// Returns the number of results.
+    pub fn len(&self) -> usize {
+        self.cells.values().map(Vec::len).sum()
+    }
+
+    /// Tells whether nothing was ever recorded.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// Returns the fingerprints that gave different rows at different times, in the order of discovery.
+    pub fn conflicts(&self) -> &[Nondeterminism] {
+        &self.conflicts
+    }
+
+    /// Adds a result; a different one with the same fingerprint is replaced and noted as a conflict.
+    pub fn insert(&mut self, cell: Arc<Cell>) {
+        let cells = self.cells.entry(cell.fingerprint).or_default();
+        let same = |c: &Arc<Cell>| c.table == cell.table && c.partition == cell.partition;
+        let Some(index) = cells.iter().position(same) else {
+            cells.push(cell);
+            return;
+        };
+        let earlier = std::mem::replace(&mut cells[index], cell);
+        let cell = &cells[index];
+        if earlier.rows_hash != cell.rows_hash {
+            self.conflicts.push(Nondeterminism {
+                table: cell.table.clone(),
+                partition: cell.partition.clone(),
+                fingerprint: cell.fingerprint,
+                first: (earlier.run.clone(), earlier.rows_hash),
+                second: (cell.run.clone(), cell.rows_hash),
+            });
+        }
+    }
+}
+
+/// Writes one segment under the first free number of the run, durably and after all pending files.
+pub(crate) fn record(door: &Door, run: &str, cells: &[Cell]) -> Result<(), StoreError> {
+    check_run(run)?;
+    let Some(first) = cells.first() else {
+        return Ok(());
+    };
+    check_numbers(cells)?;
+    let segment = Segment {
+        format: FORMAT,
+        run: run.to_owned(),
+        cells,
+    };
+    let (bytes, _) =
+        seal(&segment).map_err(|e| crate::parquet::rows_error("record", &first.table, e))?;
+    let folder = format!("{FOLDER}/{run}");
+    let newest = door.list(&folder, Entry::File)?.into_iter();
+    let newest = newest.filter_map(|name| name.strip_suffix(".json")?.parse::<u64>().ok());
+    let mut number = newest.max().map_or(0, |number| number + 1);
+    while door.put_new(&format!("{folder}/{number:06}.json"), &bytes)? == Put::Existed {
+        number += 1;
+    }
+    Ok(())
+}
+
+/// JSON has no infinities: a record with one could be written and never read.
+pub(crate) fn check_numbers(cells: &[Cell]) -> Result<(), StoreError> {
+    match cells.iter().find(|cell| !cell.seconds.is_finite()) {
+        Some(cell) => {
+            let problem = "the seconds it took are not a finite number";
+            Err(crate::parquet::rows_error("record", &cell.table, problem))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Reads all segments, runs in the order of their names.
+pub(crate) fn read_all(door: &Door) -> Result<CellIndex, StoreError> {
+    let mut index = CellIndex::default();
+    for run in door.list(FOLDER, Entry::Folder)? {
+        let folder = format!("{FOLDER}/{run}");
+        for name in door.list(&folder, Entry::File)? {
+            let path = format!("{folder}/{name}");
+            // Gone since it was listed: collection drops segments that nothing needs.
+            let Some(bytes) = door.get(&path)? else {
+                continue;
+            };
+            let (segment, _) = unseal::<Segment<Vec<Cell>>>(&door.full(&path), &bytes, REPAIR)?;
+            for cell in segment.cells {
+                index.insert(Arc::new(cell));
+            }
+        }
+    }
+    Ok(index)
+}
+
+/// A run's name becomes a folder.
+pub(crate) fn check_run(run: &str) -> Result<(), StoreError> {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if run.is_empty() || run.len() > 128 || run.starts_with('.') || !run.chars().all(good) {
+        return Err(StoreError::RunName {
+            run: run.to_owned(),
+        });
+    }
+    Ok(())
+}

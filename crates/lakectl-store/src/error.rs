@@ -1,0 +1,297 @@
+//! What can go wrong in the store, whose move it then is, and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lakectl_core::{CoreError, ErrorKind, Fingerprint, PartitionKey, TableId};
+use thiserror::Error;
+
+use crate::Nondeterminism;
+
+/// An error of the store.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The folder holds other things.
+    #[error("{} is not a lake: it holds `{entry}` but no lake.json", path.display())]
+    NotALake {
+        /// The folder.
+        path: PathBuf,
+        /// One of the things it holds.
+        entry: String,
+    },
+    /// There is no lake and none was to be made.
+    #[error("there is no lake at {}", path.display())]
+    NoLake {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The lake belongs to another profile.
+    #[error("the lake at {} was made with profile {lake}, this run uses {run}", path.display())]
+    OtherProfile {
+        /// The folder.
+        path: PathBuf,
+        /// The lake's profile.
+        lake: String,
+        /// The caller's profile.
+        run: String,
+    },
+    /// A newer program wrote the file.
+    #[error("{} has format {found}, this program reads formats up to {known}", path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+        /// The newest format that is understood.
+        known: u64,
+    },
+    /// An address that is not a folder.
+    #[error("`{address}`: only local folders can hold a lake, object stores are not supported yet")]
+    ObjectStore {
+        /// The address.
+        address: String,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Fewer bytes arrived in a file than were written.
+    #[error("{} has {found} bytes after {expected} were written", path.display())]
+    ShortWrite {
+        /// The file.
+        path: PathBuf,
+        /// Bytes written.
+        expected: u64,
+        /// Bytes found.
+        found: u64,
+    },
+    /// An earlier flush failed, so it is unknown which files are on the disk.
+    #[error("an earlier flush to {} failed: nothing more is recorded in this process", path.display())]
+    FlushFailed {
+        /// The lake's folder.
+        path: PathBuf,
+    },
+    /// A record of the lake is damaged or missing.
+    #[error("damaged file {}: {problem}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do about it.
+        repair: &'static str,
+    },
+    /// A data file is not the one that was written.
+    #[error("damaged file {}: expected digest {}, found {}", path.display(), expected.short(), found.short())]
+    DamagedData {
+        /// The file.
+        path: PathBuf,
+        /// The digest recorded in the cell.
+        expected: Fingerprint,
+        /// The digest of the file.
+        found: Fingerprint,
+    },
+    /// A column of a type that tables do not have.
+    #[error("column `{column}` has type {found}, tables hold {known}")]
+    ColumnType {
+        /// The column.
+        column: String,
+        /// The Arrow type.
+        found: String,
+        /// The types there are.
+        known: &'static str,
+    },
+    /// Rows that do not have the declared columns.
+    #[error("{table}: expected columns ({expected}), the rows have ({found})")]
+    Columns {
+        /// The table.
+        table: TableId,
+        /// Declared columns.
+        expected: String,
+        /// The columns of the rows.
+        found: String,
+    },
+    /// A value that may not be stored.
+    #[error("{table} {partition}: column `{column}` {problem} in row {row}")]
+    Value {
+        /// The table.
+        table: TableId,
+        /// The partition.
+        partition: PartitionKey,
+        /// The column.
+        column: String,
+        /// The row, counted from 0.
+        row: usize,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A time column that does not exist or holds no times.
+    #[error("{table}: `{column}` is not a time or date column of this table")]
+    TimeColumn {
+        /// The table.
+        table: TableId,
+        /// The column.
+        column: String,
+    },
+    /// A column that a reader asked for and the file does not have.
+    #[error("{table} has no column `{column}`; it has {known}")]
+    NoColumn {
+        /// The table.
+        table: TableId,
+        /// The column.
+        column: String,
+        /// The columns there are.
+        known: String,
+    },
+    /// Rows could not be encoded or decoded.
+    #[error("cannot {action} rows of {table}: {problem}")]
+    Rows {
+        /// What was tried.
+        action: &'static str,
+        /// The table.
+        table: TableId,
+        /// The library's answer.
+        problem: String,
+    },
+    /// A run's name that could not be part of a path.
+    #[error("`{run}` cannot name a run: expected letters, digits, `-`, `_` and `.`")]
+    RunName {
+        /// What was given.
+        run: String,
+    },
+    /// One commit sets a partition twice.
+    #[error("one commit sets {table} {partition} twice")]
+    Twice {
+        /// The table.
+        table: TableId,
+        /// The partition.
+        partition: PartitionKey,
+    },
+    /// Another run changed what this run read or wrote.
+    #[error(
+        "run {ours} cannot be published: run {theirs_run} changed {table} {partition} meanwhile"
+    )]
+    Conflict {
+        /// The run that wanted to commit.
+        ours: String,
+        /// The run that committed first.
+        theirs_run: String,
+        /// The table that both concern.
+        table: TableId,
+        /// The partition that changed.
+        partition: PartitionKey,
+    },
+    /// Others committed first every time.
+    #[error("run {run} could not commit in {attempts} attempts: others were always first")]
+    Busy {
+        /// The run.
+        run: String,
+        /// Attempts made.
+        attempts: u32,
+    },
+    /// A version or time that the lake does not have.
+    #[error("the lake has no version {asked}: {known}")]
+    NoVersion {
+        /// What was asked for.
+        asked: String,
+        /// What there is.
+        known: String,
+    },
+    /// One fingerprint gave two different results.
+    #[error(transparent)]
+    Nondeterministic(Box<Nondeterminism>),
+    /// A shared word that cannot be read.
+    #[error(transparent)]
+    Core(#[from] CoreError),
+}
+
+impl StoreError {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// Tells whose move it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Conflict { .. } | Self::Busy { .. } => ErrorKind::Conflict,
+            Self::Io { .. }
+            | Self::ShortWrite { .. }
+            | Self::FlushFailed { .. }
+            | Self::Damaged { .. }
+            | Self::DamagedData { .. } => ErrorKind::Environment,
+            Self::Nondeterministic(_) | Self::Twice { .. } => ErrorKind::Bug,
+            _ => ErrorKind::Input,
+        }
+    }
+
+    /// Returns advice, if there is any.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::NotALake { .. } => {
+                "give `--lake` an empty folder, or one that does not exist yet"
+            }
+            Self::NoLake { .. } => "`lakectl run` makes one; check `--lake` and `--profile`",
+            Self::OtherProfile { lake, .. } => {
+                return Some(format!(
+                    "use `--profile {lake}`, or `--lake` with another folder"
+                ));
+            }
+            Self::NewerFormat { .. } => "use the newer lakectl that wrote it",
+            Self::ObjectStore { .. } => "give `--lake` a local folder",
+            Self::Io { source, .. } => return io_hint(source.kind()).map(str::to_owned),
+            Self::ShortWrite { .. } => {
+                "the disk may be full or failing; free some space and run again"
+            }
+            Self::FlushFailed { .. } => {
+                "look at the disk, then run again: finished results are reused"
+            }
+            Self::Damaged { repair, .. } => repair,
+            Self::DamagedData { .. } => {
+                "restore the file from a copy, or run its stage with `--force`: it is written again from its inputs"
+            }
+            Self::Value { .. } => {
+                "quarantine such rows, or write null into a column that allows it"
+            }
+            Self::Conflict { .. } | Self::Busy { .. } => {
+                "run again: finished results are reused and only what changed is computed"
+            }
+            Self::Nondeterministic(_) => {
+                "the stage depends on something that is not in its fingerprint (order, clock, randomness); mend it and raise its `version`"
+            }
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+fn io_hint(kind: io::ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "the disk is full; nothing published was touched: free some space and run again"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "the file system is read-only; give `--lake` a folder that can be written"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "you may not use it; change its permissions or give `--lake` another folder"
+        }
+        io::ErrorKind::NotFound => {
+            "a folder above it does not exist; make it, or check the spelling"
+        }
+        io::ErrorKind::NotADirectory => "a file stands where a folder is needed; check `--lake`",
+        io::ErrorKind::Unsupported => {
+            "the file system has no hard links, which safe commits need; use another disk"
+        }
+        _ => return None,
+    })
+}

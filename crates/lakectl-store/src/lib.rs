@@ -1,0 +1,34 @@
+//! The lake: immutable Parquet files, a record of every task's result, and a log of commits.
+//!
+//! ```text
+//! <root>/lake.json                                        format and profile
+//!        data/<schema>/<table>/<partition>/<hash>.parquet  rows, named by the digest of the file
+//!        _cells/<run>/<wave>.json                          every result ever produced: the build cache
+//!        _log/main/<version>.json                          one commit for the whole lake
+//! ```
+//!
+//! Files are written first, then cells, then the commit, so a crash leaves garbage and never damage. Nothing is
+//! overwritten; every file carries or is named by its BLAKE3 digest, so damage is an error and never a wrong row.
+//! The store knows no stages and no domain: it keeps rows under (table, partition) and publishes them together.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod cell;
+mod commit;
+mod error;
+mod lake;
+mod object;
+mod open;
+mod parquet;
+mod rows;
+mod snapshot;
+
+pub use crate::parquet::{contract_of, schema_of};
+pub use cell::{CellIndex, Nondeterminism};
+pub use commit::{CommitInfo, CommitRequest};
+pub use error::StoreError;
+pub use lake::{Lake, WriteSpec, Written};
+pub use open::{LakeAddress, Open};
+pub use snapshot::{Snapshot, TableMeta, VersionRef};
+
+#[cfg(test)]
+mod tests;

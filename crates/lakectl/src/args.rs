@@ -1,0 +1,181 @@
+//! The grammar of the command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use lakectl_core::Day;
+
+/// Batch pipeline for crypto options and on-chain research on a Parquet lakehouse.
+#[derive(Debug, Parser)]
+#[command(name = "lakectl", version, max_term_width = 110)]
+#[command(after_help = "Start with `lakectl run --until forecast`: it simulates a market, and needs neither network nor key.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// The lake: a folder (default: `lake/<profile>` in the project, else in the working folder)
+    #[arg(long, global = true, value_name = "ADDRESS", env = "LAKE_ROOT")]
+    pub(crate) lake: Option<String>,
+    /// Settings to use: `configs/<profile>.toml` over `configs/base.toml`
+    #[arg(long, global = true, value_name = "NAME", default_value = "demo", env = "LAKE_PROFILE")]
+    pub(crate) profile: String,
+    /// Override one setting, for example `params.z_window=60` (repeatable)
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// How to print results
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Say more on standard error (repeat for still more)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Print results and errors only
+    #[arg(long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, env = "LAKE_COLOR")]
+    pub(crate) color: Color,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// Comma-separated values (`sql`).
+    Csv,
+    /// Parquet (`sql` with `--output`).
+    Parquet,
+    /// Graphviz (`graph`).
+    Dot,
+    /// Mermaid (`graph`).
+    Mermaid,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Compute what is missing or stale, and publish it as one new version
+    Run(RunArgs),
+    /// Say what `run` would do and why, without doing it
+    Plan(PlanArgs),
+    /// Ask the lake a question in SQL
+    Sql(SqlArgs),
+    /// Freshness, failures and quarantine
+    Status,
+    /// List the stages
+    Stages {
+        /// Only these (a table, `schema.*`, `tag:x`, `+table`, `table+`)
+        selector: Option<String>,
+    },
+    /// Draw the graph of stages (`--format text|dot|mermaid|json`)
+    Graph,
+    /// List the versions of the lake
+    Log {
+        /// At most so many, newest first
+        #[arg(short = 'n', long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Schema, partitions, rows and lineage of one table
+    Show {
+        /// The table
+        table: String,
+    },
+    /// Check configuration, lake, sources and versions
+    Doctor,
+    /// Make a new project folder with the shipped declarations, queries and settings
+    Init {
+        /// The folder
+        folder: String,
+    },
+    /// Print a completion script
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Which tasks.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Selection {
+    /// Stop after this table, schema or tag; all that it needs is included
+    #[arg(long, value_name = "NAME", conflicts_with = "select")]
+    pub(crate) until: Option<String>,
+    /// Only these stages (a table, `schema.*`, `tag:x`, `+table`, `table+`) and what they need (repeatable)
+    #[arg(long, value_name = "SELECTOR")]
+    pub(crate) select: Vec<String>,
+    /// First day of the selected partitions
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: Option<Day>,
+    /// Last day of the selected partitions, and the end of the calendar
+    #[arg(long, value_name = "DATE")]
+    pub(crate) to: Option<Day>,
+    /// Only partitions of this asset
+    #[arg(long, value_name = "ASSET")]
+    pub(crate) asset: Option<String>,
+    /// Compute these stages again and compare: other rows for the same fingerprint are an error (repeatable)
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) force: Vec<String>,
+    /// Fetch the documents of these raw tables again (repeatable)
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) refresh: Vec<String>,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Tasks at the same time (default: one for each processor)
+    #[arg(long, value_name = "N", env = "LAKE_JOBS")]
+    pub(crate) jobs: Option<usize>,
+    /// Plan only
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Exit with 2 when there are warnings or quarantined rows
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// List every task, not only stages
+    #[arg(long)]
+    pub(crate) tasks: bool,
+}
+
+/// Arguments of `sql`.
+#[derive(Debug, Args)]
+pub(crate) struct SqlArgs {
+    /// The query
+    pub(crate) query: String,
+    /// Ask an earlier version: a number or a time
+    #[arg(long, value_name = "VERSION|TIME")]
+    pub(crate) at: Option<String>,
+    /// Write the rows to a .csv, .json or .parquet file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+    /// Print at most so many rows on a terminal
+    #[arg(long, default_value_t = 200)]
+    pub(crate) limit: usize,
+}

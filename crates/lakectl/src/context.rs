@@ -1,0 +1,87 @@
+//! What every command needs: the project, the settings, the lake's address, the clock.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+use lakectl_core::UtcTime;
+use lakectl_pipeline::lake::{Lake, LakeAddress, Open, StoreError};
+use lakectl_pipeline::{PipelineError, Project, Workbench};
+use tokio::runtime::Runtime;
+
+use crate::args::{Format, Global};
+
+/// One invocation.
+pub(crate) struct Context {
+    pub(crate) global: Global,
+    pub(crate) bench: Workbench,
+}
+
+impl Context {
+    pub(crate) fn open(global: Global) -> Result<Self> {
+        let folder = std::env::current_dir().context("cannot find the working folder")?;
+        let project = Project::find(&folder)?;
+        let bench = Workbench::open(project, &global.profile, &global.set)?;
+        Ok(Self { global, bench })
+    }
+
+    pub(crate) fn json(&self) -> bool {
+        self.global.format == Format::Json
+    }
+
+    /// The lake's folder: the flag's, else `lake/<profile>` in the project, else in the working folder.
+    pub(crate) fn lake_root(&self) -> Result<PathBuf> {
+        match &self.global.lake {
+            Some(text) => match LakeAddress::parse(text).map_err(PipelineError::from)? {
+                LakeAddress::Folder(path) => Ok(path),
+            },
+            None => {
+                let base = self.bench.project.root().unwrap_or(Path::new("."));
+                Ok(base.join("lake").join(&self.global.profile))
+            }
+        }
+    }
+
+    /// Opens the lake, making it if it is not there.
+    pub(crate) fn lake_for_writing(&self) -> Result<Arc<Lake>> {
+        let root = self.lake_root()?;
+        if let (None, Some(parent)) = (&self.global.lake, root.parent()) {
+            std::fs::create_dir_all(parent).with_context(|| format!("cannot make the folder `{}`", parent.display()))?;
+        }
+        Ok(Arc::new(self.bench.lake(&root, Open::OrCreate)?))
+    }
+
+    /// Opens a lake that is there.
+    pub(crate) fn lake(&self) -> Result<Arc<Lake>> {
+        Ok(Arc::new(self.bench.lake(&self.lake_root()?, Open::Existing)?))
+    }
+
+    /// Opens the lake if there is one.
+    pub(crate) fn lake_if_any(&self) -> Result<Option<Lake>> {
+        match self.bench.lake(&self.lake_root()?, Open::Existing) {
+            Ok(lake) => Ok(Some(lake)),
+            Err(PipelineError::Store(StoreError::NoLake { .. })) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tasks at the same time: the flag's, else the settings', else one for each processor.
+    pub(crate) fn jobs(&self, flag: Option<usize>) -> usize {
+        let configured = Some(self.bench.settings.run.jobs).filter(|jobs| *jobs > 0);
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        flag.filter(|jobs| *jobs > 0).or(configured).unwrap_or_else(processors)
+    }
+}
+
+/// Reads the clock: the only place that does, so that everything below takes time as a value.
+pub(crate) fn now() -> UtcTime {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UtcTime::from_micros(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// A runtime for one command.
+pub(crate) fn runtime() -> Result<Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("cannot start the runtime")
+}

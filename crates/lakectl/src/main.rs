@@ -1,0 +1,48 @@
+//! `lakectl`: parse the command line, call the pipeline, map the result to an exit code.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod args;
+mod commands;
+mod context;
+mod progress;
+mod render;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::args::Cli;
+use crate::commands::Done;
+
+/// Usage and configuration errors.
+const EXIT_USAGE: u8 = 1;
+/// Finished with failed or blocked tasks.
+const EXIT_FAILED: u8 = 2;
+/// Stopped by a signal.
+const EXIT_INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    render::start(&cli.global);
+    match commands::dispatch(cli) {
+        Ok(Done::Well) => ExitCode::SUCCESS,
+        Ok(Done::WithFailures) => ExitCode::from(EXIT_FAILED),
+        Ok(Done::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
+        Err(error) => {
+            render::error(&error);
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+/// Clap would exit with 2, which here means failed tasks.
+fn usage(error: &clap::Error) -> ExitCode {
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    // A closed standard output is nobody's error.
+    let _ = error.print();
+    if asked { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) }
+}

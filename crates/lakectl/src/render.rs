@@ -1,0 +1,130 @@
+//! The only place that prints: results to standard output, everything else to standard error.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this module is the print site")]
+
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Error;
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use lakectl_pipeline::PipelineError;
+use serde::Serialize;
+
+use crate::args::{Color, Global};
+
+static COLOR: AtomicBool = AtomicBool::new(false);
+
+/// Sets up colour and logging.
+pub(crate) fn start(global: &Global) {
+    let color = match global.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+    };
+    COLOR.store(color, Ordering::Relaxed);
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (_, 0) => "warn",
+        (_, 1) => "info",
+        (_, 2) => "lakectl=debug,info",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("LAKE_LOG").unwrap_or_else(|_| level.into());
+    let logger = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(color).with_writer(std::io::stderr);
+    // A second logger in one process would be a defect, but no reason to stop.
+    let _ = logger.try_init();
+}
+
+fn paint(code: &str, text: &str) -> String {
+    if COLOR.load(Ordering::Relaxed) { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// Prints text to standard output; a closed pipe is nobody's error.
+pub(crate) fn out(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes());
+    if !text.ends_with('\n') {
+        let _ = stdout.write_all(b"\n");
+    }
+}
+
+/// Prints one object as JSON.
+pub(crate) fn json(value: &impl Serialize) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => out(&text),
+        Err(failure) => eprintln!("cannot write JSON: {failure}"),
+    }
+}
+
+/// Prints a remark to standard error.
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Prints an error with its causes and what to do about it.
+pub(crate) fn error(error: &Error) {
+    let mut text = error.to_string();
+    let mut hint = None;
+    for cause in error.chain() {
+        if let Some(known) = cause.downcast_ref::<PipelineError>() {
+            hint = hint.or(known.hint());
+        }
+    }
+    for cause in error.chain().skip(1) {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+    }
+    eprintln!("{} {text}", paint("31;1", "error:"));
+    if let Some(hint) = hint.filter(|hint| !text.contains(hint.as_str())) {
+        eprintln!("  {} {hint}", paint("36", "hint:"));
+    }
+}
+
+/// A heading in a summary.
+pub(crate) fn heading(text: &str) -> String {
+    paint("1", text)
+}
+
+/// Lays out rows under headers; columns named in `right` are numbers.
+pub(crate) fn table(headers: &[&str], right: &[usize], rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(headers.iter().map(|header| Cell::new(paint("2", header))));
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in right {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// Writes a count with thin groups: 1,234,567.
+pub(crate) fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Writes a number of bytes for people.
+pub(crate) fn bytes(value: u64) -> String {
+    let mut amount = value as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if amount < 1024.0 {
+            return if unit == "B" { format!("{amount:.0} B") } else { format!("{amount:.1} {unit}") };
+        }
+        amount /= 1024.0;
+    }
+    format!("{amount:.1} TiB")
+}
