@@ -187,6 +187,13 @@ impl DayRange {
         self.start <= other.start && other.end <= self.end
     }
 
+    /// Returns the days that lie in both; empty ranges start and end on one day.
+    #[must_use]
+    pub fn clipped(&self, other: &Self) -> Self {
+        let start = self.start.max(other.start);
+        Self { start, end: self.end.min(other.end).max(start) }
+    }
+
     /// Tells whether the two have a day in common.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.start < other.end && other.start < self.end

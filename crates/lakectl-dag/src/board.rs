@@ -368,7 +368,8 @@ impl<'a> Board<'a> {
             )
         });
         let definition = self.scope.definitions[task.stage].1;
-        task_fingerprint(&task.key, &entry.text, definition, token, digests)
+        let cut_short = entry.cut_short();
+        task_fingerprint(&task.key, &entry.text, definition, token, cut_short.as_deref(), digests)
     }
 
     fn parts(&self, task: &TaskRef, windows: Option<&[Vec<Granted>]>) -> Parts {
@@ -376,6 +377,9 @@ impl<'a> Board<'a> {
         let entry = self.scope.entry(self.pipeline, task);
         if let Some(listing) = &entry.listing {
             parts.insert("token".to_owned(), listing.token.clone());
+        }
+        if let Some(days) = entry.cut_short() {
+            parts.insert("days".to_owned(), days);
         }
         for (i, input) in self.pipeline.inputs(task.stage).iter().enumerate() {
             let text = windows.map(|windows| self.window_part(input, &windows[i]));

@@ -95,6 +95,7 @@ pub(crate) fn task_fingerprint<'a>(
     partition: &str,
     definition: Fingerprint,
     token: Option<&str>,
+    cut_short: Option<&str>,
     windows: impl IntoIterator<Item = (&'a TableId, Fingerprint)>,
 ) -> Fingerprint {
     let mut builder = FingerprintBuilder::new("task")
@@ -103,6 +104,9 @@ pub(crate) fn task_fingerprint<'a>(
         .field("definition", definition.as_bytes());
     if let Some(token) = token {
         builder.push("token", token);
+    }
+    if let Some(days) = cut_short {
+        builder.push("days", days);
     }
     for (input, digest) in windows {
         builder.push(input.as_str(), digest.as_bytes());

@@ -38,7 +38,8 @@ pub struct Entry {
     pub key: PartitionKey,
     /// `key` as text.
     pub text: String,
-    /// Its days; [`DayRange::ALL`] without a grain.
+    /// Its days; [`DayRange::ALL`] without a grain. The first and the last partition of a covered table end where the
+    /// calendar does, so that no row is computed for a day that was not asked for.
     pub period: DayRange,
     /// Whether a task of this plan may make it. Otherwise it is only published, and stays as it is.
     pub planned: bool,
@@ -58,6 +59,12 @@ impl Entry {
             listing: None,
             vanished: false,
         }
+    }
+
+    /// Returns the days of a partition that the calendar cuts short, as a part of fingerprints.
+    pub(crate) fn cut_short(&self) -> Option<String> {
+        let whole = self.key.days()?;
+        (whole != self.period).then(|| format!("{} to {}", self.period.start, self.period.end.plus(-1)))
     }
 }
 
@@ -252,7 +259,9 @@ impl Calendar<'_> {
             }
             for start in &starts {
                 let key = base.clone().with_period(stage.grain, *start);
-                entries.insert(key.clone(), Entry::new(key, true));
+                let mut entry = Entry::new(key.clone(), true);
+                entry.period = entry.period.clipped(&days);
+                entries.insert(key, entry);
             }
         }
         Ok(entries)

@@ -254,7 +254,7 @@ fn unknown_param(stage: &StageDecl, name: &str, settings: &Settings) -> Pipeline
 ///
 /// # Errors
 /// [`PipelineError::Config`] for arrays and tables.
-pub fn literal(name: &str, value: &Value) -> Result<Literal, PipelineError> {
+pub(crate) fn literal(name: &str, value: &Value) -> Result<Literal, PipelineError> {
     match value {
         Value::String(text) => Ok(Literal::Text(text.clone())),
         Value::Integer(number) => Ok(Literal::Int(*number)),
@@ -268,7 +268,7 @@ pub fn literal(name: &str, value: &Value) -> Result<Literal, PipelineError> {
 }
 
 /// Returns the columns of a union of normalised tables.
-pub fn union_contract(table: &TableId) -> Option<Contract> {
+pub(crate) fn union_contract(table: &TableId) -> Option<Contract> {
     let feed = Feed::ALL.into_iter().find(|feed| table.schema() == "norm" && feed.name() == table.name())?;
     Some(row_contract(feed))
 }

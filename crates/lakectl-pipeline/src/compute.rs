@@ -17,16 +17,18 @@ use toml::Value;
 use crate::assembly::{Assembly, BoundDataset, literal, union_contract};
 use crate::harvest::{self, Sources, StoredDocument};
 use crate::outside::{Reach, Taken};
+use crate::reader::CellReader;
 use crate::stages::{Columns, NATIVE_STAGES, NativeTask};
 use crate::PipelineError;
 
 /// Computes tasks of one run.
-pub struct LakeRunner {
+pub(crate) struct LakeRunner {
     shared: Arc<Shared>,
 }
 
 struct Shared {
     lake: Arc<Lake>,
+    reader: CellReader,
     assembly: Arc<Assembly>,
     sources: Arc<Sources>,
     engine: SqlEngine,
@@ -48,7 +50,7 @@ struct Output {
 
 impl LakeRunner {
     /// Builds the runner of one run.
-    pub fn new(
+    pub(crate) fn new(
         lake: Arc<Lake>,
         assembly: Arc<Assembly>,
         sources: Arc<Sources>,
@@ -58,7 +60,8 @@ impl LakeRunner {
         known_until: Option<UtcTime>,
     ) -> Self {
         let engine = SqlEngine::new();
-        Self { shared: Arc::new(Shared { lake, assembly, sources, engine, params, base, run, known_until }) }
+        let reader = CellReader::new(Arc::clone(&lake));
+        Self { shared: Arc::new(Shared { lake, reader, assembly, sources, engine, params, base, run, known_until }) }
     }
 }
 
@@ -133,7 +136,9 @@ impl Shared {
         let reach = Reach::of(&self.assembly, bound, spec.period);
         let (mut rows, mut rejects) = (Vec::new(), Vec::new());
         for grant in spec.grants.values().flatten() {
-            for StoredDocument { document, sequence } in harvest::stored(&self.read(grant, None)?)? {
+            let Some(cell) = grant.cell.as_ref().filter(|cell| cell.rows > 0) else { continue };
+            // Bodies are read once, so they would only push others out of the reader's memory.
+            for StoredDocument { document, sequence } in harvest::stored(&self.lake.read(cell, None)?)? {
                 let parsed = parse(&bound.dataset, &document, sequence, bound.assumed_availability);
                 let Taken { inside, outside } = reach.take(&document, parsed.rows)?;
                 rows.push(self.known(inside)?);
@@ -244,10 +249,10 @@ impl Shared {
         let (Some(cell), State::Rows(_)) = (&grant.cell, &grant.state) else {
             return Ok(Vec::new());
         };
-        let batches = self.lake.read(cell, None)?;
+        let batches = self.reader.read(cell)?;
         match (grant.member.cut, time_column) {
             (Some(cut), Some(column)) => batches.iter().map(|batch| cut_rows(batch, column, cut)).collect(),
-            _ => Ok(batches),
+            _ => Ok(batches.to_vec()),
         }
     }
 
@@ -343,7 +348,7 @@ fn check_membership(
 }
 
 /// Returns the columns of a table as the pipeline declares them.
-pub fn declared_contract(assembly: &Assembly, table: &TableId) -> Contract {
+pub(crate) fn declared_contract(assembly: &Assembly, table: &TableId) -> Contract {
     let stage = assembly.pipeline.stage_of(table);
     match stage {
         Some(stage) if stage.table == *table => stage.contract.clone(),

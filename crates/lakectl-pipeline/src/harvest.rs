@@ -18,7 +18,7 @@ use crate::assembly::BoundDataset;
 use crate::{PipelineError, Settings};
 
 /// Columns of every `raw.*` table: one row a document, verbatim. `sequence` counts the bodies that one request gave.
-pub const RAW_CONTRACT: &str = "name utf8, sequence i64, document_id utf8, request utf8, media_type utf8, \
+pub(crate) const RAW_CONTRACT: &str = "name utf8, sequence i64, document_id utf8, request utf8, media_type utf8, \
     document_time ts?, fetched_at ts?, body binary";
 
 /// A document that a source offers.
@@ -102,7 +102,7 @@ impl Sources {
     ///
     /// # Errors
     /// [`PipelineError`] if a document cannot be read.
-    pub fn fetch(&self, bound: &BoundDataset, partition: &PartitionKey) -> Result<Vec<Document>, PipelineError> {
+    pub(crate) fn fetch(&self, bound: &BoundDataset, partition: &PartitionKey) -> Result<Vec<Document>, PipelineError> {
         let offers = self.offers.get(&bound.raw).and_then(|offers| offers.get(partition));
         let mut documents = Vec::new();
         for offer in offers.into_iter().flatten() {
@@ -146,7 +146,7 @@ fn recorded(
 ///
 /// # Errors
 /// [`PipelineError::Arrow`] if the rows cannot be assembled.
-pub fn merge(
+pub(crate) fn merge(
     stored: Vec<StoredDocument>,
     fetched: Vec<Document>,
     schema: &SchemaRef,
@@ -184,18 +184,18 @@ pub fn merge(
 
 /// A document with the number of its arrival under its name.
 #[derive(Clone, Debug)]
-pub struct StoredDocument {
+pub(crate) struct StoredDocument {
     /// The document.
-    pub document: Document,
+    pub(crate) document: Document,
     /// 0 for the first body of that name.
-    pub sequence: i64,
+    pub(crate) sequence: i64,
 }
 
 /// Reads documents back from the rows of a raw table.
 ///
 /// # Errors
 /// [`PipelineError::Stage`] if the rows are not those of a raw table.
-pub fn stored(batches: &[RecordBatch]) -> Result<Vec<StoredDocument>, PipelineError> {
+pub(crate) fn stored(batches: &[RecordBatch]) -> Result<Vec<StoredDocument>, PipelineError> {
     let mut documents = Vec::new();
     for batch in batches {
         let column = |name: &str| {

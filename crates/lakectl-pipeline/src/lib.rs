@@ -15,6 +15,7 @@ mod error;
 mod harvest;
 mod outside;
 mod project;
+mod reader;
 mod settings;
 pub mod stages;
 mod summary;

@@ -13,7 +13,7 @@ use crate::assembly::{Assembly, BoundDataset};
 use crate::PipelineError;
 
 /// What the readers of a dataset's feed take.
-pub struct Reach {
+pub(crate) struct Reach {
     /// Assets of the readers that are partitioned by asset; `None` if one reader takes every asset.
     assets: Option<BTreeSet<String>>,
     /// The earliest first day.
@@ -23,16 +23,16 @@ pub struct Reach {
 }
 
 /// Rows split by whether a planned partition takes them.
-pub struct Taken {
+pub(crate) struct Taken {
     /// Rows that are taken.
-    pub inside: RecordBatch,
+    pub(crate) inside: RecordBatch,
     /// One reject for each cause, with the number of rows.
-    pub outside: Vec<RecordBatch>,
+    pub(crate) outside: Vec<RecordBatch>,
 }
 
 impl Reach {
     /// Finds out what the readers of a dataset's feed take.
-    pub fn of(assembly: &Assembly, bound: &BoundDataset, period: DayRange) -> Self {
+    pub(crate) fn of(assembly: &Assembly, bound: &BoundDataset, period: DayRange) -> Self {
         let mut reach = Self { assets: Some(BTreeSet::new()), start: None, period };
         let Ok(union) = TableId::new("norm", bound.dataset.feeds.name()) else { return reach };
         let readers = assembly.pipeline.stages().iter().filter(|s| s.inputs.iter().any(|i| i.table == union));
@@ -51,7 +51,7 @@ impl Reach {
     }
 
     /// Says what decides the split, for fingerprints.
-    pub fn definition(&self) -> String {
+    pub(crate) fn definition(&self) -> String {
         let assets = match &self.assets {
             Some(assets) => assets.iter().cloned().collect::<Vec<_>>().join(" "),
             None => "any".to_owned(),
@@ -63,7 +63,7 @@ impl Reach {
     ///
     /// # Errors
     /// [`PipelineError::Stage`] if the rows lack the common columns.
-    pub fn take(&self, document: &Document, rows: RecordBatch) -> Result<Taken, PipelineError> {
+    pub(crate) fn take(&self, document: &Document, rows: RecordBatch) -> Result<Taken, PipelineError> {
         let (Some(assets), Some(times)) = (rows.column_by_name("asset"), rows.column_by_name("event_time")) else {
             return Err(PipelineError::stage("normalised rows without asset or event_time"));
         };

@@ -31,7 +31,7 @@ pub struct Selected {
     pub select: Vec<String>,
     /// First day.
     pub from: Option<Day>,
-    /// Last day, and the end of the calendar.
+    /// Last day; one beyond the calendar's end extends it.
     pub to: Option<Day>,
     /// Only partitions of this asset.
     pub asset: Option<String>,
@@ -106,9 +106,11 @@ impl Workbench {
         Ok(Lake::open(root, &self.settings.profile, open)?)
     }
 
-    /// Returns the last planned day: `--to`, else the profile's, else the last complete day.
+    /// Returns the last planned day: the profile's, else the last complete day; a later `--to` extends it. An earlier one
+    /// only selects, because the rows of a partition must not depend on what was asked for.
     pub fn last_day(&self, selected: &Selected, now: UtcTime) -> Day {
-        selected.to.or(self.settings.calendar.end).unwrap_or_else(|| now.day().plus(-1))
+        let end = self.settings.calendar.end.unwrap_or_else(|| now.day().plus(-1));
+        selected.to.map_or(end, |to| to.max(end))
     }
 
     /// Plans without a lake, or against its newest version. Nothing is written.
@@ -136,7 +138,8 @@ impl Workbench {
             keys.insert("asset".to_owned(), BTreeSet::from([asset.clone()]));
         }
         let end = self.last_day(selected, now).plus(1);
-        let days = DayRange::new(selected.from.unwrap_or(DayRange::ALL.start), end);
+        let to = selected.to.map_or(end, |to| to.plus(1));
+        let days = DayRange::new(selected.from.unwrap_or(DayRange::ALL.start), to);
         let request = PlanRequest {
             selection: Selection { until: selected.until.clone(), select: selected.select.clone(), days, keys },
             force: selected.force.clone(),

@@ -15,9 +15,11 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, Pa
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::DataFusionError;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableProviderFilterPushDown, TableType, col, lit};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::{
+    Expr, LogicalPlanBuilder, TableProviderFilterPushDown, TableType, col, lit,
+};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::prelude::{SQLOptions, SessionContext};
@@ -70,7 +72,9 @@ impl LakeSession {
         }
         let lake_tables = tables.clone();
         for (id, members) in &unions {
-            let members = members.iter().filter(|member| lake_tables.contains_key(*member));
+            let members = members
+                .iter()
+                .filter(|member| lake_tables.contains_key(*member));
             if let Some(view) = union_view(&lake_tables, members, false).map_err(planning)? {
                 tables.insert(id.clone(), view);
             }
@@ -89,9 +93,12 @@ impl LakeSession {
             .build();
         register_functions(&mut state);
         state.register_catalog_list(catalog_of(&tables).map_err(planning)?);
-        let files = LocalFileSystem::new_with_prefix(lake.root()).map_err(|e| SqlError::Lake(e.to_string()))?;
+        let files = LocalFileSystem::new_with_prefix(lake.root())
+            .map_err(|e| SqlError::Lake(e.to_string()))?;
         let url = ObjectStoreUrl::parse(STORE).map_err(planning)?;
-        state.runtime_env().register_object_store(url.as_ref(), Arc::new(files));
+        state
+            .runtime_env()
+            .register_object_store(url.as_ref(), Arc::new(files));
         let context = SessionContext::new_with_state(state);
         Ok(Self { context, tables })
     }
@@ -123,7 +130,8 @@ impl LakeSession {
             .with_allow_statements(false)
             .verify_plan(&plan)
             .map_err(|_| SqlError::NotAQuery {
-                found: "a statement that changes something; the lake is written by `run` only".to_owned(),
+                found: "a statement that changes something; the lake is written by `run` only"
+                    .to_owned(),
                 line: 1,
                 column: 1,
             })?;
@@ -137,7 +145,10 @@ impl LakeSession {
     pub async fn collect(&self, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
         let frame = self.query(sql).await?;
         let schema = Arc::clone(frame.schema().inner());
-        let mut batches = frame.collect().await.map_err(|e| SqlError::executing(&e, usize::MAX))?;
+        let mut batches = frame
+            .collect()
+            .await
+            .map_err(|e| SqlError::executing(&e, usize::MAX))?;
         batches.retain(|batch| batch.num_rows() > 0);
         // The plan's types may differ in layout from the batches'.
         let schema = batches.first().map_or(schema, RecordBatch::schema);
@@ -176,10 +187,12 @@ impl LakeSession {
                     hint: nearest(table.as_str(), self.tables.keys().map(TableId::as_str)),
                 })
             }),
-            Err(SqlError::TableName { name, .. }) if !name.contains('.') => Err(SqlError::UnknownTable {
-                hint: self.full_names(&name),
-                name,
-            }),
+            Err(SqlError::TableName { name, .. }) if !name.contains('.') => {
+                Err(SqlError::UnknownTable {
+                    hint: self.full_names(&name),
+                    name,
+                })
+            }
             Err(error) => Err(error),
         }
     }
@@ -193,7 +206,8 @@ impl LakeSession {
             .map(|id| format!("`{id}`"))
             .collect();
         if same.is_empty() {
-            return nearest(name, self.tables.keys().map(TableId::name)) + "; tables are written `schema.table`";
+            return nearest(name, self.tables.keys().map(TableId::name))
+                + "; tables are written `schema.table`";
         }
         format!("; did you mean {}?", same.join(" or "))
     }
@@ -212,7 +226,10 @@ impl LakeTable {
         Self {
             schema: schema_of(&meta.contract),
             time_column: meta.time_column.clone(),
-            cells: snapshot.partitions(id).map(|(_, cell)| Arc::clone(cell)).collect(),
+            cells: snapshot
+                .partitions(id)
+                .map(|(_, cell)| Arc::clone(cell))
+                .collect(),
         }
     }
 
@@ -224,7 +241,10 @@ impl LakeTable {
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
         let time_column = self.time_column.as_deref();
-        let kept = self.cells.iter().filter(|cell| CellFacts::new(cell, time_column).may_match(filters));
+        let kept = self
+            .cells
+            .iter()
+            .filter(|cell| CellFacts::new(cell, time_column).may_match(filters));
         let mut rows = 0;
         let mut files = Vec::new();
         for cell in kept {
@@ -266,7 +286,10 @@ impl TableProvider for LakeTable {
         TableType::Base
     }
 
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DfResult<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> DfResult<Vec<TableProviderFilterPushDown>> {
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 
@@ -285,7 +308,9 @@ impl TableProvider for LakeTable {
         Self: 'async_trait,
     {
         let partitions = state.config().target_partitions();
-        Box::pin(std::future::ready(self.plan(partitions, projection, filters, limit)))
+        Box::pin(std::future::ready(
+            self.plan(partitions, projection, filters, limit),
+        ))
     }
 }
 
@@ -296,12 +321,18 @@ fn union_view<'a>(
     members: impl Iterator<Item = &'a TableId>,
     named: bool,
 ) -> DfResult<Option<Arc<dyn TableProvider>>> {
-    let members: Vec<(&TableId, &Arc<dyn TableProvider>)> =
-        members.filter_map(|id| tables.get(id).map(|table| (id, table))).collect();
-    let columns = if named { common_columns(&members) } else { Vec::new() };
+    let members: Vec<(&TableId, &Arc<dyn TableProvider>)> = members
+        .filter_map(|id| tables.get(id).map(|table| (id, table)))
+        .collect();
+    let columns = if named {
+        common_columns(&members)
+    } else {
+        Vec::new()
+    };
     let mut union: Option<LogicalPlanBuilder> = None;
     for (id, table) in members {
-        let mut part = LogicalPlanBuilder::scan(id.as_str(), provider_as_source(Arc::clone(table)), None)?;
+        let mut part =
+            LogicalPlanBuilder::scan(id.as_str(), provider_as_source(Arc::clone(table)), None)?;
         if named {
             let mut selected = vec![lit(id.as_str()).alias("table")];
             selected.extend(columns.iter().map(|name| col(format!("\"{name}\""))));
@@ -319,10 +350,17 @@ fn union_view<'a>(
 fn common_columns(members: &[(&TableId, &Arc<dyn TableProvider>)]) -> Vec<String> {
     let schemas: Vec<SchemaRef> = members.iter().map(|(_, table)| table.schema()).collect();
     let in_all = |schema: &Schema, name: &str| {
-        let own = schema.field_with_name(name).map(|f| f.data_type().clone()).ok();
-        schemas
-            .iter()
-            .all(|other| other.field_with_name(name).map(|f| f.data_type().clone()).ok() == own)
+        let own = schema
+            .field_with_name(name)
+            .map(|f| f.data_type().clone())
+            .ok();
+        schemas.iter().all(|other| {
+            other
+                .field_with_name(name)
+                .map(|f| f.data_type().clone())
+                .ok()
+                == own
+        })
     };
     schemas.first().map_or_else(Vec::new, |schema| {
         let names = schema.fields().iter().map(|f| f.name().clone());

@@ -26,7 +26,11 @@ const SHOWN_COLUMNS: usize = 12;
 /// # Errors
 /// [`SqlError::Columns`], [`SqlError::Order`], [`SqlError::ColumnType`], [`SqlError::Value`], [`SqlError::Null`],
 /// [`SqlError::NotFinite`].
-pub fn conform(schema: &SchemaRef, batches: &[RecordBatch], contract: &Contract) -> Result<Vec<RecordBatch>, SqlError> {
+pub fn conform(
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    contract: &Contract,
+) -> Result<Vec<RecordBatch>, SqlError> {
     check_names(schema, contract)?;
     for (field, column) in schema.fields().iter().zip(contract.columns()) {
         if !convertible(field.data_type(), column.kind) {
@@ -61,20 +65,30 @@ pub fn conform(schema: &SchemaRef, batches: &[RecordBatch], contract: &Contract)
 ///
 /// # Errors
 /// [`SqlError::DuplicateKey`] with the key and both rows; [`SqlError::UnknownColumn`] for a key that is no column.
-pub fn sort_unique(schema: &SchemaRef, batches: &[RecordBatch], keys: &[String]) -> Result<RecordBatch, SqlError> {
+pub fn sort_unique(
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    keys: &[String],
+) -> Result<RecordBatch, SqlError> {
     let failed = |e: arrow::error::ArrowError| SqlError::Execute(e.to_string());
     let all = concat_batches(schema, batches).map_err(failed)?;
     if keys.is_empty() {
         return Ok(all);
     }
-    let indices = keys.iter().map(|key| index_of(schema, key)).collect::<Result<Vec<_>, _>>()?;
-    let fields = indices.iter().map(|i| SortField::new(schema.field(*i).data_type().clone()));
+    let indices = keys
+        .iter()
+        .map(|key| index_of(schema, key))
+        .collect::<Result<Vec<_>, _>>()?;
+    let fields = indices
+        .iter()
+        .map(|i| SortField::new(schema.field(*i).data_type().clone()));
     let columns: Vec<ArrayRef> = indices.iter().map(|i| Arc::clone(all.column(*i))).collect();
     let rows = RowConverter::new(fields.collect())
         .and_then(|converter| converter.convert_columns(&columns))
         .map_err(failed)?;
-    let count = u32::try_from(all.num_rows())
-        .map_err(|_| SqlError::Execute("a partition has more than 4,294,967,295 rows".to_owned()))?;
+    let count = u32::try_from(all.num_rows()).map_err(|_| {
+        SqlError::Execute("a partition has more than 4,294,967,295 rows".to_owned())
+    })?;
     let row = |i: u32| rows.row(i as usize);
     let mut order: Vec<u32> = (0..count).collect();
     let sorted = order.windows(2).all(|pair| row(pair[0]) <= row(pair[1]));
@@ -130,13 +144,21 @@ fn convertible(found: &DataType, wanted: ColumnType) -> bool {
         return convertible(value, wanted);
     }
     match wanted {
-        ColumnType::Utf8 => matches!(found, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
+        ColumnType::Utf8 => matches!(
+            found,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+        ),
         ColumnType::I64 => found.is_integer(),
-        ColumnType::F64 => matches!(found, DataType::Float64 | DataType::Float32) || found.is_integer(),
+        ColumnType::F64 => {
+            matches!(found, DataType::Float64 | DataType::Float32) || found.is_integer()
+        }
         ColumnType::Bool => *found == DataType::Boolean,
         ColumnType::Ts => matches!(found, DataType::Timestamp(_, _)),
         ColumnType::Date => matches!(found, DataType::Date32 | DataType::Date64),
-        ColumnType::Binary => matches!(found, DataType::Binary | DataType::LargeBinary | DataType::BinaryView),
+        ColumnType::Binary => matches!(
+            found,
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+        ),
     }
 }
 
@@ -169,13 +191,20 @@ fn convert(array: &ArrayRef, column: &Column) -> Result<ArrayRef, SqlError> {
     if column.kind == ColumnType::F64 && array.data_type().is_integer() {
         let back = cast(&converted, array.data_type()).map_err(|e| wrong(e.to_string()))?;
         if back.to_data() != array.to_data() {
-            return Err(wrong("an integer that a double cannot hold exactly".to_owned()));
+            return Err(wrong(
+                "an integer that a double cannot hold exactly".to_owned(),
+            ));
         }
     }
     Ok(converted)
 }
 
-fn check_values(array: &ArrayRef, column: &Column, batch: &RecordBatch, first_row: usize) -> Result<(), SqlError> {
+fn check_values(
+    array: &ArrayRef,
+    column: &Column,
+    batch: &RecordBatch,
+    first_row: usize,
+) -> Result<(), SqlError> {
     if !column.nullable
         && array.null_count() > 0
         && let Some(row) = (0..array.len()).find(|row| array.is_null(*row))
@@ -190,7 +219,8 @@ fn check_values(array: &ArrayRef, column: &Column, batch: &RecordBatch, first_ro
         return Ok(());
     }
     let numbers = array.as_primitive::<Float64Type>();
-    let bad = (0..numbers.len()).find(|row| numbers.is_valid(*row) && !numbers.value(*row).is_finite());
+    let bad =
+        (0..numbers.len()).find(|row| numbers.is_valid(*row) && !numbers.value(*row).is_finite());
     bad.map_or(Ok(()), |row| {
         Err(SqlError::NotFinite {
             column: column.name.clone(),
@@ -214,10 +244,12 @@ fn show_row(batch: &RecordBatch, row: usize) -> String {
         .iter()
         .zip(batch.columns())
         .take(SHOWN_COLUMNS)
-        .map(|(field, array)| match ArrayFormatter::try_new(array, &options) {
-            Ok(formatter) => format!("{}={}", field.name(), formatter.value(row)),
-            Err(_) => format!("{}=?", field.name()),
-        })
+        .map(
+            |(field, array)| match ArrayFormatter::try_new(array, &options) {
+                Ok(formatter) => format!("{}={}", field.name(), formatter.value(row)),
+                Err(_) => format!("{}=?", field.name()),
+            },
+        )
         .collect();
     if batch.num_columns() > SHOWN_COLUMNS {
         parts.push("...".to_owned());
@@ -228,6 +260,8 @@ fn show_row(batch: &RecordBatch, row: usize) -> String {
 /// Returns the values of an integer column; used by callers that read single results.
 #[cfg(test)]
 pub(crate) fn integers(batch: &RecordBatch, column: &str) -> Vec<Option<i64>> {
-    let array = batch.column_by_name(column).expect("the test asks for a column it selected");
+    let array = batch
+        .column_by_name(column)
+        .expect("the test asks for a column it selected");
     array.as_primitive::<Int64Type>().iter().collect()
 }

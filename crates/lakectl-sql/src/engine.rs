@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{
-    CatalogProvider, CatalogProviderList, MemTable, MemoryCatalogProvider, MemoryCatalogProviderList,
-    MemorySchemaProvider, SchemaProvider, TableProvider,
+    CatalogProvider, CatalogProviderList, MemTable, MemoryCatalogProvider,
+    MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::GreedyMemoryPool;
@@ -20,10 +20,10 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use lakectl_core::TableId;
 
+use crate::SqlError;
 use crate::error::nearest;
 use crate::functions;
 use crate::query::{Literal, Query, analyse, bind};
-use crate::SqlError;
 
 /// Memory one stage query may use.
 pub const STAGE_MEMORY_BYTES: usize = 1 << 30;
@@ -68,7 +68,9 @@ impl SqlEngine {
 
     /// [`Self::new`] with another budget per query; the budget belongs to the engine's version.
     pub fn with_memory(memory_bytes: usize) -> Self {
-        let mut config = base_config().with_target_partitions(1).with_batch_size(BATCH_ROWS);
+        let mut config = base_config()
+            .with_target_partitions(1)
+            .with_batch_size(BATCH_ROWS);
         let options = config.options_mut();
         options.execution.planning_concurrency = 1;
         // Row counts of the inputs must not decide in which order floats are added.
@@ -81,14 +83,19 @@ impl SqlEngine {
         let impure: Vec<String> = state
             .scalar_functions()
             .values()
-            .filter(|udf| udf.signature().volatility == Volatility::Volatile || CLOCKS.contains(&udf.name()))
+            .filter(|udf| {
+                udf.signature().volatility == Volatility::Volatile || CLOCKS.contains(&udf.name())
+            })
             .map(|udf| udf.name().to_owned())
             .collect();
         for name in impure {
             // Absent names were aliases that went with their function.
             let _ = state.deregister_udf(&name);
         }
-        Self { state, memory_bytes }
+        Self {
+            state,
+            memory_bytes,
+        }
     }
 
     /// Runs one query over exactly these tables and returns its schema and rows, in the query's order.
@@ -161,7 +168,9 @@ async fn execute(
     statement: Statement,
     memory_bytes: usize,
 ) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
-    let plan = plan(state, statement).await.map_err(|e| SqlError::planning(&e))?;
+    let plan = plan(state, statement)
+        .await
+        .map_err(|e| SqlError::planning(&e))?;
     let run_error = |e: DataFusionError| SqlError::executing(&e, memory_bytes);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory_bytes)))
@@ -174,7 +183,10 @@ async fn execute(
     Ok((schema, batches))
 }
 
-async fn plan(state: &SessionState, statement: Statement) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+async fn plan(
+    state: &SessionState,
+    statement: Statement,
+) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
     let logical = state.statement_to_plan(statement).await?;
     state.create_physical_plan(&logical).await
 }

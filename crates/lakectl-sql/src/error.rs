@@ -29,7 +29,9 @@ pub enum SqlError {
         column: u64,
     },
     /// A relation that is neither `schema.table` nor a name from `WITH`.
-    #[error("`{name}` at line {line}, column {column} is not a table: write `schema.table`, lower case, or name it in WITH")]
+    #[error(
+        "`{name}` at line {line}, column {column} is not a table: write `schema.table`, lower case, or name it in WITH"
+    )]
     TableName {
         /// What was written.
         name: String,
@@ -85,7 +87,9 @@ pub enum SqlError {
         limit_bytes: usize,
     },
     /// The result's columns are not the contract's.
-    #[error("the result's columns differ from the contract: missing [{missing}], not in the contract [{extra}]")]
+    #[error(
+        "the result's columns differ from the contract: missing [{missing}], not in the contract [{extra}]"
+    )]
     Columns {
         /// Columns of the contract that the result lacks.
         missing: String,
@@ -129,7 +133,9 @@ pub enum SqlError {
         values: String,
     },
     /// A float that is not a finite number.
-    #[error("column `{column}` is {value} in row {row}: a missing number is null, never NaN or infinite: {values}")]
+    #[error(
+        "column `{column}` is {value} in row {row}: a missing number is null, never NaN or infinite: {values}"
+    )]
     NotFinite {
         /// The column.
         column: String,
@@ -168,7 +174,10 @@ impl SqlError {
     pub(crate) fn planning(error: &DataFusionError) -> Self {
         match error.find_root() {
             DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
-                SchemaError::FieldNotFound { field, valid_fields } => Self::UnknownColumn {
+                SchemaError::FieldNotFound {
+                    field,
+                    valid_fields,
+                } => Self::UnknownColumn {
                     name: field.flat_name(),
                     hint: nearest(&field.name, valid_fields.iter().map(|f| f.name.as_str())),
                 },
@@ -200,7 +209,11 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> S
         .collect();
     scored.sort_unstable();
     scored.dedup();
-    let names: Vec<String> = scored.iter().take(3).map(|(_, k)| format!("`{k}`")).collect();
+    let names: Vec<String> = scored
+        .iter()
+        .take(3)
+        .map(|(_, k)| format!("`{k}`"))
+        .collect();
     if names.is_empty() {
         String::new()
     } else {

@@ -7,6 +7,8 @@
 //! - [`functions`] are registered in both.
 //!
 //! Rules: no clock and no random number in a stage; equal inputs give equal bits; a missing number is null, never NaN.
+//! What SQL leaves open stays open: rows that are equal under a window's `ORDER BY` come in any order, so order by
+//! the whole key.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod catalog;

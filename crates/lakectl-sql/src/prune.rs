@@ -27,19 +27,30 @@ impl<'a> CellFacts<'a> {
 
     fn may_pass(&self, filter: &Expr) -> bool {
         match filter {
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
-                self.may_pass(left) && self.may_pass(right)
-            }
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
-                self.may_pass(left) || self.may_pass(right)
-            }
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: Operator::And,
+                right,
+            }) => self.may_pass(left) && self.may_pass(right),
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: Operator::Or,
+                right,
+            }) => self.may_pass(left) || self.may_pass(right),
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => self.may_compare(left, *op, right),
-            Expr::Between(Between { expr, negated: false, low, high }) => {
-                self.may_compare(expr, Operator::GtEq, low) && self.may_compare(expr, Operator::LtEq, high)
+            Expr::Between(Between {
+                expr,
+                negated: false,
+                low,
+                high,
+            }) => {
+                self.may_compare(expr, Operator::GtEq, low)
+                    && self.may_compare(expr, Operator::LtEq, high)
             }
-            Expr::InList(list) if !list.negated => {
-                list.list.iter().any(|value| self.may_compare(&list.expr, Operator::Eq, value))
-            }
+            Expr::InList(list) if !list.negated => list
+                .list
+                .iter()
+                .any(|value| self.may_compare(&list.expr, Operator::Eq, value)),
             Expr::Literal(ScalarValue::Boolean(Some(false)), _) => false,
             Expr::Alias(alias) => self.may_pass(&alias.expr),
             _ => true,
@@ -49,7 +60,9 @@ impl<'a> CellFacts<'a> {
     fn may_compare(&self, left: &Expr, op: Operator, right: &Expr) -> bool {
         match (left, right) {
             (column, Expr::Literal(value, _)) => self.column_may(column, op, value),
-            (Expr::Literal(value, _), column) => op.swap().is_none_or(|op| self.column_may(column, op, value)),
+            (Expr::Literal(value, _), column) => op
+                .swap()
+                .is_none_or(|op| self.column_may(column, op, value)),
             _ => true,
         }
     }
@@ -67,7 +80,8 @@ impl<'a> CellFacts<'a> {
         // The label of a period is not a value of the rows, the other partition columns are.
         if unit == 1
             && Grain::of_column(column).is_none()
-            && let (Some(own), Some(Some(asked))) = (self.cell.partition.get(column), value.try_as_str())
+            && let (Some(own), Some(Some(asked))) =
+                (self.cell.partition.get(column), value.try_as_str())
         {
             return range_may(op, own, own, asked);
         }
@@ -107,7 +121,9 @@ fn range_may<T: PartialOrd>(op: Operator, first: T, last: T, asked: T) -> bool {
 fn nanos_of(value: &ScalarValue) -> Option<Nanos> {
     Some(match value {
         ScalarValue::TimestampSecond(Some(v), _) => Nanos::from(*v) * 1_000_000_000,
-        ScalarValue::TimestampMillisecond(Some(v), _) | ScalarValue::Date64(Some(v)) => Nanos::from(*v) * 1_000_000,
+        ScalarValue::TimestampMillisecond(Some(v), _) | ScalarValue::Date64(Some(v)) => {
+            Nanos::from(*v) * 1_000_000
+        }
         ScalarValue::TimestampMicrosecond(Some(v), _) => Nanos::from(*v) * 1000,
         ScalarValue::TimestampNanosecond(Some(v), _) => Nanos::from(*v),
         ScalarValue::Date32(Some(v)) => Nanos::from(*v) * NANOS_PER_DAY,

@@ -84,7 +84,11 @@ pub fn bind(query: &Query, params: &BTreeMap<String, Literal>) -> Result<Stateme
     for name in &query.params {
         let literal = params.get(name).ok_or_else(|| SqlError::UnknownParam {
             name: name.clone(),
-            known: params.keys().map(|k| format!("${k}")).collect::<Vec<_>>().join(", "),
+            known: params
+                .keys()
+                .map(|k| format!("${k}"))
+                .collect::<Vec<_>>()
+                .join(", "),
         })?;
         values.insert(name.clone(), literal_expr(name, literal)?);
     }
@@ -111,11 +115,17 @@ fn parse_one(sql: &str) -> Result<ast::Query, SqlError> {
     while parser.consume_token(&Token::SemiColon) {}
     let next = parser.peek_token();
     if next.token != Token::EOF {
-        return Err(refuse(format!("another statement (`{}`)", next.token), next.span.start));
+        return Err(refuse(
+            format!("another statement (`{}`)", next.token),
+            next.span.start,
+        ));
     }
     match statement {
         Statement::Query(query) => Ok(*query),
-        _ => Err(refuse(format!("a statement that begins with `{}`", first.token), first.span.start)),
+        _ => Err(refuse(
+            format!("a statement that begins with `{}`", first.token),
+            first.span.start,
+        )),
     }
 }
 
@@ -128,11 +138,19 @@ fn syntax(error: &ParserError) -> SqlError {
     let (message, line, column) = match text.rsplit_once(" at Line: ") {
         Some((message, place)) => {
             let (line, column) = place.split_once(", Column: ").unwrap_or((place, ""));
-            (message.to_owned(), line.parse().unwrap_or(0), column.parse().unwrap_or(0))
+            (
+                message.to_owned(),
+                line.parse().unwrap_or(0),
+                column.parse().unwrap_or(0),
+            )
         }
         None => (text, 0, 0),
     };
-    SqlError::Syntax { message, line, column }
+    SqlError::Syntax {
+        message,
+        line,
+        column,
+    }
 }
 
 #[derive(Default)]
@@ -179,7 +197,11 @@ fn part_text(part: &ast::ObjectNamePart) -> String {
 }
 
 fn fold(value: &str, quoted: bool) -> String {
-    if quoted { value.to_owned() } else { value.to_lowercase() }
+    if quoted {
+        value.to_owned()
+    } else {
+        value.to_lowercase()
+    }
 }
 
 fn start_of(name: &ObjectName) -> Location {
@@ -201,7 +223,8 @@ impl Visitor for References {
     fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<SqlError> {
         for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
             let name = &cte.alias.name;
-            self.with_names.insert(fold(&name.value, name.quote_style.is_some()));
+            self.with_names
+                .insert(fold(&name.value, name.quote_style.is_some()));
         }
         match query.body.as_ref() {
             SetExpr::Table(_) => unsupported("a TABLE command"),
@@ -222,8 +245,12 @@ impl Visitor for References {
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<SqlError> {
         match factor {
-            TableFactor::Table { name, args: None, .. } => return self.table(name),
-            TableFactor::Table { name, .. } | TableFactor::Function { name, .. } => self.function(name),
+            TableFactor::Table {
+                name, args: None, ..
+            } => return self.table(name),
+            TableFactor::Table { name, .. } | TableFactor::Function { name, .. } => {
+                self.function(name)
+            }
             TableFactor::UNNEST { .. } => {
                 self.functions.insert("unnest".to_owned());
             }
@@ -270,7 +297,10 @@ impl VisitorMut for Binder<'_> {
     type Break = SqlError;
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
-        if let Expr::Value(ValueWithSpan { value: Value::Placeholder(text), .. }) = expr
+        if let Expr::Value(ValueWithSpan {
+            value: Value::Placeholder(text),
+            ..
+        }) = expr
             && let Some(bound) = self.values.get(&text[1..])
         {
             *expr = bound.clone();
@@ -283,7 +313,9 @@ fn literal_expr(name: &str, literal: &Literal) -> Result<Expr, SqlError> {
     let text = match literal {
         Literal::Text(text) => format!("'{}'", text.replace('\'', "''")),
         Literal::Int(number) => signed(*number < 0, number.to_string()),
-        Literal::Float(number) if number.is_finite() => signed(number.is_sign_negative(), format!("{number:?}")),
+        Literal::Float(number) if number.is_finite() => {
+            signed(number.is_sign_negative(), format!("{number:?}"))
+        }
         Literal::Float(_) => {
             return Err(SqlError::ParamValue {
                 name: name.to_owned(),
@@ -305,7 +337,11 @@ fn literal_expr(name: &str, literal: &Literal) -> Result<Expr, SqlError> {
 
 /// Parentheses keep `2 - -3` and `x - $y` apart when the tree is written back.
 fn signed(negative: bool, digits: String) -> String {
-    if negative { format!("({digits})") } else { digits }
+    if negative {
+        format!("({digits})")
+    } else {
+        digits
+    }
 }
 
 impl Query {

@@ -5,7 +5,9 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::catalog::{Session, TableProvider};
@@ -19,13 +21,25 @@ use lakectl_store::{Lake, Snapshot, schema_of};
 type Make = dyn Fn() -> DfResult<Vec<ArrayRef>> + Send + Sync;
 
 /// The system tables of one snapshot; they are filled when they are read.
-pub(crate) fn tables(lake: &Arc<Lake>, snapshot: &Arc<Snapshot>) -> BTreeMap<TableId, Arc<dyn TableProvider>> {
-    let (of_lake, of_cells, of_tables) = (Arc::clone(lake), Arc::clone(snapshot), Arc::clone(snapshot));
+pub(crate) fn tables(
+    lake: &Arc<Lake>,
+    snapshot: &Arc<Snapshot>,
+) -> BTreeMap<TableId, Arc<dyn TableProvider>> {
+    let (of_lake, of_cells, of_tables) =
+        (Arc::clone(lake), Arc::clone(snapshot), Arc::clone(snapshot));
     let version = snapshot.version;
     let all = [
-        made("commits", COMMITS, Arc::new(move || commits(&of_lake, version))),
+        made(
+            "commits",
+            COMMITS,
+            Arc::new(move || commits(&of_lake, version)),
+        ),
         made("cells", CELLS, Arc::new(move || Ok(cells(&of_cells)))),
-        made("tables", TABLES, Arc::new(move || Ok(lake_tables(&of_tables)))),
+        made(
+            "tables",
+            TABLES,
+            Arc::new(move || Ok(lake_tables(&of_tables))),
+        ),
     ];
     all.into_iter().flatten().collect()
 }
@@ -45,8 +59,13 @@ fn made(name: &str, columns: &str, make: Arc<Make>) -> Option<(TableId, Arc<dyn 
 }
 
 fn commits(lake: &Lake, until: u64) -> DfResult<Vec<ArrayRef>> {
-    let log = lake.log().map_err(|e| DataFusionError::External(Box::new(e)))?;
-    let log: Vec<_> = log.into_iter().filter(|commit| commit.version <= until).collect();
+    let log = lake
+        .log()
+        .map_err(|e| DataFusionError::External(Box::new(e)))?;
+    let log: Vec<_> = log
+        .into_iter()
+        .filter(|commit| commit.version <= until)
+        .collect();
     Ok(vec![
         integers(log.iter().map(|c| c.version)),
         times(log.iter().map(|c| Some(c.time))),
@@ -74,27 +93,58 @@ fn cells(snapshot: &Snapshot) -> Vec<ArrayRef> {
         texts(all.iter().map(|c| Some(c.fingerprint.to_string()))),
         texts(all.iter().map(|c| Some(c.rows_hash.to_string()))),
         texts(all.iter().map(|c| c.file.as_ref().map(|f| f.path.clone()))),
-        texts(all.iter().map(|c| c.file.as_ref().map(|f| f.hash.to_string()))),
+        texts(
+            all.iter()
+                .map(|c| c.file.as_ref().map(|f| f.hash.to_string())),
+        ),
         texts(all.iter().map(|c| Some(c.run.clone()))),
-        Arc::new(all.iter().map(|c| Some(c.seconds)).collect::<Float64Array>()),
+        Arc::new(
+            all.iter()
+                .map(|c| Some(c.seconds))
+                .collect::<Float64Array>(),
+        ),
     ]
 }
 
 fn lake_tables(snapshot: &Snapshot) -> Vec<ArrayRef> {
     let ids: Vec<&TableId> = snapshot.tables.keys().collect();
     let metas: Vec<_> = snapshot.tables.values().collect();
-    let of = |id: &TableId| snapshot.cells.get(id).into_iter().flat_map(BTreeMap::values);
-    let bytes = |id: &TableId| of(id).filter_map(|c| c.file.as_ref()).map(|f| f.bytes).sum();
+    let of = |id: &TableId| {
+        snapshot
+            .cells
+            .get(id)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+    };
+    let bytes = |id: &TableId| {
+        of(id)
+            .filter_map(|c| c.file.as_ref())
+            .map(|f| f.bytes)
+            .sum()
+    };
     vec![
         texts(ids.iter().map(|id| Some(id.schema().to_owned()))),
         texts(ids.iter().map(|id| Some(id.name().to_owned()))),
         integers(ids.iter().map(|id| of(id).count() as u64)),
-        integers(ids.iter().map(|id| of(id).filter(|c| c.rows == 0).count() as u64)),
+        integers(
+            ids.iter()
+                .map(|id| of(id).filter(|c| c.rows == 0).count() as u64),
+        ),
         integers(ids.iter().map(|id| snapshot.rows(id))),
         integers(ids.iter().map(|id| bytes(id))),
-        times(ids.iter().map(|id| of(id).filter_map(|c| c.times).map(|(first, _)| first).min())),
-        times(ids.iter().map(|id| of(id).filter_map(|c| c.times).map(|(_, last)| last).max())),
-        texts(metas.iter().map(|m| Some(m.grain.column().unwrap_or("none").replace("date", "day")))),
+        times(
+            ids.iter()
+                .map(|id| of(id).filter_map(|c| c.times).map(|(first, _)| first).min()),
+        ),
+        times(
+            ids.iter()
+                .map(|id| of(id).filter_map(|c| c.times).map(|(_, last)| last).max()),
+        ),
+        texts(
+            metas
+                .iter()
+                .map(|m| Some(m.grain.column().unwrap_or("none").replace("date", "day"))),
+        ),
         texts(metas.iter().map(|m| Some(m.keys.join(", ")))),
         texts(metas.iter().map(|m| m.time_column.clone())),
         texts(metas.iter().map(|m| Some(m.primary_key.join(", ")))),
@@ -103,7 +153,11 @@ fn lake_tables(snapshot: &Snapshot) -> Vec<ArrayRef> {
 }
 
 fn integers(values: impl Iterator<Item = u64>) -> ArrayRef {
-    Arc::new(values.map(|v| i64::try_from(v).ok()).collect::<Int64Array>())
+    Arc::new(
+        values
+            .map(|v| i64::try_from(v).ok())
+            .collect::<Int64Array>(),
+    )
 }
 
 fn texts(values: impl Iterator<Item = Option<String>>) -> ArrayRef {
@@ -130,7 +184,11 @@ impl fmt::Debug for MadeTable {
 impl MadeTable {
     fn plan(&self, projection: Option<&Vec<usize>>) -> DfResult<Arc<dyn ExecutionPlan>> {
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), (self.make)()?)?;
-        let plan = MemorySourceConfig::try_new_exec(&[vec![batch]], Arc::clone(&self.schema), projection.cloned())?;
+        let plan = MemorySourceConfig::try_new_exec(
+            &[vec![batch]],
+            Arc::clone(&self.schema),
+            projection.cloned(),
+        )?;
         Ok(plan)
     }
 }

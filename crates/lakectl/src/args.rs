@@ -124,7 +124,7 @@ pub(crate) struct Selection {
     /// First day of the selected partitions
     #[arg(long, value_name = "DATE")]
     pub(crate) from: Option<Day>,
-    /// Last day of the selected partitions, and the end of the calendar
+    /// Last day of the selected partitions; one beyond the calendar's end extends it
     #[arg(long, value_name = "DATE")]
     pub(crate) to: Option<Day>,
     /// Only partitions of this asset

@@ -86,7 +86,10 @@ impl AggregateUDFImpl for FrameAggregate {
     fn coerce_types(&self, found: &[DataType]) -> Result<Vec<DataType>> {
         let spec = self.spec;
         check_count(&spec.info, spec.required, spec.args, found.len())?;
-        found.iter().map(|f| coerced(&spec.info, Arg::Number, f)).collect()
+        found
+            .iter()
+            .map(|f| coerced(&spec.info, Arg::Number, f))
+            .collect()
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
@@ -102,7 +105,9 @@ impl AggregateUDFImpl for FrameAggregate {
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
         let list = |i| Field::new(format!("{}[rows {i}]", args.name), list_type(), true);
-        Ok((0..args.input_fields.len()).map(|i| Arc::new(list(i))).collect())
+        Ok((0..args.input_fields.len())
+            .map(|i| Arc::new(list(i)))
+            .collect())
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
@@ -152,7 +157,11 @@ impl Accumulator for FrameRows {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let slices: Vec<&[f64]> = self.columns.iter_mut().map(|c| &*c.make_contiguous()).collect();
+        let slices: Vec<&[f64]> = self
+            .columns
+            .iter_mut()
+            .map(|c| &*c.make_contiguous())
+            .collect();
         (self.spec.evaluate)(&slices)
     }
 
@@ -168,7 +177,12 @@ impl Accumulator for FrameRows {
                 let values: ScalarBuffer<f64> = column.iter().copied().collect();
                 let values = Arc::new(Float64Array::new(values, None));
                 let offsets = OffsetBuffer::from_lengths([column.len()]);
-                Ok(ScalarValue::List(Arc::new(ListArray::try_new(item(), offsets, values, None)?)))
+                Ok(ScalarValue::List(Arc::new(ListArray::try_new(
+                    item(),
+                    offsets,
+                    values,
+                    None,
+                )?)))
             })
             .collect()
     }
@@ -176,7 +190,10 @@ impl Accumulator for FrameRows {
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         for (column, state) in self.columns.iter_mut().zip(states) {
             let lists = state.as_list::<i32>();
-            for part in (0..lists.len()).filter(|i| lists.is_valid(*i)).map(|i| lists.value(i)) {
+            for part in (0..lists.len())
+                .filter(|i| lists.is_valid(*i))
+                .map(|i| lists.value(i))
+            {
                 if self.spec.ordered && !column.is_empty() && !part.is_empty() {
                     return exec_err!(
                         "{} depends on the order of rows: use it over a window, or in a session with one partition",

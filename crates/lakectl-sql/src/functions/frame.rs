@@ -18,10 +18,13 @@ use datafusion::functions_aggregate::{
     average, correlation, covariance, median, percentile_cont, regr, stddev, sum, variance,
 };
 use datafusion::logical_expr::expr::AggregateFunctionParams;
-use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs};
+use datafusion::logical_expr::function::{
+    AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs,
+};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, GroupsAccumulator, ReversedUDAF, Signature,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, GroupsAccumulator, ReversedUDAF,
+    Signature,
 };
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 
@@ -105,13 +108,20 @@ impl AggregateUDFImpl for Recomputed {
         self.inner.groups_accumulator_supported(args)
     }
 
-    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+    fn create_groups_accumulator(
+        &self,
+        args: AccumulatorArgs,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
         self.inner.create_groups_accumulator(args)
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         // Integers and decimals add exactly, so the engine's own way is right for them.
-        if args.expr_fields.iter().all(|field| *field.data_type() == DataType::Float64) {
+        if args
+            .expr_fields
+            .iter()
+            .all(|field| *field.data_type() == DataType::Float64)
+        {
             Ok(Box::new(Frame::new(&self.inner, &args)))
         } else {
             self.inner.create_sliding_accumulator(args)

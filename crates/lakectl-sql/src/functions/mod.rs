@@ -41,7 +41,13 @@ fn scalar_specs() -> impl Iterator<Item = &'static ScalarSpec> {
 }
 
 fn aggregate_specs() -> impl Iterator<Item = &'static AggregateSpec> {
-    [options::AGGREGATES, statistics::AGGREGATES, onchain::AGGREGATES].into_iter().flatten()
+    [
+        options::AGGREGATES,
+        statistics::AGGREGATES,
+        onchain::AGGREGATES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Returns every function of ours, sorted by name.

@@ -15,13 +15,30 @@ use super::FunctionInfo;
 use super::aggregate::AggregateSpec;
 use super::scalar::{Arg, Body, ScalarSpec};
 
-const BLACK_ARGS: &[Arg] = &[Arg::Kind, Arg::Number, Arg::Number, Arg::Number, Arg::Number, Arg::Number];
+const BLACK_ARGS: &[Arg] = &[
+    Arg::Kind,
+    Arg::Number,
+    Arg::Number,
+    Arg::Number,
+    Arg::Number,
+    Arg::Number,
+];
 const SVI_AT: &[Arg] = &[Arg::Number; 6];
 const SVI_AT_EXPIRY: &[Arg] = &[Arg::Number; 7];
 
 /// The names of the fields that `black76_greeks` returns.
 const GREEKS: &[&str] = &[
-    "price", "delta", "gamma", "vega", "theta", "rho", "vanna", "volga", "charm", "speed", "dual_delta",
+    "price",
+    "delta",
+    "gamma",
+    "vega",
+    "theta",
+    "rho",
+    "vanna",
+    "volga",
+    "charm",
+    "speed",
+    "dual_delta",
 ];
 
 fn kind(sign: f64) -> Option<OptionKind> {
@@ -60,7 +77,17 @@ fn black_status(row: &[f64]) -> &'static str {
 fn all_greeks(row: &[f64], out: &mut [f64]) -> Option<()> {
     let g = greeks(row)?;
     out.copy_from_slice(&[
-        g.price, g.delta, g.gamma, g.vega, g.theta, g.rho, g.vanna, g.volga, g.charm, g.speed, g.dual_delta,
+        g.price,
+        g.delta,
+        g.gamma,
+        g.vega,
+        g.theta,
+        g.rho,
+        g.vanna,
+        g.volga,
+        g.charm,
+        g.speed,
+        g.dual_delta,
     ]);
     Some(())
 }
@@ -138,8 +165,16 @@ macro_rules! svi_at {
                 name: $name,
                 version: 1,
                 signature: concat!($name, "(a, b, rho, m, sigma, ", $arg, ") -> double"),
-                doc: concat!($doc, " The five parameters are those of raw SVI, as `svi_fit` returns them."),
-                example: concat!($name, "(svi_a, svi_b, svi_rho, svi_m, svi_sigma, ", $arg, ")"),
+                doc: concat!(
+                    $doc,
+                    " The five parameters are those of raw SVI, as `svi_fit` returns them."
+                ),
+                example: concat!(
+                    $name,
+                    "(svi_a, svi_b, svi_rho, svi_m, svi_sigma, ",
+                    $arg,
+                    ")"
+                ),
             },
             args: SVI_AT,
             required: 6,
@@ -152,12 +187,24 @@ pub(super) static SCALARS: &[ScalarSpec] = &[
     black76!("black76_price", price, "Premium"),
     black76!("black76_delta", delta, "Delta dV/dF"),
     black76!("black76_gamma", gamma, "Gamma d2V/dF2"),
-    black76!("black76_vega", vega, "Vega dV/dsigma per 1.00 of volatility"),
+    black76!(
+        "black76_vega",
+        vega,
+        "Vega dV/dsigma per 1.00 of volatility"
+    ),
     black76!("black76_theta", theta, "Theta dV/dt per year"),
-    black76!("black76_rho", rho, "Rho dV/drate per 1.00 with the forward held"),
+    black76!(
+        "black76_rho",
+        rho,
+        "Rho dV/drate per 1.00 with the forward held"
+    ),
     black76!("black76_vanna", vanna, "Vanna d2V/dF dsigma"),
     black76!("black76_volga", volga, "Volga d2V/dsigma2"),
-    black76!("black76_charm", charm, "Charm, the change of delta per year of passing time"),
+    black76!(
+        "black76_charm",
+        charm,
+        "Charm, the change of delta per year of passing time"
+    ),
     ScalarSpec {
         info: FunctionInfo {
             name: "black76_greeks",
@@ -193,7 +240,13 @@ pub(super) static SCALARS: &[ScalarSpec] = &[
                   `implied_vol_status`.",
             example: "implied_vol(option_type, forward, strike, expiry_years, price)",
         },
-        args: &[Arg::Kind, Arg::Number, Arg::Number, Arg::Number, Arg::Number],
+        args: &[
+            Arg::Kind,
+            Arg::Number,
+            Arg::Number,
+            Arg::Number,
+            Arg::Number,
+        ],
         required: 5,
         body: Body::Number(implied),
     },
@@ -205,7 +258,13 @@ pub(super) static SCALARS: &[ScalarSpec] = &[
             doc: "Why `implied_vol` is null: `ok`, `missing_input`, `option_type`, `no_time_value`, `below_intrinsic`, `above_max`, `bad_input`.",
             example: "implied_vol_status(option_type, forward, strike, expiry_years, price)",
         },
-        args: &[Arg::Kind, Arg::Number, Arg::Number, Arg::Number, Arg::Number],
+        args: &[
+            Arg::Kind,
+            Arg::Number,
+            Arg::Number,
+            Arg::Number,
+            Arg::Number,
+        ],
         required: 5,
         body: Body::Word(implied_status),
     },
@@ -246,21 +305,48 @@ pub(super) static SCALARS: &[ScalarSpec] = &[
         required: 5,
         body: Body::Number(|row| strike_at(row, DeltaConvention::PremiumAdjusted)),
     },
-    svi_at!("svi_total_variance", "k", "Total variance of a smile at log moneyness `k`.", |row| {
-        Some(svi(row)?.total_variance(row[5]))
-    }),
-    svi_at!("svi_g", "k", "Durrleman's g(k): butterfly-free where it is not negative. Null where the variance is not positive.", svi_g),
-    svi_at!("svi_density", "k", "Risk-neutral density of ln(S_T / F) at `k`.", |row| density(&svi(row)?, row[5])),
-    svi_at!("svi_cdf", "k", "Risk-neutral probability that ln(S_T / F) <= `k`.", |row| cumulative(&svi(row)?, row[5])),
-    svi_at!("svi_quantile", "tau", "Risk-neutral quantile of ln(S_T / F) at probability `tau`.", |row| {
-        quantiles(&svi(row)?, &row[5..6]).ok()?.first().copied()
-    }),
-    svi_at!("svi_tail_left", "share", "Risk-neutral probability of ending more than `share` below the forward.", |row| {
-        tail_mass(&svi(row)?, row[5]).ok().map(|tails| tails.left)
-    }),
-    svi_at!("svi_tail_right", "share", "Risk-neutral probability of ending more than `share` above the forward.", |row| {
-        tail_mass(&svi(row)?, row[5]).ok().map(|tails| tails.right)
-    }),
+    svi_at!(
+        "svi_total_variance",
+        "k",
+        "Total variance of a smile at log moneyness `k`.",
+        |row| { Some(svi(row)?.total_variance(row[5])) }
+    ),
+    svi_at!(
+        "svi_g",
+        "k",
+        "Durrleman's g(k): butterfly-free where it is not negative. Null where the variance is not positive.",
+        svi_g
+    ),
+    svi_at!(
+        "svi_density",
+        "k",
+        "Risk-neutral density of ln(S_T / F) at `k`.",
+        |row| density(&svi(row)?, row[5])
+    ),
+    svi_at!(
+        "svi_cdf",
+        "k",
+        "Risk-neutral probability that ln(S_T / F) <= `k`.",
+        |row| cumulative(&svi(row)?, row[5])
+    ),
+    svi_at!(
+        "svi_quantile",
+        "tau",
+        "Risk-neutral quantile of ln(S_T / F) at probability `tau`.",
+        |row| { quantiles(&svi(row)?, &row[5..6]).ok()?.first().copied() }
+    ),
+    svi_at!(
+        "svi_tail_left",
+        "share",
+        "Risk-neutral probability of ending more than `share` below the forward.",
+        |row| { tail_mass(&svi(row)?, row[5]).ok().map(|tails| tails.left) }
+    ),
+    svi_at!(
+        "svi_tail_right",
+        "share",
+        "Risk-neutral probability of ending more than `share` above the forward.",
+        |row| { tail_mass(&svi(row)?, row[5]).ok().map(|tails| tails.right) }
+    ),
     ScalarSpec {
         info: FunctionInfo {
             name: "svi_vol",
@@ -282,7 +368,15 @@ pub(super) static SCALARS: &[ScalarSpec] = &[
                   nearest to the money. Null if the smile never reaches it.",
             example: "svi_delta_k(option_type, tau, svi_a, svi_b, svi_rho, svi_m, svi_sigma)",
         },
-        args: &[Arg::Kind, Arg::Number, Arg::Number, Arg::Number, Arg::Number, Arg::Number, Arg::Number],
+        args: &[
+            Arg::Kind,
+            Arg::Number,
+            Arg::Number,
+            Arg::Number,
+            Arg::Number,
+            Arg::Number,
+            Arg::Number,
+        ],
         required: 7,
         body: Body::Number(svi_delta),
     },
@@ -348,7 +442,9 @@ fn svi_fit_value(columns: &[&[f64]]) -> Result<ScalarValue> {
     svi_fit_fields()
         .iter()
         .zip(values)
-        .fold(ScalarStructBuilder::new(), |row, (field, value)| row.with_scalar(field.clone(), value))
+        .fold(ScalarStructBuilder::new(), |row, (field, value)| {
+            row.with_scalar(field.clone(), value)
+        })
         .build()
 }
 
@@ -356,7 +452,11 @@ fn fit_slice(columns: &[&[f64]]) -> Result<SviFit, &'static str> {
     let rows = columns.first().map_or(0, |column| column.len());
     let complete = |row: &usize| columns.iter().all(|column| !column[*row].is_nan());
     let kept: Vec<usize> = (0..rows).filter(complete).collect();
-    let column = |i: usize| kept.iter().map(|row| columns[i][*row]).collect::<Vec<f64>>();
+    let column = |i: usize| {
+        kept.iter()
+            .map(|row| columns[i][*row])
+            .collect::<Vec<f64>>()
+    };
     let expiries = column(3);
     let Some(expiry_years) = expiries.first().copied() else {
         return Err("too_few_quotes");

@@ -38,7 +38,10 @@ pub(super) enum Body {
     /// A word, for rows with all arguments; `missing_input` otherwise.
     Word(fn(&[f64]) -> &'static str),
     /// A record of numbers under these names, or a null record.
-    Record(&'static [&'static str], fn(&[f64], &mut [f64]) -> Option<()>),
+    Record(
+        &'static [&'static str],
+        fn(&[f64], &mut [f64]) -> Option<()>,
+    ),
 }
 
 /// A scalar function.
@@ -98,28 +101,50 @@ pub(crate) fn utc_micros() -> DataType {
 
 /// Returns the type an argument is brought to, or an error that shows the signature.
 pub(super) fn coerced(info: &FunctionInfo, arg: Arg, found: &DataType) -> Result<DataType> {
-    let text = matches!(found, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null);
-    let time = matches!(found, DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64 | DataType::Null);
+    let text = matches!(
+        found,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null
+    );
+    let time = matches!(
+        found,
+        DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64 | DataType::Null
+    );
     let number = found.is_numeric() || *found == DataType::Null;
     match arg {
         Arg::Number if number => Ok(DataType::Float64),
         Arg::Kind if text => Ok(DataType::Utf8),
         Arg::Time if time => Ok(utc_micros()),
-        _ => plan_err!("{} takes {}, found an argument of type {found}", info.name, info.signature),
+        _ => plan_err!(
+            "{} takes {}, found an argument of type {found}",
+            info.name,
+            info.signature
+        ),
     }
 }
 
 /// Checks the number of arguments.
-pub(super) fn check_count(info: &FunctionInfo, required: usize, all: usize, found: usize) -> Result<()> {
+pub(super) fn check_count(
+    info: &FunctionInfo,
+    required: usize,
+    all: usize,
+    found: usize,
+) -> Result<()> {
     if (required..=all).contains(&found) {
         Ok(())
     } else {
-        plan_err!("{} takes {}, found {found} arguments", info.name, info.signature)
+        plan_err!(
+            "{} takes {}, found {found} arguments",
+            info.name,
+            info.signature
+        )
     }
 }
 
 fn record_fields(names: &[&str]) -> Fields {
-    names.iter().map(|name| Field::new(*name, DataType::Float64, true)).collect()
+    names
+        .iter()
+        .map(|name| Field::new(*name, DataType::Float64, true))
+        .collect()
 }
 
 impl ScalarUDFImpl for KernelFunction {
@@ -150,7 +175,10 @@ impl ScalarUDFImpl for KernelFunction {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let constant = args
+            .args
+            .iter()
+            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
         let inputs = self
             .spec
@@ -161,7 +189,9 @@ impl ScalarUDFImpl for KernelFunction {
             .collect::<Result<Vec<_>>>()?;
         let result = self.spec.body.run(&Rows { inputs, rows });
         if constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
+                &result, 0,
+            )?));
         }
         Ok(ColumnarValue::Array(result))
     }
@@ -178,11 +208,18 @@ impl Input {
         match value {
             ColumnarValue::Scalar(scalar) => {
                 let one = numbers(arg, &scalar.to_array()?)?;
-                Ok(Self::Constant(if one.is_null(0) { f64::NAN } else { one.value(0) }))
+                Ok(Self::Constant(if one.is_null(0) {
+                    f64::NAN
+                } else {
+                    one.value(0)
+                }))
             }
             ColumnarValue::Array(array) => {
                 let column = numbers(arg, array)?;
-                Ok(Self::Column(column.values().clone(), column.nulls().cloned()))
+                Ok(Self::Column(
+                    column.values().clone(),
+                    column.nulls().cloned(),
+                ))
             }
         }
     }
@@ -203,11 +240,16 @@ impl Input {
 /// Brings an argument of any accepted type to doubles.
 fn numbers(arg: Arg, array: &ArrayRef) -> Result<Float64Array> {
     match arg {
-        Arg::Number => Ok(cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().clone()),
+        Arg::Number => Ok(cast(array, &DataType::Float64)?
+            .as_primitive::<Float64Type>()
+            .clone()),
         Arg::Time => {
             let times = cast(array, &utc_micros())?;
             let times = times.as_primitive::<TimestampMicrosecondType>();
-            Ok(times.iter().map(|t| t.map(|micros| micros as f64)).collect())
+            Ok(times
+                .iter()
+                .map(|t| t.map(|micros| micros as f64))
+                .collect())
         }
         Arg::Kind => {
             let texts = cast(array, &DataType::Utf8)?;
@@ -269,7 +311,10 @@ impl Body {
 }
 
 fn record(names: &[&str], kernel: fn(&[f64], &mut [f64]) -> Option<()>, rows: &Rows) -> ArrayRef {
-    let mut columns: Vec<Vec<f64>> = names.iter().map(|_| Vec::with_capacity(rows.rows)).collect();
+    let mut columns: Vec<Vec<f64>> = names
+        .iter()
+        .map(|_| Vec::with_capacity(rows.rows))
+        .collect();
     let mut valid = Vec::with_capacity(rows.rows);
     let mut values = vec![0.0; names.len()];
     rows.visit(|row| {

@@ -9,8 +9,8 @@ use arrow::datatypes::Float64Type;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::{function_version, reference_markdown, registry};
-use crate::tests::{batch, column, floats, noise, run, table, texts};
 use crate::StageTable;
+use crate::tests::{batch, column, floats, noise, run, table, texts};
 
 const ROWS: usize = 240;
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/functions/golden.txt");
@@ -63,7 +63,11 @@ fn grid() -> StageTable {
         ("y", at(23, -0.1, 0.1)),
     ];
     let mut contract = "option_type utf8?, event_time ts, expiry ts".to_owned();
-    let mut arrays = vec![kinds, times(3_600_000_000, start), times(7_200_000_000, start + 86_400_000_000)];
+    let mut arrays = vec![
+        kinds,
+        times(3_600_000_000, start),
+        times(7_200_000_000, start + 86_400_000_000),
+    ];
     for (name, array) in columns {
         let _ = write!(contract, ", {name} f64?");
         arrays.push(array);
@@ -72,9 +76,23 @@ fn grid() -> StageTable {
 }
 
 fn example(call: &str) -> Vec<RecordBatch> {
-    let sorted = if call.starts_with("svi_fit") { "" } else { " ORDER BY event_time" };
-    let grid = if call.starts_with("svi_fit") { "(SELECT * FROM demo.grid WHERE iv > 0.3)" } else { "demo.grid" };
-    run(&format!("SELECT {call} AS v FROM {grid}{sorted}"), vec![self::grid()], &[]).unwrap().1
+    let sorted = if call.starts_with("svi_fit") {
+        ""
+    } else {
+        " ORDER BY event_time"
+    };
+    let grid = if call.starts_with("svi_fit") {
+        "(SELECT * FROM demo.grid WHERE iv > 0.3)"
+    } else {
+        "demo.grid"
+    };
+    run(
+        &format!("SELECT {call} AS v FROM {grid}{sorted}"),
+        vec![self::grid()],
+        &[],
+    )
+    .unwrap()
+    .1
 }
 
 /// Digest of a result: exact decimal texts of all values.
@@ -97,16 +115,28 @@ fn every_function_is_documented_and_its_example_runs() {
     let all = registry();
     assert!(all.len() > 30);
     for pair in all.windows(2) {
-        assert!(pair[0].name < pair[1].name, "{} is there twice", pair[0].name);
+        assert!(
+            pair[0].name < pair[1].name,
+            "{} is there twice",
+            pair[0].name
+        );
     }
     for info in all {
-        assert!(info.doc.len() > 20 && info.signature.starts_with(info.name), "{}", info.name);
+        assert!(
+            info.doc.len() > 20 && info.signature.starts_with(info.name),
+            "{}",
+            info.name
+        );
         assert!(info.example.contains(info.name), "{}", info.name);
         assert!(page.contains(&format!("## `{}`", info.name)));
         assert_eq!(function_version(info.name), Some(info.version));
         let rows = example(info.example);
         let values = rows[0].column(0);
-        assert!(values.null_count() < values.len(), "{}: the example is always null", info.name);
+        assert!(
+            values.null_count() < values.len(),
+            "{}: the example is always null",
+            info.name
+        );
         assert_eq!(values.len(), if info.name == "svi_fit" { 1 } else { ROWS });
     }
     assert_eq!(function_version("avg"), None);
@@ -116,7 +146,13 @@ fn every_function_is_documented_and_its_example_runs() {
 fn output_changes_only_with_the_version() {
     let mut found = String::new();
     for info in registry() {
-        let _ = writeln!(found, "{} {} {}", info.name, info.version, digest(&example(info.example)));
+        let _ = writeln!(
+            found,
+            "{} {} {}",
+            info.name,
+            info.version,
+            digest(&example(info.example))
+        );
     }
     if std::env::var_os("LAKE_BLESS").is_some() {
         std::fs::write(GOLDEN, &found).unwrap();
@@ -126,8 +162,14 @@ fn output_changes_only_with_the_version() {
     for (key, digest) in found.lines().filter_map(words) {
         match known.get(&key) {
             Some(old) if *old == digest => {}
-            Some(_) => panic!("the output of {} changed: raise its version (and run with LAKE_BLESS=1)", key.0),
-            None => panic!("{} version {} has no digest yet: run with LAKE_BLESS=1", key.0, key.1),
+            Some(_) => panic!(
+                "the output of {} changed: raise its version (and run with LAKE_BLESS=1)",
+                key.0
+            ),
+            None => panic!(
+                "{} version {} has no digest yet: run with LAKE_BLESS=1",
+                key.0, key.1
+            ),
         }
     }
 }
@@ -151,17 +193,44 @@ fn word(call: &str) -> String {
 #[test]
 fn names_lead_to_their_kernels() {
     let cases = [
-        ("black76_price('call', 100, 100, 1, 0.2)", 7.965_567_455_405_804),
-        ("black76_price('P', 100, 100, 1, 0.2)", 7.965_567_455_405_804),
-        ("black76_price('call', 100, 100, 1, 0.2, 0.05)", 7.965_567_455_405_804 * (-0.05_f64).exp()),
+        (
+            "black76_price('call', 100, 100, 1, 0.2)",
+            7.965_567_455_405_804,
+        ),
+        (
+            "black76_price('P', 100, 100, 1, 0.2)",
+            7.965_567_455_405_804,
+        ),
+        (
+            "black76_price('call', 100, 100, 1, 0.2, 0.05)",
+            7.965_567_455_405_804 * (-0.05_f64).exp(),
+        ),
         ("implied_vol('call', 100, 100, 1, 7.965567455405804)", 0.2),
-        ("black76_delta('put', 100, 100, 1, 0.2)", -0.460_172_162_722_971),
-        ("black76_greeks('call', 100, 100, 1, 0.2)['vega']", 39.695_254_747_701_18),
-        ("strike_from_delta('call', 0.5398278372770290, 100, 1, 0.2)", 100.0),
-        ("year_fraction(TIMESTAMP '2026-01-01', TIMESTAMP '2027-01-01')", 1.0),
-        ("year_fraction(DATE '2026-01-02', DATE '2026-01-01')", -1.0 / 365.0),
+        (
+            "black76_delta('put', 100, 100, 1, 0.2)",
+            -0.460_172_162_722_971,
+        ),
+        (
+            "black76_greeks('call', 100, 100, 1, 0.2)['vega']",
+            39.695_254_747_701_18,
+        ),
+        (
+            "strike_from_delta('call', 0.5398278372770290, 100, 1, 0.2)",
+            100.0,
+        ),
+        (
+            "year_fraction(TIMESTAMP '2026-01-01', TIMESTAMP '2027-01-01')",
+            1.0,
+        ),
+        (
+            "year_fraction(DATE '2026-01-02', DATE '2026-01-01')",
+            -1.0 / 365.0,
+        ),
         ("svi_total_variance(0.04, 0.1, 0.0, 0.0, 0.1, 0.0)", 0.05),
-        ("svi_vol(0.04, 0.1, 0.0, 0.0, 0.1, 0.0, 0.5)", 0.1_f64.sqrt()),
+        (
+            "svi_vol(0.04, 0.1, 0.0, 0.0, 0.1, 0.0, 0.5)",
+            0.1_f64.sqrt(),
+        ),
         ("pinball(0.9, 1.0, 3.0)", 1.8),
         ("crps_quantiles(1, 1, 1, 1, 1, 3)", 2.0),
         ("quantile_cdf(-2, -1, 0, 1, 2, 0)", 0.5),
@@ -172,7 +241,10 @@ fn names_lead_to_their_kernels() {
     ];
     for (call, expected) in cases {
         let found = value(call).unwrap_or_else(|| panic!("{call} is null"));
-        assert!((found - expected).abs() <= 1e-12 * expected.abs().max(1.0), "{call}: {found}");
+        assert!(
+            (found - expected).abs() <= 1e-12 * expected.abs().max(1.0),
+            "{call}: {found}"
+        );
     }
 }
 
@@ -192,11 +264,20 @@ fn what_has_no_value_is_null_with_a_reason() {
         assert_eq!(value(call), None, "{call}");
     }
     for (call, expected) in [
-        ("implied_vol_status('call', 100, 90, 1, 9)", "below_intrinsic"),
-        ("implied_vol_status('call', 100, 90, 1, 10)", "no_time_value"),
+        (
+            "implied_vol_status('call', 100, 90, 1, 9)",
+            "below_intrinsic",
+        ),
+        (
+            "implied_vol_status('call', 100, 90, 1, 10)",
+            "no_time_value",
+        ),
         ("implied_vol_status('call', 100, 90, 1, 100)", "above_max"),
         ("implied_vol_status('call', 100, 90, 1, 11)", "ok"),
-        ("implied_vol_status('call', 100, 90, 1, NULL)", "missing_input"),
+        (
+            "implied_vol_status('call', 100, 90, 1, NULL)",
+            "missing_input",
+        ),
         ("implied_vol_status('x', 100, 90, 1, 11)", "option_type"),
         ("black76_status('call', 100, 90, -1, 0.5)", "expiry_years"),
     ] {
@@ -217,19 +298,50 @@ fn a_slice_is_fitted_in_sql() {
              (SELECT svi_fit(k, iv, 1.0, {expiry}) AS f FROM demo.slice)"
         )
     };
-    let fitted = run(&sql("0.25"), vec![table("demo.slice", vec![rows.clone()])], &[]).unwrap().1;
-    for (name, expected) in [("a", 0.02), ("b", 0.1), ("rho", -0.3), ("m", 0.05), ("sigma", 0.2)] {
+    let fitted = run(
+        &sql("0.25"),
+        vec![table("demo.slice", vec![rows.clone()])],
+        &[],
+    )
+    .unwrap()
+    .1;
+    for (name, expected) in [
+        ("a", 0.02),
+        ("b", 0.1),
+        ("rho", -0.3),
+        ("m", 0.05),
+        ("sigma", 0.2),
+    ] {
         let found = column(&fitted, name)[0].unwrap();
         assert!((found - expected).abs() < 1e-5, "{name}: {found}");
     }
     assert!(column(&fitted, "rmse")[0].unwrap() < 1e-7);
     let status = |expiry: &str, rows: RecordBatch| {
-        let fitted = run(&sql(expiry), vec![table("demo.slice", vec![rows])], &[]).unwrap().1;
+        let fitted = run(&sql(expiry), vec![table("demo.slice", vec![rows])], &[])
+            .unwrap()
+            .1;
         let a = Arc::clone(fitted[0].column(0));
-        (fitted[0].column_by_name("status").unwrap().as_string::<i32>().value(0).to_owned(), a.is_null(0))
+        (
+            fitted[0]
+                .column_by_name("status")
+                .unwrap()
+                .as_string::<i32>()
+                .value(0)
+                .to_owned(),
+            a.is_null(0),
+        )
     };
-    assert_eq!(status("0.25", rows.slice(0, 4)), ("too_few_quotes".to_owned(), true));
-    assert_eq!(status("0.25", rows.slice(0, 0)), ("too_few_quotes".to_owned(), true));
-    assert_eq!(status("0.25 + abs(k)", rows.clone()), ("several_expiries".to_owned(), true));
+    assert_eq!(
+        status("0.25", rows.slice(0, 4)),
+        ("too_few_quotes".to_owned(), true)
+    );
+    assert_eq!(
+        status("0.25", rows.slice(0, 0)),
+        ("too_few_quotes".to_owned(), true)
+    );
+    assert_eq!(
+        status("0.25 + abs(k)", rows.clone()),
+        ("several_expiries".to_owned(), true)
+    );
     assert_eq!(status("0.0", rows), ("bad_expiry".to_owned(), true));
 }

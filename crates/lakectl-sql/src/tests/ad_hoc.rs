@@ -28,42 +28,78 @@ fn made() -> Made {
     let lake = Lake::open(&folder.path().join("lake"), "test", Open::OrCreate).unwrap();
     let mut cells = Vec::new();
     let mut tables = BTreeMap::new();
-    let mut add = |table: &str, keys: &[&str], grain: Grain, parts: Vec<(PartitionKey, RecordBatch)>| {
-        let id: TableId = table.parse().unwrap();
-        let schema = parts[0].1.schema();
-        let meta = TableMeta {
-            contract: contract(QUOTES),
-            keys: keys.iter().map(|k| (*k).to_owned()).collect(),
-            grain,
-            time_column: Some("event_time".to_owned()),
-            primary_key: vec!["asset".to_owned(), "event_time".to_owned()],
+    let mut add =
+        |table: &str, keys: &[&str], grain: Grain, parts: Vec<(PartitionKey, RecordBatch)>| {
+            let id: TableId = table.parse().unwrap();
+            let schema = parts[0].1.schema();
+            let meta = TableMeta {
+                contract: contract(QUOTES),
+                keys: keys.iter().map(|k| (*k).to_owned()).collect(),
+                grain,
+                time_column: Some("event_time".to_owned()),
+                primary_key: vec!["asset".to_owned(), "event_time".to_owned()],
+            };
+            tables.insert(id.clone(), meta);
+            for (partition, rows) in parts {
+                let spec = WriteSpec {
+                    time_column: Some("event_time".to_owned()),
+                    ..WriteSpec::default()
+                };
+                let written = lake
+                    .write_rows(&id, &partition, &[rows], &schema, &spec)
+                    .unwrap();
+                let task = TaskKey {
+                    table: id.clone(),
+                    partition,
+                };
+                let fingerprint = Fingerprint::of(task.to_string().as_bytes());
+                cells.push(written.into_cell(task, fingerprint, BTreeMap::new(), "run-1", 0.5));
+            }
         };
-        tables.insert(id.clone(), meta);
-        for (partition, rows) in parts {
-            let spec = WriteSpec { time_column: Some("event_time".to_owned()), ..WriteSpec::default() };
-            let written = lake.write_rows(&id, &partition, &[rows], &schema, &spec).unwrap();
-            let task = TaskKey { table: id.clone(), partition };
-            let fingerprint = Fingerprint::of(task.to_string().as_bytes());
-            cells.push(written.into_cell(task, fingerprint, BTreeMap::new(), "run-1", 0.5));
-        }
-    };
     let rows = |asset: &str, first: i32, count: usize| {
         let x = (0..count).map(|i| Some(f64::from(first) + i as f64));
-        batch(QUOTES, vec![texts((0..count).map(|_| Some(asset))), days(first.into(), count as i64), floats(x)])
+        batch(
+            QUOTES,
+            vec![
+                texts((0..count).map(|_| Some(asset))),
+                days(first.into(), count as i64),
+                floats(x),
+            ],
+        )
     };
     let day = |asset: &str, day: i32| {
-        PartitionKey::new([("asset", asset)]).unwrap().with_period(Grain::Day, Day::from_days(day))
+        PartitionKey::new([("asset", asset)])
+            .unwrap()
+            .with_period(Grain::Day, Day::from_days(day))
     };
     let mut quotes = Vec::new();
     for asset in ["BTC", "ETH"] {
         for d in FIRST_DAY..FIRST_DAY + DAYS {
-            quotes.push((day(asset, d), rows(asset, d, usize::from(d != FIRST_DAY + 3))));
+            quotes.push((
+                day(asset, d),
+                rows(asset, d, usize::from(d != FIRST_DAY + 3)),
+            ));
         }
     }
     add("market.option_quotes", &["asset"], Grain::Day, quotes);
-    add("options.empty", &["asset"], Grain::Day, vec![(day("BTC", FIRST_DAY), rows("BTC", FIRST_DAY, 0))]);
-    for (name, asset) in [("norm.a_dvol", "BTC"), ("norm.b_dvol", "ETH"), ("quarantine.a", "BTC"), ("quarantine.b", "ETH")] {
-        add(name, &[], Grain::None, vec![(PartitionKey::default(), rows(asset, FIRST_DAY, 3))]);
+    add(
+        "options.empty",
+        &["asset"],
+        Grain::Day,
+        vec![(day("BTC", FIRST_DAY), rows("BTC", FIRST_DAY, 0))],
+    );
+    for (name, asset) in [
+        ("norm.a_dvol", "BTC"),
+        ("norm.b_dvol", "ETH"),
+        ("quarantine.a", "BTC"),
+        ("quarantine.b", "ETH"),
+    ] {
+        add(
+            name,
+            &[],
+            Grain::None,
+            vec![(PartitionKey::default(), rows(asset, FIRST_DAY, 3))],
+        );
     }
     lake.record("run-1", &cells).unwrap();
     let base = lake.head().unwrap();
@@ -71,31 +107,52 @@ fn made() -> Made {
         cells,
         tables,
         reads: BTreeSet::new(),
-        ..CommitRequest::new(&base, "run-1", UtcTime::from_micros(1_700_000_000_000_000), "test")
+        ..CommitRequest::new(
+            &base,
+            "run-1",
+            UtcTime::from_micros(1_700_000_000_000_000),
+            "test",
+        )
     };
     let snapshot = lake.commit(request).unwrap();
-    Made { _folder: folder, lake: Arc::new(lake), snapshot }
+    Made {
+        _folder: folder,
+        lake: Arc::new(lake),
+        snapshot,
+    }
 }
 
 fn session(made: &Made) -> LakeSession {
     let unions = BTreeMap::from([(
         "norm.dvol".parse().unwrap(),
-        vec!["norm.a_dvol".parse().unwrap(), "norm.absent".parse().unwrap(), "norm.b_dvol".parse().unwrap()],
+        vec![
+            "norm.a_dvol".parse().unwrap(),
+            "norm.absent".parse().unwrap(),
+            "norm.b_dvol".parse().unwrap(),
+        ],
     )]);
     LakeSession::new(Arc::clone(&made.lake), made.snapshot.clone(), unions).unwrap()
 }
 
 fn ask(session: &LakeSession, sql: &str) -> Vec<RecordBatch> {
-    session.collect_blocking(sql).unwrap_or_else(|e| panic!("{sql}: {e}")).1
+    session
+        .collect_blocking(sql)
+        .unwrap_or_else(|e| panic!("{sql}: {e}"))
+        .1
 }
 
 fn count(session: &LakeSession, sql: &str) -> i64 {
-    ask(session, sql)[0].column(0).as_primitive::<Int64Type>().value(0)
+    ask(session, sql)[0]
+        .column(0)
+        .as_primitive::<Int64Type>()
+        .value(0)
 }
 
 /// Files that the physical plan opens.
 fn files(session: &LakeSession, sql: &str) -> usize {
-    let plan = pretty_format_batches(&ask(session, &format!("EXPLAIN {sql}"))).unwrap().to_string();
+    let plan = pretty_format_batches(&ask(session, &format!("EXPLAIN {sql}")))
+        .unwrap()
+        .to_string();
     plan.matches(".parquet").count()
 }
 
@@ -121,7 +178,11 @@ fn cells_are_pruned_by_key_and_by_time() {
     for (filter, opened, rows) in cases {
         let sql = format!("{from} {filter}");
         assert_eq!(files(&session, &sql), opened, "{filter}");
-        assert_eq!(count(&session, &format!("SELECT count(*) FROM ({sql})")), rows, "{filter}");
+        assert_eq!(
+            count(&session, &format!("SELECT count(*) FROM ({sql})")),
+            rows,
+            "{filter}"
+        );
     }
 }
 
@@ -129,18 +190,32 @@ fn cells_are_pruned_by_key_and_by_time() {
 fn counting_opens_no_file() {
     let made = made();
     let session = session(&made);
-    assert_eq!(files(&session, "SELECT count(*) FROM market.option_quotes"), 0);
-    assert_eq!(count(&session, "SELECT count(*) FROM market.option_quotes"), 8);
+    assert_eq!(
+        files(&session, "SELECT count(*) FROM market.option_quotes"),
+        0
+    );
+    assert_eq!(
+        count(&session, "SELECT count(*) FROM market.option_quotes"),
+        8
+    );
 }
 
 #[test]
 fn tables_without_rows_have_their_columns() {
     let made = made();
     let session = session(&made);
-    let (schema, rows) = session.collect_blocking("SELECT * FROM options.empty").unwrap();
+    let (schema, rows) = session
+        .collect_blocking("SELECT * FROM options.empty")
+        .unwrap();
     assert_eq!(schema.fields(), schema_of(&contract(QUOTES)).fields());
     assert!(rows.is_empty());
-    assert_eq!(count(&session, "SELECT count(*) FROM options.empty WHERE asset = 'BTC'"), 0);
+    assert_eq!(
+        count(
+            &session,
+            "SELECT count(*) FROM options.empty WHERE asset = 'BTC'"
+        ),
+        0
+    );
 }
 
 #[test]
@@ -148,15 +223,52 @@ fn unions_and_system_tables_are_there() {
     let made = made();
     let session = session(&made);
     assert_eq!(count(&session, "SELECT count(*) FROM norm.dvol"), 6);
-    assert_eq!(count(&session, "SELECT count(*) FROM norm.dvol WHERE asset = 'ETH'"), 3);
-    assert_eq!(count(&session, "SELECT count(*) FROM system.quarantine WHERE \"table\" = 'quarantine.b' AND asset = 'ETH'"), 3);
-    assert_eq!(count(&session, "SELECT count(*) FROM system.cells"), made.snapshot.cells.values().map(BTreeMap::len).sum::<usize>() as i64);
-    assert_eq!(count(&session, "SELECT rows FROM system.tables WHERE name = 'option_quotes'"), 8);
+    assert_eq!(
+        count(
+            &session,
+            "SELECT count(*) FROM norm.dvol WHERE asset = 'ETH'"
+        ),
+        3
+    );
+    assert_eq!(
+        count(
+            &session,
+            "SELECT count(*) FROM system.quarantine WHERE \"table\" = 'quarantine.b' AND asset = 'ETH'"
+        ),
+        3
+    );
+    assert_eq!(
+        count(&session, "SELECT count(*) FROM system.cells"),
+        made.snapshot
+            .cells
+            .values()
+            .map(BTreeMap::len)
+            .sum::<usize>() as i64
+    );
+    assert_eq!(
+        count(
+            &session,
+            "SELECT rows FROM system.tables WHERE name = 'option_quotes'"
+        ),
+        8
+    );
     assert_eq!(count(&session, "SELECT version FROM system.commits"), 1);
-    assert_eq!(count(&session, "SELECT sum(rows) FROM system.cells WHERE table = 'market.option_quotes' AND file IS NOT NULL"), 8);
+    assert_eq!(
+        count(
+            &session,
+            "SELECT sum(rows) FROM system.cells WHERE table = 'market.option_quotes' AND file IS NOT NULL"
+        ),
+        8
+    );
     let described = ask(&session, "DESCRIBE market.option_quotes");
     assert_eq!(described[0].num_rows(), 3);
-    assert!(ask(&session, "SHOW TABLES").iter().map(RecordBatch::num_rows).sum::<usize>() >= 10);
+    assert!(
+        ask(&session, "SHOW TABLES")
+            .iter()
+            .map(RecordBatch::num_rows)
+            .sum::<usize>()
+            >= 10
+    );
 }
 
 #[test]
@@ -174,7 +286,13 @@ fn our_functions_are_there_and_run_in_parallel() {
         "SELECT zscore(x) OVER (PARTITION BY asset ORDER BY event_time ROWS BETWEEN 9 PRECEDING AND CURRENT ROW) AS z \
          FROM market.option_quotes ORDER BY asset, event_time",
     );
-    assert_eq!(super::column(&z, "z").iter().filter(|z| z.is_none()).count(), 2);
+    assert_eq!(
+        super::column(&z, "z")
+            .iter()
+            .filter(|z| z.is_none())
+            .count(),
+        2
+    );
 }
 
 #[test]
@@ -182,16 +300,43 @@ fn people_are_told_what_they_meant_and_may_not_write() {
     let made = made();
     let session = session(&made);
     let cases = [
-        ("SELECT * FROM market.option_quote", "did you mean `market.option_quotes`?"),
-        ("SELECT * FROM option_quotes", "did you mean `market.option_quotes`?"),
-        ("SELECT asst FROM market.option_quotes", "did you mean `asset`?"),
-        ("EXPLAIN SELECT * FROM market.quotes", "there is no table `market.quotes`"),
+        (
+            "SELECT * FROM market.option_quote",
+            "did you mean `market.option_quotes`?",
+        ),
+        (
+            "SELECT * FROM option_quotes",
+            "did you mean `market.option_quotes`?",
+        ),
+        (
+            "SELECT asst FROM market.option_quotes",
+            "did you mean `asset`?",
+        ),
+        (
+            "EXPLAIN SELECT * FROM market.quotes",
+            "there is no table `market.quotes`",
+        ),
         ("SELEC 1", "line 1"),
-        ("DROP TABLE market.option_quotes", "expected one SELECT or WITH query"),
-        ("INSERT INTO market.option_quotes SELECT * FROM market.option_quotes", "expected one SELECT or WITH query"),
-        ("SET datafusion.execution.batch_size = 1", "expected one SELECT or WITH query"),
-        ("COPY market.option_quotes TO '/tmp/x.csv'", "expected one SELECT or WITH query"),
-        ("CREATE EXTERNAL TABLE a.b STORED AS CSV LOCATION '/etc/passwd'", "expected one SELECT or WITH query"),
+        (
+            "DROP TABLE market.option_quotes",
+            "expected one SELECT or WITH query",
+        ),
+        (
+            "INSERT INTO market.option_quotes SELECT * FROM market.option_quotes",
+            "expected one SELECT or WITH query",
+        ),
+        (
+            "SET datafusion.execution.batch_size = 1",
+            "expected one SELECT or WITH query",
+        ),
+        (
+            "COPY market.option_quotes TO '/tmp/x.csv'",
+            "expected one SELECT or WITH query",
+        ),
+        (
+            "CREATE EXTERNAL TABLE a.b STORED AS CSV LOCATION '/etc/passwd'",
+            "expected one SELECT or WITH query",
+        ),
     ];
     for (sql, expected) in cases {
         let error = session.collect_blocking(sql).unwrap_err();
@@ -204,8 +349,11 @@ fn people_are_told_what_they_meant_and_may_not_write() {
 #[test]
 fn a_version_without_tables_can_be_opened() {
     let made = made();
-    let session = LakeSession::new(Arc::clone(&made.lake), Snapshot::empty(), BTreeMap::new()).unwrap();
-    let (_, rows) = session.collect_blocking("SELECT * FROM system.commits").unwrap();
+    let session =
+        LakeSession::new(Arc::clone(&made.lake), Snapshot::empty(), BTreeMap::new()).unwrap();
+    let (_, rows) = session
+        .collect_blocking("SELECT * FROM system.commits")
+        .unwrap();
     assert!(rows.is_empty());
     assert!(ask(&session, "SELECT 1 AS x")[0].column(0).is_valid(0));
 }

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Float64Type, SchemaRef};
 use lakectl_core::{Contract, MICROS_PER_DAY};
@@ -73,8 +74,10 @@ pub(crate) fn run(
     tables: Vec<StageTable>,
     params: &[(&str, Literal)],
 ) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
-    let params: BTreeMap<String, Literal> =
-        params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let params: BTreeMap<String, Literal> = params
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
     SqlEngine::new().run_stage(sql, tables, &params)
 }
 
@@ -82,7 +85,13 @@ pub(crate) fn run(
 pub(crate) fn column(batches: &[RecordBatch], name: &str) -> Vec<Option<f64>> {
     batches
         .iter()
-        .flat_map(|b| b.column_by_name(name).unwrap().as_primitive::<Float64Type>().iter().collect::<Vec<_>>())
+        .flat_map(|b| {
+            b.column_by_name(name)
+                .unwrap()
+                .as_primitive::<Float64Type>()
+                .iter()
+                .collect::<Vec<_>>()
+        })
         .collect()
 }
 
@@ -98,4 +107,3 @@ pub(crate) fn noise(count: usize, seed: u64) -> Vec<f64> {
         })
         .collect()
 }
-

@@ -10,31 +10,73 @@ use crate::{Literal, SqlError, analyse, bind};
 fn references_of_queries() {
     let cases: [(&str, &str, &str, &str); 9] = [
         ("SELECT * FROM market.dvol", "market.dvol", "", ""),
-        ("SELECT AVG(x) FROM Market.DVOL d JOIN norm.rates USING (t)", "market.dvol norm.rates", "avg", ""),
+        (
+            "SELECT AVG(x) FROM Market.DVOL d JOIN norm.rates USING (t)",
+            "market.dvol norm.rates",
+            "avg",
+            "",
+        ),
         (
             "WITH a AS (SELECT 1 AS x FROM m.t), b AS (SELECT * FROM a) SELECT * FROM b WHERE x IN (SELECT y FROM n.u)",
             "m.t n.u",
             "",
             "",
         ),
-        ("SELECT (SELECT max(v) FROM m.u WHERE m.u.k = t.k) FROM m.t AS t", "m.t m.u", "max", ""),
-        ("SELECT x FROM m.t UNION ALL SELECT y FROM m.u WHERE EXISTS (SELECT 1 FROM m.w)", "m.t m.u m.w", "", ""),
+        (
+            "SELECT (SELECT max(v) FROM m.u WHERE m.u.k = t.k) FROM m.t AS t",
+            "m.t m.u",
+            "max",
+            "",
+        ),
+        (
+            "SELECT x FROM m.t UNION ALL SELECT y FROM m.u WHERE EXISTS (SELECT 1 FROM m.w)",
+            "m.t m.u m.w",
+            "",
+            "",
+        ),
         (
             "SELECT zscore(x, $least) OVER (ORDER BY t ROWS BETWEEN $n PRECEDING AND CURRENT ROW) FROM m.t WHERE a = $asset LIMIT $top",
             "m.t",
             "zscore",
             "asset least n top",
         ),
-        ("SELECT * FROM generate_series(1, 3)", "", "generate_series", ""),
-        ("SELECT l.* FROM m.t l, LATERAL (SELECT * FROM m.u WHERE k = l.k) r", "m.t m.u", "", ""),
-        ("SELECT extract(day FROM t), count(*) FILTER (WHERE sqrt(x) > 1) FROM m.t", "m.t", "count sqrt", ""),
+        (
+            "SELECT * FROM generate_series(1, 3)",
+            "",
+            "generate_series",
+            "",
+        ),
+        (
+            "SELECT l.* FROM m.t l, LATERAL (SELECT * FROM m.u WHERE k = l.k) r",
+            "m.t m.u",
+            "",
+            "",
+        ),
+        (
+            "SELECT extract(day FROM t), count(*) FILTER (WHERE sqrt(x) > 1) FROM m.t",
+            "m.t",
+            "count sqrt",
+            "",
+        ),
     ];
     let join = |names: Vec<String>| names.join(" ");
     for (sql, tables, functions, params) in cases {
         let query = analyse(sql).unwrap();
-        assert_eq!(join(query.tables.iter().map(ToString::to_string).collect()), tables, "{sql}");
-        assert_eq!(join(query.functions.iter().cloned().collect()), functions, "{sql}");
-        assert_eq!(join(query.params.iter().cloned().collect()), params, "{sql}");
+        assert_eq!(
+            join(query.tables.iter().map(ToString::to_string).collect()),
+            tables,
+            "{sql}"
+        );
+        assert_eq!(
+            join(query.functions.iter().cloned().collect()),
+            functions,
+            "{sql}"
+        );
+        assert_eq!(
+            join(query.params.iter().cloned().collect()),
+            params,
+            "{sql}"
+        );
     }
 }
 
@@ -80,7 +122,10 @@ fn literals_replace_placeholders_anywhere() {
         ("n", Literal::Int(20)),
         ("asset", Literal::Text("O'Neil $end".to_owned())),
         ("cut", Literal::Float(-1.5e-9)),
-        ("end", Literal::Time(UtcTime::from_micros(1_767_604_905_000_000))),
+        (
+            "end",
+            Literal::Time(UtcTime::from_micros(1_767_604_905_000_000)),
+        ),
         ("day", Literal::Day("2026-01-05".parse().unwrap())),
         ("flag", Literal::Bool(true)),
         ("unused", Literal::Int(1)),
@@ -99,5 +144,8 @@ fn literals_replace_placeholders_anywhere() {
     assert_eq!(error, "parameter `$asset` has no value; given are: $n");
     let mut wrong = params;
     wrong.insert("cut".to_owned(), Literal::Float(f64::NAN));
-    assert!(matches!(bind(&query, &wrong), Err(SqlError::ParamValue { .. })));
+    assert!(matches!(
+        bind(&query, &wrong),
+        Err(SqlError::ParamValue { .. })
+    ));
 }

@@ -25,7 +25,13 @@ fn a_stage_sees_its_tables_and_its_parameters() {
     let (schema, rows) = run(sql, vec![series(30)], &params).unwrap();
     let x = noise(30, 1);
     let expected: Vec<Option<f64>> = (10..14)
-        .map(|i| Some(if i == 10 { x[i] } else { (x[i - 1] + x[i]) / 2.0 }))
+        .map(|i| {
+            Some(if i == 10 {
+                x[i]
+            } else {
+                (x[i - 1] + x[i]) / 2.0
+            })
+        })
         .collect();
     assert_eq!(column(&rows, "level"), expected);
     assert_eq!(schema.field(2).name(), "level");
@@ -33,21 +39,44 @@ fn a_stage_sees_its_tables_and_its_parameters() {
 
 #[test]
 fn an_empty_result_keeps_its_columns() {
-    let (schema, rows) = run("SELECT asset, x FROM m.bars WHERE x > 99", vec![series(10)], &[]).unwrap();
+    let (schema, rows) = run(
+        "SELECT asset, x FROM m.bars WHERE x > 99",
+        vec![series(10)],
+        &[],
+    )
+    .unwrap();
     assert_eq!((schema.fields().len(), rows.len()), (2, 0));
 }
 
 #[test]
 fn errors_name_what_was_probably_meant() {
     let cases = [
-        ("SELECT * FROM m.bar", "there is no table `m.bar`; did you mean `m.bars`?"),
+        (
+            "SELECT * FROM m.bar",
+            "there is no table `m.bar`; did you mean `m.bars`?",
+        ),
         ("SELECT lvl, ast FROM m.bars", "there is no column `lvl`"),
-        ("SELECT asse FROM m.bars", "there is no column `asse`; did you mean `asset`?"),
+        (
+            "SELECT asse FROM m.bars",
+            "there is no column `asse`; did you mean `asset`?",
+        ),
         ("SELECT zscor(x) FROM m.bars", "zscor"),
-        ("SELECT black76_price(x, x, x, x, x) FROM m.bars", "black76_price(option_type, forward"),
-        ("SELECT black76_price(asset, x) FROM m.bars", "found 2 arguments"),
-        ("SELECT ema(x) OVER (ORDER BY event_time) FROM m.bars", "found 1 arguments"),
-        ("SELECT * FROM m.bars WHERE x > $cut", "parameter `$cut` has no value"),
+        (
+            "SELECT black76_price(x, x, x, x, x) FROM m.bars",
+            "black76_price(option_type, forward",
+        ),
+        (
+            "SELECT black76_price(asset, x) FROM m.bars",
+            "found 2 arguments",
+        ),
+        (
+            "SELECT ema(x) OVER (ORDER BY event_time) FROM m.bars",
+            "found 1 arguments",
+        ),
+        (
+            "SELECT * FROM m.bars WHERE x > $cut",
+            "parameter `$cut` has no value",
+        ),
         ("SELECT now() FROM m.bars", "now"),
         ("SELECT current_date FROM m.bars", "current_date"),
         ("SELECT random() FROM m.bars", "random"),
@@ -58,22 +87,45 @@ fn errors_name_what_was_probably_meant() {
         assert!(error.to_string().contains(expected), "{sql}: {error}");
         assert_eq!(error.kind(), ErrorKind::Input);
     }
-    let failed = run("SELECT 1 / CAST(x AS bigint) FROM m.bars", vec![series(3)], &[]).unwrap_err();
+    let failed = run(
+        "SELECT 1 / CAST(x AS bigint) FROM m.bars",
+        vec![series(3)],
+        &[],
+    )
+    .unwrap_err();
     assert!(matches!(failed, SqlError::Execute(_)), "{failed}");
 }
 
 #[test]
 fn a_query_that_needs_too_much_memory_says_so() {
     let sql = "SELECT count(*) FROM generate_series(1, 300000) a JOIN generate_series(1, 300000) b ON a.value = b.value";
-    let error = SqlEngine::with_memory(1 << 20).run_stage(sql, vec![], &Default::default()).unwrap_err();
-    assert!(matches!(error, SqlError::Memory { limit_bytes: 1_048_576, .. }), "{error}");
-    assert!(SqlEngine::new().run_stage(sql, vec![], &Default::default()).is_ok());
+    let error = SqlEngine::with_memory(1 << 20)
+        .run_stage(sql, vec![], &Default::default())
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            SqlError::Memory {
+                limit_bytes: 1_048_576,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(
+        SqlEngine::new()
+            .run_stage(sql, vec![], &Default::default())
+            .is_ok()
+    );
 }
 
 #[test]
 fn equal_rows_give_equal_bits_whatever_the_batches() {
-    let x: Vec<Option<f64>> =
-        noise(400, 3).into_iter().enumerate().map(|(i, v)| (i % 11 != 3).then_some(v * 1e6)).collect();
+    let x: Vec<Option<f64>> = noise(400, 3)
+        .into_iter()
+        .enumerate()
+        .map(|(i, v)| (i % 11 != 3).then_some(v * 1e6))
+        .collect();
     let y: Vec<Option<f64>> = noise(400, 4).into_iter().map(Some).collect();
     let sql = "SELECT event_time, avg(x) OVER w AS a, stddev(x) OVER w AS b, corr(x, y) OVER w AS c, zscore(x) OVER w AS d, \
                ema(x, 0.1) OVER w AS e, regr_slope(y, x) OVER w AS f, sum(x) OVER (ORDER BY event_time) AS g \
@@ -91,19 +143,42 @@ fn equal_rows_give_equal_bits_whatever_the_batches() {
 fn asof_joins_and_structs_work_in_plain_sql() {
     let quotes = batch(
         "asset utf8, event_time ts, x f64?, y f64?",
-        vec![texts([Some("A"); 4]), days(10, 4), floats((0..4).map(|i| Some(f64::from(i)))), floats([None; 4])],
+        vec![
+            texts([Some("A"); 4]),
+            days(10, 4),
+            floats((0..4).map(|i| Some(f64::from(i)))),
+            floats([None; 4]),
+        ],
     );
     let rates = batch(
         "asset utf8, event_time ts, x f64?, y f64?",
-        vec![texts([Some("A"); 2]), days(9, 2), floats([Some(0.1), Some(0.2)]), floats([None; 2])],
+        vec![
+            texts([Some("A"); 2]),
+            days(9, 2),
+            floats([Some(0.1), Some(0.2)]),
+            floats([None; 2]),
+        ],
     );
-    let sql = "SELECT black76_greeks('call', 100.0, 100.0 + x, 0.5, 0.6)['gamma'] AS gamma FROM m.quotes";
+    let sql =
+        "SELECT black76_greeks('call', 100.0, 100.0 + x, 0.5, 0.6)['gamma'] AS gamma FROM m.quotes";
     let (_, rows) = run(sql, vec![table("m.quotes", vec![quotes.clone()])], &[]).unwrap();
-    assert!(column(&rows, "gamma").iter().all(|g| g.is_some_and(|g| g > 0.0)));
+    assert!(
+        column(&rows, "gamma")
+            .iter()
+            .all(|g| g.is_some_and(|g| g > 0.0))
+    );
     let latest = "SELECT event_time, rate FROM (SELECT q.event_time, r.x AS rate, row_number() OVER \
                   (PARTITION BY q.event_time ORDER BY r.event_time DESC) AS n FROM m.quotes q JOIN m.rates r \
                   ON r.asset = q.asset AND r.event_time <= q.event_time) WHERE n = 1 ORDER BY event_time";
-    let (_, rows) = run(latest, vec![table("m.quotes", vec![quotes]), table("m.rates", vec![rates])], &[]).unwrap();
+    let (_, rows) = run(
+        latest,
+        vec![
+            table("m.quotes", vec![quotes]),
+            table("m.rates", vec![rates]),
+        ],
+        &[],
+    )
+    .unwrap();
     assert_eq!(column(&rows, "rate"), vec![Some(0.2); 4]);
 }
 
@@ -112,9 +187,19 @@ fn a_parsed_query_can_be_run_again_and_again() {
     let engine = SqlEngine::new();
     let query = analyse("SELECT count(*) AS n FROM m.bars").unwrap();
     for count in [3, 9] {
-        let (_, rows) = engine.run_query(&query, vec![series(count)], &Default::default()).unwrap();
-        assert_eq!(crate::conform::integers(&rows[0], "n"), vec![Some(count as i64)]);
+        let (_, rows) = engine
+            .run_query(&query, vec![series(count)], &Default::default())
+            .unwrap();
+        assert_eq!(
+            crate::conform::integers(&rows[0], "n"),
+            vec![Some(count as i64)]
+        );
     }
+}
+
+#[test]
+fn the_engines_version_is_part_of_ours() {
+    assert!(crate::ENGINE_VERSION.ends_with(datafusion::DATAFUSION_VERSION));
 }
 
 /// What a task pays for its session, in a form that a person reads.
@@ -125,7 +210,10 @@ fn measure_the_cost_of_a_session() {
     let timed = |what: &str, count: u32, run: &mut dyn FnMut()| {
         let start = std::time::Instant::now();
         (0..count).for_each(|_| run());
-        eprintln!("{what}: {:.1} us", start.elapsed().as_secs_f64() * 1e6 / f64::from(count));
+        eprintln!(
+            "{what}: {:.1} us",
+            start.elapsed().as_secs_f64() * 1e6 / f64::from(count)
+        );
     };
     timed("new engine", 20, &mut || drop(SqlEngine::new()));
     let engine = SqlEngine::new();
@@ -140,7 +228,9 @@ fn measure_the_cost_of_a_session() {
         let query = analyse(sql).unwrap();
         let table = series(rows);
         timed(what, 50, &mut || {
-            engine.run_query(&query, vec![table.clone()], &Default::default()).unwrap();
+            engine
+                .run_query(&query, vec![table.clone()], &Default::default())
+                .unwrap();
         });
     }
 }

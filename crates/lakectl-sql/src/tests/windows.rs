@@ -5,7 +5,11 @@ use super::{bars, column, noise, run};
 const WINDOW: usize = 20;
 
 fn gappy(count: usize, seed: u64, every: usize) -> Vec<Option<f64>> {
-    noise(count, seed).into_iter().enumerate().map(|(i, v)| (i % every != 2).then_some(v * 1e3)).collect()
+    noise(count, seed)
+        .into_iter()
+        .enumerate()
+        .map(|(i, v)| (i % every != 2).then_some(v * 1e3))
+        .collect()
 }
 
 fn over(call: &str, x: &[Option<f64>], y: &[Option<f64>]) -> Vec<Option<f64>> {
@@ -56,7 +60,11 @@ fn windows_equal_their_definitions() {
         })
     };
     close(&over("zscore(x)", &x, &y), &z(2), "zscore");
-    close(&over("zscore(x, 10)", &x, &y), &z(10), "zscore with a least count");
+    close(
+        &over("zscore(x, 10)", &x, &y),
+        &z(10),
+        "zscore with a least count",
+    );
     let rank = naive(&x, |f| {
         let values = present(f);
         let last = (*f.last()?)?;
@@ -64,26 +72,46 @@ fn windows_equal_their_definitions() {
     });
     close(&over("pct_rank_last(x)", &x, &y), &rank, "pct_rank_last");
     let ema = naive(&x, |f| {
-        present(f).into_iter().reduce(|average, v| 0.3 * v + 0.7 * average)
+        present(f)
+            .into_iter()
+            .reduce(|average, v| 0.3 * v + 0.7 * average)
     });
     close(&over("ema(x, 0.3)", &x, &y), &ema, "ema");
     let slope = (0..x.len()).map(|row| {
-        let pairs: Vec<(f64, f64)> =
-            frame(&x, row).iter().zip(frame(&y, row)).filter_map(|(x, y)| Some(((*x)?, (*y)?))).collect();
+        let pairs: Vec<(f64, f64)> = frame(&x, row)
+            .iter()
+            .zip(frame(&y, row))
+            .filter_map(|(x, y)| Some(((*x)?, (*y)?)))
+            .collect();
         let n = pairs.len() as f64;
-        let (mx, my) = (pairs.iter().map(|p| p.0).sum::<f64>() / n, pairs.iter().map(|p| p.1).sum::<f64>() / n);
+        let (mx, my) = (
+            pairs.iter().map(|p| p.0).sum::<f64>() / n,
+            pairs.iter().map(|p| p.1).sum::<f64>() / n,
+        );
         let sxx: f64 = pairs.iter().map(|p| (p.0 - mx) * (p.0 - mx)).sum();
         let sxy: f64 = pairs.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum();
         (pairs.len() >= 4).then(|| sxy / sxx)
     });
-    close(&over("ols_slope(y, x, 4)", &x, &y), &slope.collect::<Vec<_>>(), "ols_slope");
-    let mean = naive(&x, |f| (!present(f).is_empty()).then(|| moments(&present(f)).0));
+    close(
+        &over("ols_slope(y, x, 4)", &x, &y),
+        &slope.collect::<Vec<_>>(),
+        "ols_slope",
+    );
+    let mean = naive(&x, |f| {
+        (!present(f).is_empty()).then(|| moments(&present(f)).0)
+    });
     close(&over("avg(x)", &x, &y), &mean, "avg");
     let median = naive(&x, |f| {
         let mut v = present(f);
         v.sort_by(f64::total_cmp);
         let n = v.len();
-        (n > 0).then(|| if n % 2 == 1 { v[n / 2] } else { 0.5 * (v[n / 2 - 1] + v[n / 2]) })
+        (n > 0).then(|| {
+            if n % 2 == 1 {
+                v[n / 2]
+            } else {
+                0.5 * (v[n / 2 - 1] + v[n / 2])
+            }
+        })
     });
     close(&over("median(x)", &x, &y), &median, "median");
 }
@@ -97,14 +125,35 @@ fn rows_outside_the_frame_leave_no_trace() {
     wild[5] = Some(-7e18);
     let y = gappy(200, 9, 4);
     let calls = [
-        "zscore(x)", "ema(x, 0.2)", "pct_rank_last(x)", "ols_slope(y, x)", "avg(x)", "sum(x)", "stddev(x)", "var_pop(x)",
-        "corr(x, y)", "covar_samp(x, y)", "regr_slope(y, x)", "regr_r2(y, x)", "median(x)", "percentile_cont(x, 0.3)",
-        "max(x)", "min(x)",
+        "zscore(x)",
+        "ema(x, 0.2)",
+        "pct_rank_last(x)",
+        "ols_slope(y, x)",
+        "avg(x)",
+        "sum(x)",
+        "stddev(x)",
+        "var_pop(x)",
+        "corr(x, y)",
+        "covar_samp(x, y)",
+        "regr_slope(y, x)",
+        "regr_r2(y, x)",
+        "median(x)",
+        "percentile_cont(x, 0.3)",
+        "max(x)",
+        "min(x)",
     ];
     for call in calls {
         let full = over(call, &quiet, &y);
-        assert_eq!(full[30..], over(call, &wild, &y)[30..], "{call}: a value that left the frame");
-        assert_eq!(full[50 + WINDOW..], over(call, &quiet[50..], &y[50..])[WINDOW..], "{call}: a shorter history");
+        assert_eq!(
+            full[30..],
+            over(call, &wild, &y)[30..],
+            "{call}: a value that left the frame"
+        );
+        assert_eq!(
+            full[50 + WINDOW..],
+            over(call, &quiet[50..], &y[50..])[WINDOW..],
+            "{call}: a shorter history"
+        );
     }
 }
 
