@@ -55,6 +55,7 @@ ranked AS (
 best AS (
     SELECT *, 0.60 * sum_pct_90 + 0.25 * slope_pct_90 + 0.15 * (clip(z_90, -2.0, 2.0) + 2.0) / 4.0 AS pressure
     FROM ranked
+    WHERE date >= CAST($start AS DATE)
     QUALIFY row_number() OVER (PARTITION BY date ORDER BY x IS NULL, venue_rank, venue) = 1
 ),
 present AS (

@@ -64,6 +64,7 @@ flagged AS (
 ),
 best AS (
     SELECT * FROM flagged
+    WHERE date >= CAST($start AS DATE)
     QUALIFY row_number() OVER (PARTITION BY date ORDER BY x IS NULL, venue_rank, venue) = 1
 ),
 present AS (

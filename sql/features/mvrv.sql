@@ -68,6 +68,7 @@ ls_states AS (
            rising = 2 AND falling = 0 AS weak_up, falling = 2 AND rising = 0 AS weak_down,
            t_2 = -1 OR t_4 = -1 AS rollover_any, t_2 = -1 AND t_4 = -1 AS rollover_both
     FROM ls_counts
+    WHERE date >= CAST($start AS DATE)
     QUALIFY row_number() OVER (PARTITION BY date ORDER BY x IS NULL, venue_rank, venue) = 1
 ),
 ls AS (
@@ -144,6 +145,7 @@ comp_states AS (
            CASE WHEN z_365 IS NULL THEN NULL WHEN z_365 < -1.5 THEN 'deep_undervalued' WHEN z_365 < -0.5 THEN 'undervalued'
                 WHEN z_365 <= 0.5 THEN 'fair' WHEN z_365 <= 1.5 THEN 'overvalued' ELSE 'extreme' END AS bucket
     FROM comp_marks
+    WHERE date >= CAST($start AS DATE)
     QUALIFY row_number() OVER (PARTITION BY date ORDER BY x IS NULL, venue_rank, venue) = 1
 ),
 comp AS (
@@ -188,10 +190,12 @@ sixty_scored AS (
     WINDOW w AS (PARTITION BY venue ORDER BY date),
            w30 AS (PARTITION BY venue ORDER BY date ROWS BETWEEN 29 PRECEDING AND CURRENT ROW),
            w60 AS (PARTITION BY venue ORDER BY date ROWS BETWEEN 59 PRECEDING AND CURRENT ROW)
-    QUALIFY row_number() OVER (PARTITION BY date ORDER BY m60 IS NULL, venue_rank, venue) = 1
 ),
 sixty_trend AS (
-    SELECT *, change_7d / (sd_30 + 0.000000001) AS trend FROM sixty_scored
+    SELECT *, change_7d / (sd_30 + 0.000000001) AS trend
+    FROM sixty_scored
+    WHERE date >= CAST($start AS DATE)
+    QUALIFY row_number() OVER (PARTITION BY date ORDER BY x IS NULL, venue_rank, venue) = 1
 ),
 sixty AS (
     SELECT date, x AS mvrv60_value, pct AS mvrv60_pct_rank, (max_60 - x) / (max_60 - min_60 + 0.000000001) AS mvrv60_dist_from_max,
@@ -206,18 +210,19 @@ sixty AS (
     FROM sixty_trend
 ),
 all_scored AS (
-    SELECT date, mvrv AS x, zscore(mvrv, 121) OVER w365 AS z, pct_rank_last(mvrv, 121) OVER w365 AS pct,
+    SELECT date, venue, venue_rank, mvrv AS x, zscore(mvrv, 121) OVER w365 AS z, pct_rank_last(mvrv, 121) OVER w365 AS pct,
            mvrv - lag(mvrv, 30) OVER w AS change_30d
     FROM wide
     WINDOW w AS (PARTITION BY venue ORDER BY date),
            w365 AS (PARTITION BY venue ORDER BY date ROWS BETWEEN 364 PRECEDING AND CURRENT ROW)
-    QUALIFY row_number() OVER (PARTITION BY date ORDER BY mvrv IS NULL, venue_rank, venue) = 1
 ),
 coins AS (
     SELECT date, x AS mvrv_all_value, z AS mvrv_all_z_365, pct AS mvrv_all_pct_rank_365, change_30d AS mvrv_all_change_30d,
            z IS NOT NULL AND change_30d IS NOT NULL AS mvrv_all_ready,
            CASE WHEN x IS NULL THEN 'missing: mvrv' WHEN z IS NULL OR change_30d IS NULL THEN 'warm-up: mvrv' END AS mvrv_all_reason
     FROM all_scored
+    WHERE date >= CAST($start AS DATE)
+    QUALIFY row_number() OVER (PARTITION BY date ORDER BY x IS NULL, venue_rank, venue) = 1
 ),
 present AS (
     SELECT DISTINCT date FROM onchain.daily WHERE asset = $asset AND date >= CAST($start AS DATE)

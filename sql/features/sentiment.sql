@@ -73,6 +73,7 @@ lasting AS (
 ),
 best AS (
     SELECT * FROM lasting
+    WHERE date >= CAST($start AS DATE)
     QUALIFY row_number() OVER (PARTITION BY date ORDER BY x IS NULL, metric <> 'social_sentiment', venue_rank, venue) = 1
 ),
 fear_greed AS (

@@ -85,6 +85,7 @@ rallies AS (
 ),
 best AS (
     SELECT * FROM rallies
+    WHERE date >= CAST($start AS DATE)
     QUALIFY row_number() OVER (PARTITION BY date ORDER BY mega IS NULL OR small IS NULL, venue_rank, venue) = 1
 ),
 present AS (

@@ -16,9 +16,15 @@ numbered AS (
            CAST(CAST(known_at - INTERVAL '1 microsecond' AS DATE) AS INT) + 1 AS decision
     FROM stated
 ),
+-- Of what one decision learns of a series the last word counts.
+followed AS (
+    SELECT *, lead(decision) OVER (PARTITION BY metric, venue ORDER BY decision, event_time, revision) AS next_decision
+    FROM numbered
+),
 learned AS (
-    SELECT * FROM numbered
-    QUALIFY row_number() OVER (PARTITION BY metric, venue, decision ORDER BY event_time DESC, revision DESC) = 1
+    SELECT metric, venue, event_time, event_day, value, decision
+    FROM followed
+    WHERE next_decision IS DISTINCT FROM decision
 ),
 -- News about a day older than one already known does not move the newest value.
 ranked AS (

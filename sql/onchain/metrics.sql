@@ -1,36 +1,38 @@
 -- Every value that a vendor has stated for an asset and day, with the time from which it could be used.
 -- A vendor's second thoughts are rows of their own (`revision` 1, 2, ...), so a past decision still sees what it saw.
-WITH stated AS (
+-- Windows run over whole series and look at peers and neighbours: a window for every day would cost more than all else.
+WITH arrivals AS (
     SELECT metric, venue, event_time, known_at, known_at_basis, value, unit, dataset, document_time, document_id,
-           sequence, replacement
+           sequence, replacement,
+           lead(event_time) OVER (PARTITION BY metric, venue, dataset, replacement
+                                  ORDER BY event_time, sequence, document_time, document_id) AS next_event
     FROM norm.metrics
     WHERE asset = $asset AND value IS NOT NULL AND event_time >= $start AND event_time < $end
 ),
 -- A correction takes the place of what it corrects: of one dataset's values for a day the last one to arrive counts.
-arrivals AS (
-    SELECT *, row_number() OVER (PARTITION BY metric, venue, event_time, dataset, replacement
-                                 ORDER BY sequence DESC, document_time DESC, document_id DESC) AS from_last
-    FROM stated
-),
 settled AS (
-    SELECT *, min(document_time) OVER (PARTITION BY metric, venue, event_time) AS first_stated
+    SELECT *, min(document_time) OVER (PARTITION BY metric, venue ORDER BY event_time
+                                       RANGE BETWEEN CURRENT ROW AND CURRENT ROW) AS first_stated
     FROM arrivals
-    WHERE replacement <> 'correction' OR from_last = 1
+    WHERE replacement <> 'correction' OR (next_event IS DISTINCT FROM event_time)
+),
+documents AS (
+    SELECT metric, venue, document_time, min(event_time) AS first_event
+    FROM norm.metrics
+    WHERE asset = $asset AND replacement = 'restatement' AND value IS NOT NULL AND event_time >= $start AND event_time < $end
+    GROUP BY metric, venue, document_time
+),
+due AS (
+    SELECT metric, venue, event_time, known_at
+    FROM norm.metrics
+    WHERE asset = $asset AND replacement = 'restatement' AND value IS NOT NULL AND event_time >= $start AND event_time < $end
+    GROUP BY metric, venue, event_time, known_at
 ),
 -- The earliest document that could have stated a day: made after the day's value was due, and reaching back to it. What
 -- a later document says about that day was not known before that later document was made, whatever its usual lag.
-documents AS (
-    SELECT metric, venue, document_time, min(event_time) AS first_event
-    FROM settled
-    WHERE replacement = 'restatement'
-    GROUP BY metric, venue, document_time
-),
-days AS (
-    SELECT DISTINCT metric, venue, event_time, known_at FROM settled WHERE replacement = 'restatement'
-),
 covered AS (
     SELECT y.metric, y.venue, y.event_time, y.known_at, min(d.document_time) AS first_document
-    FROM days y
+    FROM due y
     JOIN documents d ON d.metric = y.metric AND d.venue = y.venue AND d.first_event <= y.event_time
                      AND d.document_time >= y.known_at
     GROUP BY y.metric, y.venue, y.event_time, y.known_at
@@ -44,17 +46,22 @@ usable AS (
                        AND c.known_at = s.known_at
 ),
 compared AS (
-    SELECT *, lag(value) OVER (PARTITION BY metric, venue, event_time
-                               ORDER BY document_time, sequence, dataset, document_id) AS value_before
+    SELECT *, lag(value) OVER w AS value_before, lag(event_time) OVER w AS event_before,
+           -- No revision is public before the first statement was.
+           max(CASE WHEN document_time = first_stated THEN usable_at END) OVER (
+               PARTITION BY metric, venue ORDER BY event_time RANGE BETWEEN CURRENT ROW AND CURRENT ROW) AS first_usable
     FROM usable
+    WINDOW w AS (PARTITION BY metric, venue ORDER BY event_time, document_time, sequence, dataset, document_id)
 ),
 -- A later document that repeats the value says nothing new.
 changed AS (
-    SELECT * FROM compared WHERE value IS DISTINCT FROM value_before
+    SELECT *, CASE WHEN document_time > first_stated THEN greatest(usable_at, first_usable) ELSE usable_at END AS public_at
+    FROM compared
+    WHERE (event_before IS DISTINCT FROM event_time) OR (value IS DISTINCT FROM value_before)
 )
-SELECT $asset AS asset, metric, event_time, max(usable_at) OVER revisions AS known_at,
-       CASE WHEN usable_at > known_at THEN 'document' ELSE known_at_basis END AS known_at_basis,
-       value, unit, venue, dataset, document_time, CAST(row_number() OVER revisions - 1 AS BIGINT) AS revision
+SELECT $asset AS asset, metric, event_time, public_at AS known_at,
+       CASE WHEN public_at > known_at THEN 'document' ELSE known_at_basis END AS known_at_basis,
+       value, unit, venue, dataset, document_time,
+       CAST(row_number() OVER (PARTITION BY metric, venue ORDER BY event_time, document_time, sequence, dataset, document_id)
+            - rank() OVER (PARTITION BY metric, venue ORDER BY event_time) AS BIGINT) AS revision
 FROM changed
-WINDOW revisions AS (PARTITION BY metric, venue, event_time ORDER BY document_time, sequence, dataset, document_id
-                     ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)

@@ -1,5 +1,9 @@
 //! Fixtures: a project and a lake in a temporary folder, run and queried as the commands do it.
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "fixtures of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "fixtures of tests"
+)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -89,12 +93,21 @@ impl Bench {
 
     /// Opens the lake, making it if needed.
     pub fn lake(&self) -> Arc<Lake> {
-        Arc::new(self.open().unwrap().lake(&self.lake_root(), Open::OrCreate).unwrap())
+        Arc::new(
+            self.open()
+                .unwrap()
+                .lake(&self.lake_root(), Open::OrCreate)
+                .unwrap(),
+        )
     }
 
     /// Runs until a goal (a table, schema or tag).
     pub fn run_until(&self, goal: &str) -> (RunSummary, RunReport) {
-        self.run(&Selected { until: Some(goal.to_owned()), ..Selected::default() }).unwrap()
+        self.run(&Selected {
+            until: Some(goal.to_owned()),
+            ..Selected::default()
+        })
+        .unwrap()
     }
 
     /// Runs a selection.
@@ -103,7 +116,11 @@ impl Bench {
     }
 
     /// Runs a selection that can be stopped.
-    pub fn run_with(&self, selected: &Selected, cancel: Cancel) -> Result<(RunSummary, RunReport), PipelineError> {
+    pub fn run_with(
+        &self,
+        selected: &Selected,
+        cancel: Cancel,
+    ) -> Result<(RunSummary, RunReport), PipelineError> {
         let number = self.runs.get() + 1;
         self.runs.set(number);
         let options = RunOptions {
@@ -114,15 +131,24 @@ impl Bench {
             cancel,
             known_until: self.known_until,
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let bench = self.open()?;
         runtime.block_on(bench.run(self.lake(), selected, options))
     }
 
     /// Plans until a goal.
     pub fn plan_until(&self, goal: &str) -> Plan {
-        let selected = Selected { until: Some(goal.to_owned()), ..Selected::default() };
-        self.open().unwrap().plan(Some(&self.lake()), &selected, NOW).unwrap()
+        let selected = Selected {
+            until: Some(goal.to_owned()),
+            ..Selected::default()
+        };
+        self.open()
+            .unwrap()
+            .plan(Some(&self.lake()), &selected, NOW)
+            .unwrap()
     }
 
     /// Asks the newest version.
@@ -142,7 +168,11 @@ pub fn executed(report: &RunReport) -> Vec<String> {
 
 /// The tables whose tasks were executed, sorted, each once.
 pub fn executed_tables(report: &RunReport) -> Vec<String> {
-    let mut tables: Vec<String> = report.executed().iter().map(|task| task.table.to_string()).collect();
+    let mut tables: Vec<String> = report
+        .executed()
+        .iter()
+        .map(|task| task.table.to_string())
+        .collect();
     tables.sort();
     tables.dedup();
     tables
@@ -156,6 +186,9 @@ pub fn recorded_data(test: &str) -> Option<PathBuf> {
     if folder.join("deribit").is_dir() {
         return Some(folder);
     }
-    eprintln!("SKIPPED {test}: no recorded data in {} (set LAKE_TEST_DATA)", folder.display());
+    eprintln!(
+        "SKIPPED {test}: no recorded data in {} (set LAKE_TEST_DATA)",
+        folder.display()
+    );
     None
 }

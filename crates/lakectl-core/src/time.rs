@@ -191,7 +191,10 @@ impl DayRange {
     #[must_use]
     pub fn clipped(&self, other: &Self) -> Self {
         let start = self.start.max(other.start);
-        Self { start, end: self.end.min(other.end).max(start) }
+        Self {
+            start,
+            end: self.end.min(other.end).max(start),
+        }
     }
 
     /// Tells whether the two have a day in common.

@@ -261,7 +261,7 @@ fn demands(pipeline: &Pipeline, request: &PlanRequest<'_>) -> Result<Vec<Demand>
     }
     let harvested = |stage: &usize| pipeline.stages()[*stage].kind == StageKind::Harvest;
     let refreshed = pipeline.select(&request.refresh)?;
-    if !refreshed.is_empty() && !refreshed.iter().any(|stage| harvested(stage)) {
+    if !refreshed.is_empty() && !refreshed.iter().any(harvested) {
         return Err(PlanError::NothingToRefresh(request.refresh.join(" ")));
     }
     for stage in refreshed.into_iter().filter(harvested) {

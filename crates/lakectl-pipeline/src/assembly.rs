@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lakectl_core::{Contract, DayRange, Fingerprint, Parts, TableId};
-use lakectl_dag::{Coverage, Pipeline, StageDecl, StageInput, StageKind, Window, nearest, parse_stages};
+use lakectl_dag::{
+    Coverage, Pipeline, StageDecl, StageInput, StageKind, Window, nearest, parse_stages,
+};
 use lakectl_sources::{Dataset, Feed, PARSER_VERSION, rejects_contract, row_contract};
 use lakectl_sql::{Literal, Query, analyse, functions};
 use toml::Value;
@@ -61,14 +63,20 @@ impl Assembly {
         let queries = read_queries(project, &stages)?;
         let mut definitions = BTreeMap::new();
         for stage in &stages {
-            definitions.insert(stage.table.clone(), definition(stage, queries.get(&stage.table), settings)?);
+            definitions.insert(
+                stage.table.clone(),
+                definition(stage, queries.get(&stage.table), settings)?,
+            );
         }
         let mut unions: BTreeMap<TableId, Vec<TableId>> = BTreeMap::new();
         for feed in Feed::ALL {
             unions.insert(TableId::new("norm", feed.name())?, Vec::new());
         }
         for bound in datasets.values() {
-            unions.entry(TableId::new("norm", bound.dataset.feeds.name())?).or_default().push(bound.norm.clone());
+            unions
+                .entry(TableId::new("norm", bound.dataset.feeds.name())?)
+                .or_default()
+                .push(bound.norm.clone());
             let (harvest, normalize) = dataset_stages(bound)?;
             for stage in [harvest, normalize] {
                 stages.push(stage);
@@ -76,9 +84,21 @@ impl Assembly {
         }
         let pipeline = Pipeline::build(stages, unions)?;
         let coverages = settings.coverage.iter().map(|(name, c)| {
-            (name.clone(), Coverage { keys: c.values.clone(), start: c.start })
+            (
+                name.clone(),
+                Coverage {
+                    keys: c.values.clone(),
+                    start: c.start,
+                },
+            )
         });
-        let mut assembly = Self { pipeline, definitions, queries, datasets, coverages: coverages.collect() };
+        let mut assembly = Self {
+            pipeline,
+            definitions,
+            queries,
+            datasets,
+            coverages: coverages.collect(),
+        };
         assembly.define_datasets();
         Ok(assembly)
     }
@@ -87,7 +107,10 @@ impl Assembly {
     fn define_datasets(&mut self) {
         let parts = self.datasets.values().map(|bound| {
             let mut parts = dataset_parts(bound);
-            parts.insert("reach".to_owned(), Reach::of(self, bound, DayRange::ALL).definition());
+            parts.insert(
+                "reach".to_owned(),
+                Reach::of(self, bound, DayRange::ALL).definition(),
+            );
             (bound.norm.clone(), compact(parts))
         });
         let parts: Vec<(TableId, Parts)> = parts.collect();
@@ -101,14 +124,17 @@ fn bind_datasets(settings: &Settings) -> Result<BTreeMap<TableId, BoundDataset>,
         for (name, value) in &source_settings.datasets {
             let table = |schema: &str| TableId::new(schema, &format!("{source}_{name}"));
             let raw = table("raw")?;
-            bound.insert(raw.clone(), BoundDataset {
-                dataset: Dataset::from_toml(source, name, value.clone())?,
-                source: source.clone(),
-                raw,
-                norm: table("norm")?,
-                quarantine: table("quarantine")?,
-                assumed_availability: source_settings.assumed_availability,
-            });
+            bound.insert(
+                raw.clone(),
+                BoundDataset {
+                    dataset: Dataset::from_toml(source, name, value.clone())?,
+                    source: source.clone(),
+                    raw,
+                    norm: table("norm")?,
+                    quarantine: table("quarantine")?,
+                    assumed_availability: source_settings.assumed_availability,
+                },
+            );
         }
     }
     Ok(bound)
@@ -123,7 +149,10 @@ fn dataset_stages(bound: &BoundDataset) -> Result<(StageDecl, StageDecl), Pipeli
     harvest.primary_key = vec!["name".to_owned(), "sequence".to_owned()];
     harvest.tags = vec!["raw".to_owned()];
     harvest.retries = 2;
-    harvest.description = format!("Documents of the dataset `{}`, as the source gave them.", bound.dataset.name);
+    harvest.description = format!(
+        "Documents of the dataset `{}`, as the source gave them.",
+        bound.dataset.name
+    );
     let mut normalize = StageDecl::new(bound.norm.clone(), StageKind::Normalize);
     normalize.grain = grain;
     normalize.also = vec![bound.quarantine.clone()];
@@ -137,23 +166,38 @@ fn dataset_stages(bound: &BoundDataset) -> Result<(StageDecl, StageDecl), Pipeli
 
 fn dataset_parts(bound: &BoundDataset) -> Parts {
     Parts::from([
-        ("contract".to_owned(), row_contract(bound.dataset.feeds).to_string()),
+        (
+            "contract".to_owned(),
+            row_contract(bound.dataset.feeds).to_string(),
+        ),
         ("dataset".to_owned(), bound.dataset.definition().to_owned()),
         ("parser".to_owned(), PARSER_VERSION.to_string()),
-        ("assumed_availability".to_owned(), bound.assumed_availability.to_string()),
+        (
+            "assumed_availability".to_owned(),
+            bound.assumed_availability.to_string(),
+        ),
         ("rejects".to_owned(), rejects_contract().to_string()),
     ])
 }
 
 fn check_coverages(stages: &[StageDecl], settings: &Settings) -> Result<(), PipelineError> {
     for stage in stages {
-        let Some(name) = &stage.coverage else { continue };
+        let Some(name) = &stage.coverage else {
+            continue;
+        };
         if !settings.coverage.contains_key(name) {
             let known: Vec<&str> = settings.coverage.keys().map(String::as_str).collect();
             return Err(PipelineError::Config {
                 place: stage.origin.to_string(),
-                message: format!("`{}` has the coverage `{name}`, which profile `{}` does not declare", stage.table, settings.profile),
-                hint: Some(format!("declare `[coverage.{name}]` in configs/{}.toml; it has {}", settings.profile, known.join(", "))),
+                message: format!(
+                    "`{}` has the coverage `{name}`, which profile `{}` does not declare",
+                    stage.table, settings.profile
+                ),
+                hint: Some(format!(
+                    "declare `[coverage.{name}]` in configs/{}.toml; it has {}",
+                    settings.profile,
+                    known.join(", ")
+                )),
             });
         }
     }
@@ -161,7 +205,10 @@ fn check_coverages(stages: &[StageDecl], settings: &Settings) -> Result<(), Pipe
 }
 
 /// Reads the query of every SQL stage and holds it against the declared inputs.
-fn read_queries(project: &Project, stages: &[StageDecl]) -> Result<BTreeMap<TableId, Query>, PipelineError> {
+fn read_queries(
+    project: &Project,
+    stages: &[StageDecl],
+) -> Result<BTreeMap<TableId, Query>, PipelineError> {
     let mut queries = BTreeMap::new();
     for stage in stages.iter().filter(|stage| stage.kind == StageKind::Sql) {
         let path = format!("sql/{}/{}.sql", stage.table.schema(), stage.table.name());
@@ -171,20 +218,27 @@ fn read_queries(project: &Project, stages: &[StageDecl]) -> Result<BTreeMap<Tabl
                 format!("`{}` is a query, but there is no `{path}`", stage.table),
             ));
         };
-        let query = analyse(text).map_err(|error| PipelineError::config(path.clone(), error.to_string()))?;
+        let query = analyse(text)
+            .map_err(|error| PipelineError::config(path.clone(), error.to_string()))?;
         let declared: BTreeSet<&TableId> = stage.inputs.iter().map(|input| &input.table).collect();
         let read: BTreeSet<&TableId> = query.tables.iter().collect();
         if let Some(table) = read.difference(&declared).next() {
             return Err(PipelineError::Config {
                 place: path,
                 message: format!("the query reads `{table}`, which the stage does not declare"),
-                hint: Some(format!("add `\"{table}\" = \"self\"`, or another window, to its inputs at {}", stage.origin)),
+                hint: Some(format!(
+                    "add `\"{table}\" = \"self\"`, or another window, to its inputs at {}",
+                    stage.origin
+                )),
             });
         }
         if let Some(table) = declared.difference(&read).next() {
             return Err(PipelineError::config(
                 stage.origin.to_string(),
-                format!("`{}` declares the input `{table}`, which its query does not read", stage.table),
+                format!(
+                    "`{}` declares the input `{table}`, which its query does not read",
+                    stage.table
+                ),
             ));
         }
         queries.insert(stage.table.clone(), query);
@@ -193,7 +247,11 @@ fn read_queries(project: &Project, stages: &[StageDecl]) -> Result<BTreeMap<Tabl
 }
 
 /// What decides a stage's rows beside its declaration, part by part.
-fn definition(stage: &StageDecl, query: Option<&Query>, settings: &Settings) -> Result<Parts, PipelineError> {
+fn definition(
+    stage: &StageDecl,
+    query: Option<&Query>,
+    settings: &Settings,
+) -> Result<Parts, PipelineError> {
     // The engine names the declaration's own parts; the contract is repeated here to be shortened.
     let mut parts = Parts::from([("contract".to_owned(), stage.contract.to_string())]);
     let mut params: BTreeSet<&str> = stage.params.iter().map(String::as_str).collect();
@@ -204,23 +262,34 @@ fn definition(stage: &StageDecl, query: Option<&Query>, settings: &Settings) -> 
                 parts.insert(format!("function {name}"), version.to_string());
             }
         }
-        parts.insert("query engine".to_owned(), lakectl_sql::ENGINE_VERSION.to_owned());
-        let own = |name: &&str| !PERIOD_PARAMS.contains(name) && !stage.keys.iter().any(|key| key == *name);
+        parts.insert(
+            "query engine".to_owned(),
+            lakectl_sql::ENGINE_VERSION.to_owned(),
+        );
+        let own = |name: &&str| {
+            !PERIOD_PARAMS.contains(name) && !stage.keys.iter().any(|key| key == *name)
+        };
         params.extend(query.params.iter().map(String::as_str).filter(own));
     }
     if let StageKind::Native(name) = &stage.kind {
-        let native = NATIVE_STAGES.iter().find(|native| native.name == name).ok_or_else(|| {
-            let known: Vec<&str> = NATIVE_STAGES.iter().map(|native| native.name).collect();
-            PipelineError::Config {
-                place: stage.origin.to_string(),
-                message: format!("there is no native stage `{name}`"),
-                hint: Some(format!("there are {}", known.join(", "))),
-            }
-        })?;
+        let native = NATIVE_STAGES
+            .iter()
+            .find(|native| native.name == name)
+            .ok_or_else(|| {
+                let known: Vec<&str> = NATIVE_STAGES.iter().map(|native| native.name).collect();
+                PipelineError::Config {
+                    place: stage.origin.to_string(),
+                    message: format!("there is no native stage `{name}`"),
+                    hint: Some(format!("there are {}", known.join(", "))),
+                }
+            })?;
         parts.insert("native version".to_owned(), native.version.to_string());
     }
     for name in params {
-        let value = settings.params.get(name).ok_or_else(|| unknown_param(stage, name, settings))?;
+        let value = settings
+            .params
+            .get(name)
+            .ok_or_else(|| unknown_param(stage, name, settings))?;
         parts.insert(format!("param.{name}"), value.to_string());
     }
     Ok(compact(parts))
@@ -235,14 +304,20 @@ fn compact(parts: Parts) -> Parts {
         0..=PART_CHARS_MAX => value,
         _ => Fingerprint::of(value.as_bytes()).short(),
     };
-    parts.into_iter().map(|(name, value)| (name, short(value))).collect()
+    parts
+        .into_iter()
+        .map(|(name, value)| (name, short(value)))
+        .collect()
 }
 
 fn unknown_param(stage: &StageDecl, name: &str, settings: &Settings) -> PipelineError {
     let close = nearest(name, settings.params.keys().map(String::as_str));
     PipelineError::Config {
         place: stage.origin.to_string(),
-        message: format!("`{}` uses the parameter `{name}`, which `[params]` does not have", stage.table),
+        message: format!(
+            "`{}` uses the parameter `{name}`, which `[params]` does not have",
+            stage.table
+        ),
         hint: Some(match close.first() {
             Some(close) => format!("did you mean `{close}`?"),
             None => "declare it in configs/base.toml".to_owned(),
@@ -262,13 +337,18 @@ pub(crate) fn literal(name: &str, value: &Value) -> Result<Literal, PipelineErro
         Value::Boolean(truth) => Ok(Literal::Bool(*truth)),
         other => Err(PipelineError::config(
             format!("params.{name}"),
-            format!("a parameter of a query is text, a number or a truth value, found {}", other.type_str()),
+            format!(
+                "a parameter of a query is text, a number or a truth value, found {}",
+                other.type_str()
+            ),
         )),
     }
 }
 
 /// Returns the columns of a union of normalised tables.
 pub(crate) fn union_contract(table: &TableId) -> Option<Contract> {
-    let feed = Feed::ALL.into_iter().find(|feed| table.schema() == "norm" && feed.name() == table.name())?;
+    let feed = Feed::ALL
+        .into_iter()
+        .find(|feed| table.schema() == "norm" && feed.name() == table.name())?;
     Some(row_contract(feed))
 }

@@ -4,22 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch, SortColumn};
-use arrow::datatypes::{DataType, Date32Type, SchemaRef, TimestampMicrosecondType};
-use lakectl_core::{Cell, Contract, DayRange, ErrorKind, Grain, PartitionKey, TableId, TaskKey, UtcTime};
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use lakectl_core::{Cell, Contract, DayRange, ErrorKind, Grain, TableId, TaskKey, UtcTime};
 use lakectl_dag::{Grant, Runner, StageDecl, StageKind, State, TaskFailure, TaskSpec};
 use lakectl_sources::{parse, rejects_contract};
 use lakectl_sql::{Literal, SqlEngine, StageTable, conform, sort_unique};
 use lakectl_store::{Lake, Snapshot, WriteSpec, schema_of};
 use toml::Value;
 
+use crate::PipelineError;
 use crate::assembly::{Assembly, BoundDataset, literal, union_contract};
 use crate::harvest::{self, Sources, StoredDocument};
 use crate::outside::{Reach, Taken};
 use crate::reader::CellReader;
+use crate::rows::{NORM_ORDER, REJECTS_ORDER, check_membership, cut_rows, sorted};
 use crate::stages::{Columns, NATIVE_STAGES, NativeTask};
-use crate::PipelineError;
 
 /// Computes tasks of one run.
 pub(crate) struct LakeRunner {
@@ -61,7 +62,19 @@ impl LakeRunner {
     ) -> Self {
         let engine = SqlEngine::new();
         let reader = CellReader::new(Arc::clone(&lake));
-        Self { shared: Arc::new(Shared { lake, reader, assembly, sources, engine, params, base, run, known_until }) }
+        Self {
+            shared: Arc::new(Shared {
+                lake,
+                reader,
+                assembly,
+                sources,
+                engine,
+                params,
+                base,
+                run,
+                known_until,
+            }),
+        }
     }
 }
 
@@ -79,7 +92,10 @@ impl Runner for LakeRunner {
     }
 
     fn flush(&self, cells: &[Cell]) -> Result<(), TaskFailure> {
-        self.shared.lake.record(&self.shared.run, cells).map_err(|error| failure(error.into()))
+        self.shared
+            .lake
+            .record(&self.shared.run, cells)
+            .map_err(|error| failure(error.into()))
     }
 }
 
@@ -100,16 +116,38 @@ impl Shared {
             StageKind::Sql => vec![self.query(spec)?],
             StageKind::Native(name) => vec![self.native(spec, name)?],
         };
-        outputs.into_iter().map(|output| self.write(spec, output, clock)).collect()
+        outputs
+            .into_iter()
+            .map(|output| self.write(spec, output, clock))
+            .collect()
     }
 
-    fn write(&self, spec: &TaskSpec, output: Output, clock: Instant) -> Result<Cell, PipelineError> {
+    fn write(
+        &self,
+        spec: &TaskSpec,
+        output: Output,
+        clock: Instant,
+    ) -> Result<Cell, PipelineError> {
         let partition = &spec.task.partition;
-        let written =
-            self.lake.write_rows(&output.table, partition, &[output.rows], &output.schema, &output.spec)?;
-        let task = TaskKey { table: output.table, partition: partition.clone() };
+        let written = self.lake.write_rows(
+            &output.table,
+            partition,
+            &[output.rows],
+            &output.schema,
+            &output.spec,
+        )?;
+        let task = TaskKey {
+            table: output.table,
+            partition: partition.clone(),
+        };
         let seconds = clock.elapsed().as_secs_f64();
-        Ok(written.into_cell(task, spec.fingerprint, spec.parts.clone(), &self.run, seconds))
+        Ok(written.into_cell(
+            task,
+            spec.fingerprint,
+            spec.parts.clone(),
+            &self.run,
+            seconds,
+        ))
     }
 
     /// Fetches a raw partition and joins it with what is stored of it.
@@ -122,24 +160,46 @@ impl Shared {
         };
         let fetched = self.sources.fetch(bound, &spec.task.partition)?;
         let packed = ["zstd", "gzip", "zip", "parquet"];
-        let compress = !fetched.iter().any(|document| packed.iter().any(|word| document.media_type.contains(word)));
+        let compress = !fetched
+            .iter()
+            .any(|document| packed.iter().any(|word| document.media_type.contains(word)));
         let rows = harvest::merge(stored, fetched, &schema)?;
-        let spec = WriteSpec { compress, ..WriteSpec::default() };
-        Ok(Output { table: bound.raw.clone(), schema, rows, spec })
+        let spec = WriteSpec {
+            compress,
+            ..WriteSpec::default()
+        };
+        Ok(Output {
+            table: bound.raw.clone(),
+            schema,
+            rows,
+            spec,
+        })
     }
 
     /// Parses a raw partition into typed rows and rejects.
     fn normalize(&self, spec: &TaskSpec) -> Result<Vec<Output>, PipelineError> {
         let raw = spec.stage.inputs.first().map(|input| &input.table);
         let bound = self.dataset(raw.unwrap_or(&spec.stage.table))?;
-        let (schema, rejects_schema) = (schema_of(&spec.stage.contract), schema_of(&rejects_contract()));
+        let (schema, rejects_schema) = (
+            schema_of(&spec.stage.contract),
+            schema_of(&rejects_contract()),
+        );
         let reach = Reach::of(&self.assembly, bound, spec.period);
         let (mut rows, mut rejects) = (Vec::new(), Vec::new());
         for grant in spec.grants.values().flatten() {
-            let Some(cell) = grant.cell.as_ref().filter(|cell| cell.rows > 0) else { continue };
+            let Some(cell) = grant.cell.as_ref().filter(|cell| cell.rows > 0) else {
+                continue;
+            };
             // Bodies are read once, so they would only push others out of the reader's memory.
-            for StoredDocument { document, sequence } in harvest::stored(&self.lake.read(cell, None)?)? {
-                let parsed = parse(&bound.dataset, &document, sequence, bound.assumed_availability);
+            for StoredDocument { document, sequence } in
+                harvest::stored(&self.lake.read(cell, None)?)?
+            {
+                let parsed = parse(
+                    &bound.dataset,
+                    &document,
+                    sequence,
+                    bound.assumed_availability,
+                );
                 let Taken { inside, outside } = reach.take(&document, parsed.rows)?;
                 rows.push(self.known(inside)?);
                 rejects.push(parsed.rejects);
@@ -148,35 +208,57 @@ impl Shared {
         }
         let rows = sorted(&concat_batches(&schema, &rows)?, &NORM_ORDER)?;
         let rejects = sorted(&concat_batches(&rejects_schema, &rejects)?, &REJECTS_ORDER)?;
-        let norm = Output { table: bound.norm.clone(), schema, rows, spec: write_spec(&spec.stage) };
+        let norm = Output {
+            table: bound.norm.clone(),
+            schema,
+            rows,
+            spec: write_spec(&spec.stage),
+        };
         let quarantine = Output {
             table: bound.quarantine.clone(),
             schema: rejects_schema,
             rows: rejects,
-            spec: WriteSpec { compress: true, ..WriteSpec::default() },
+            spec: WriteSpec {
+                compress: true,
+                ..WriteSpec::default()
+            },
         };
         Ok(vec![norm, quarantine])
     }
 
     /// Leaves out what an audit pretends not to know yet.
     fn known(&self, rows: RecordBatch) -> Result<RecordBatch, PipelineError> {
-        let (Some(until), Some(column)) = (self.known_until, rows.column_by_name("known_at")) else {
+        let (Some(until), Some(column)) = (self.known_until, rows.column_by_name("known_at"))
+        else {
             return Ok(rows);
         };
         let known = column.as_primitive::<TimestampMicrosecondType>();
-        let keep: BooleanArray = known.iter().map(|t| t.map(|t| t <= until.micros())).collect();
+        let keep: BooleanArray = known
+            .iter()
+            .map(|t| t.map(|t| t <= until.micros()))
+            .collect();
         Ok(filter_record_batch(&rows, &keep)?)
     }
 
     fn query(&self, spec: &TaskSpec) -> Result<Output, PipelineError> {
         let stage = &spec.stage;
-        let query = self.assembly.queries.get(&stage.table).ok_or_else(|| missing(stage, "query"))?;
+        let query = self
+            .assembly
+            .queries
+            .get(&stage.table)
+            .ok_or_else(|| missing(stage, "query"))?;
         let mut tables = Vec::new();
         for (name, grants) in &spec.grants {
             let (schema, batches) = self.granted(name, grants)?;
-            tables.push(StageTable { id: name.clone(), schema, batches });
+            tables.push(StageTable {
+                id: name.clone(),
+                schema,
+                batches,
+            });
         }
-        let (schema, batches) = self.engine.run_query(query, tables, &self.literals(spec)?)?;
+        let (schema, batches) = self
+            .engine
+            .run_query(query, tables, &self.literals(spec)?)?;
         let batches = conform(&schema, &batches, &stage.contract)?;
         self.finish(spec, &batches)
     }
@@ -206,12 +288,17 @@ impl Shared {
             let (schema, batches) = self.granted(name, grants)?;
             inputs.insert(name.clone(), Columns::new(&schema, &batches)?);
         }
-        let declared = self.params.iter().filter(|(name, _)| stage.params.contains(name));
+        let declared = self
+            .params
+            .iter()
+            .filter(|(name, _)| stage.params.contains(name));
         let task = NativeTask {
             key: spec.task.clone(),
             period: spec.period,
             schema: schema_of(&stage.contract),
-            params: declared.map(|(name, value)| (name.clone(), value.clone())).collect(),
+            params: declared
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
             seed: spec.seed,
             inputs,
         };
@@ -224,16 +311,27 @@ impl Shared {
         let schema = schema_of(&stage.contract);
         let rows = sort_unique(&schema, batches, &stage.primary_key)?;
         check_membership(stage, &spec.task.partition, spec.period, &rows)?;
-        Ok(Output { table: stage.table.clone(), schema, rows, spec: write_spec(stage) })
+        Ok(Output {
+            table: stage.table.clone(),
+            schema,
+            rows,
+            spec: write_spec(stage),
+        })
     }
 
     /// Reads the granted rows of one input, oldest partition first.
-    fn granted(&self, name: &TableId, grants: &[Grant]) -> Result<(SchemaRef, Vec<RecordBatch>), PipelineError> {
+    fn granted(
+        &self,
+        name: &TableId,
+        grants: &[Grant],
+    ) -> Result<(SchemaRef, Vec<RecordBatch>), PipelineError> {
         let contract = match union_contract(name) {
             Some(contract) => contract,
             None => {
                 let stage = self.assembly.pipeline.stage_of(name);
-                stage.map(|stage| stage.contract.clone()).unwrap_or_default()
+                stage
+                    .map(|stage| stage.contract.clone())
+                    .unwrap_or_default()
             }
         };
         let mut batches = Vec::new();
@@ -245,13 +343,20 @@ impl Shared {
         Ok((schema_of(&contract), batches))
     }
 
-    fn read(&self, grant: &Grant, time_column: Option<&str>) -> Result<Vec<RecordBatch>, PipelineError> {
+    fn read(
+        &self,
+        grant: &Grant,
+        time_column: Option<&str>,
+    ) -> Result<Vec<RecordBatch>, PipelineError> {
         let (Some(cell), State::Rows(_)) = (&grant.cell, &grant.state) else {
             return Ok(Vec::new());
         };
         let batches = self.reader.read(cell)?;
         match (grant.member.cut, time_column) {
-            (Some(cut), Some(column)) => batches.iter().map(|batch| cut_rows(batch, column, cut)).collect(),
+            (Some(cut), Some(column)) => batches
+                .iter()
+                .map(|batch| cut_rows(batch, column, cut))
+                .collect(),
             _ => Ok(batches.to_vec()),
         }
     }
@@ -266,87 +371,6 @@ fn missing(stage: &StageDecl, what: &str) -> PipelineError {
     PipelineError::stage(format!("`{}` has no {what}", stage.table))
 }
 
-/// The order of normalised rows: by time, then whatever names the row, then by arrival.
-const NORM_ORDER: [&str; 9] =
-    ["event_time", "asset", "instrument", "metric", "series", "venue", "document_time", "document_id", "sequence"];
-const REJECTS_ORDER: [&str; 3] = ["document", "row", "reason"];
-
-/// Sorts by those of the columns that there are.
-fn sorted(rows: &RecordBatch, order: &[&str]) -> Result<RecordBatch, PipelineError> {
-    let columns: Vec<SortColumn> = order
-        .iter()
-        .filter_map(|name| rows.column_by_name(name))
-        .map(|values| SortColumn { values: Arc::clone(values), options: None })
-        .collect();
-    if rows.num_rows() < 2 {
-        return Ok(rows.clone());
-    }
-    Ok(take_record_batch(rows, &lexsort_to_indices(&columns, None)?)?)
-}
-
-fn write_spec(stage: &StageDecl) -> WriteSpec {
-    WriteSpec {
-        time_column: stage.time_column.clone(),
-        daily: stage.time_column.is_some() && stage.grain != Grain::Day,
-        compress: true,
-    }
-}
-
-/// The day of each row; `None` where the column is null.
-fn days_of(rows: &RecordBatch, column: &str) -> Result<Vec<Option<i32>>, PipelineError> {
-    let values = rows
-        .column_by_name(column)
-        .ok_or_else(|| PipelineError::stage(format!("there is no time column `{column}`")))?;
-    match values.data_type() {
-        DataType::Date32 => Ok(values.as_primitive::<Date32Type>().iter().collect()),
-        DataType::Timestamp(_, _) => {
-            let micros = values.as_primitive::<TimestampMicrosecondType>();
-            Ok(micros.iter().map(|t| t.map(|t| UtcTime::from_micros(t).day().days())).collect())
-        }
-        other => Err(PipelineError::stage(format!("the time column `{column}` is of type {other}"))),
-    }
-}
-
-fn cut_rows(batch: &RecordBatch, column: &str, cut: DayRange) -> Result<RecordBatch, PipelineError> {
-    let inside = |day: Option<i32>| day.map(|day| cut.start.days() <= day && day < cut.end.days());
-    let keep: BooleanArray = days_of(batch, column)?.into_iter().map(inside).collect();
-    Ok(filter_record_batch(batch, &keep)?)
-}
-
-/// Refuses rows that a reader would look for in another partition.
-fn check_membership(
-    stage: &StageDecl,
-    partition: &PartitionKey,
-    period: DayRange,
-    rows: &RecordBatch,
-) -> Result<(), PipelineError> {
-    let wrong = |row: usize, column: &str, found: String| {
-        PipelineError::stage(format!(
-            "row {row} has {column} = {found}, which does not belong to partition {partition}; nothing was stored"
-        ))
-    };
-    for key in &stage.keys {
-        let expected = partition.get(key).unwrap_or_default();
-        let Some(values) = rows.column_by_name(key) else {
-            return Err(PipelineError::stage(format!("the partition column `{key}` is not among the columns")));
-        };
-        let values = values.as_string::<i32>();
-        if let Some(row) = (0..values.len()).find(|row| values.is_null(*row) || values.value(*row) != expected) {
-            let found = if values.is_null(row) { "null" } else { values.value(row) };
-            return Err(wrong(row, key, format!("`{found}`")));
-        }
-    }
-    if let (Some(column), true) = (&stage.time_column, stage.grain != Grain::None) {
-        let inside = |day: &Option<i32>| day.is_some_and(|day| period.start.days() <= day && day < period.end.days());
-        let days = days_of(rows, column)?;
-        if let Some(row) = days.iter().position(|day| !inside(day)) {
-            let found = days[row].map_or("null".to_owned(), |day| lakectl_core::Day::from_days(day).to_string());
-            return Err(wrong(row, column, found));
-        }
-    }
-    Ok(())
-}
-
 /// Returns the columns of a table as the pipeline declares them.
 pub(crate) fn declared_contract(assembly: &Assembly, table: &TableId) -> Contract {
     let stage = assembly.pipeline.stage_of(table);
@@ -354,5 +378,13 @@ pub(crate) fn declared_contract(assembly: &Assembly, table: &TableId) -> Contrac
         Some(stage) if stage.table == *table => stage.contract.clone(),
         Some(_) => rejects_contract(),
         None => Contract::default(),
+    }
+}
+
+fn write_spec(stage: &StageDecl) -> WriteSpec {
+    WriteSpec {
+        time_column: stage.time_column.clone(),
+        daily: stage.time_column.is_some() && stage.grain != Grain::Day,
+        compress: true,
     }
 }

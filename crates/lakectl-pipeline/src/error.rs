@@ -77,17 +77,26 @@ pub enum PipelineError {
 impl PipelineError {
     /// Builds a configuration error.
     pub fn config(place: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Config { place: place.into(), message: message.into(), hint: None }
+        Self::Config {
+            place: place.into(),
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// Builds a usage error.
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Usage { message: message.into(), hint: Some(hint.into()) }
+        Self::Usage {
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
     }
 
     /// Builds a stage error.
     pub fn stage(message: impl Into<String>) -> Self {
-        Self::Stage { message: message.into() }
+        Self::Stage {
+            message: message.into(),
+        }
     }
 
     /// Returns whose move it is.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use bytes::Bytes;
@@ -24,7 +25,7 @@ pub(crate) const RAW_CONTRACT: &str = "name utf8, sequence i64, document_id utf8
 /// A document that a source offers.
 #[derive(Clone, Debug)]
 enum Offer {
-    File(archive::Listed),
+    File(Box<archive::Listed>),
     Simulated(String),
 }
 
@@ -40,9 +41,21 @@ impl Sources {
     ///
     /// # Errors
     /// [`PipelineError`] if a source is not configured or its root cannot be read.
-    pub fn list(settings: &Settings, datasets: &BTreeMap<TableId, BoundDataset>) -> Result<Self, PipelineError> {
-        let market = settings.sources.get("demo").and_then(|source| source.market.clone()).map(Market::new).transpose()?;
-        let mut sources = Self { market, offers: BTreeMap::new(), listings: BTreeMap::new() };
+    pub fn list(
+        settings: &Settings,
+        datasets: &BTreeMap<TableId, BoundDataset>,
+    ) -> Result<Self, PipelineError> {
+        let market = settings
+            .sources
+            .get("demo")
+            .and_then(|source| source.market.clone())
+            .map(Market::new)
+            .transpose()?;
+        let mut sources = Self {
+            market,
+            offers: BTreeMap::new(),
+            listings: BTreeMap::new(),
+        };
         for (raw, bound) in datasets {
             let offers = match bound.source.as_str() {
                 "demo" => sources.simulated(bound)?,
@@ -68,29 +81,40 @@ impl Sources {
         let mut tokens: BTreeMap<PartitionKey, (FingerprintBuilder, bool)> = BTreeMap::new();
         let held = self.offers.entry(raw.clone()).or_default();
         for (partition, token, sealed, offer) in offers {
-            let entry = tokens.entry(partition.clone()).or_insert_with(|| (FingerprintBuilder::new("token"), true));
+            let entry = tokens
+                .entry(partition.clone())
+                .or_insert_with(|| (FingerprintBuilder::new("token"), true));
             entry.0.push("document", &token);
             entry.1 &= sealed;
             held.entry(partition).or_default().push(offer);
         }
-        let listings = tokens.into_iter().map(|(partition, (token, sealed))| Listing {
-            partition,
-            token: token.finish().short(),
-            sealed,
-            note: None,
-        });
+        let listings = tokens
+            .into_iter()
+            .map(|(partition, (token, sealed))| Listing {
+                partition,
+                token: token.finish().short(),
+                sealed,
+                note: None,
+            });
         self.listings.insert(raw.clone(), listings.collect());
     }
 
-    fn simulated(&self, bound: &BoundDataset) -> Result<Vec<(PartitionKey, String, bool, Offer)>, PipelineError> {
+    fn simulated(
+        &self,
+        bound: &BoundDataset,
+    ) -> Result<Vec<(PartitionKey, String, bool, Offer)>, PipelineError> {
         let market = self.market.as_ref().ok_or_else(|| {
-            PipelineError::config("sources.demo.market", "the simulated market is not configured")
+            PipelineError::config(
+                "sources.demo.market",
+                "the simulated market is not configured",
+            )
         })?;
         let entries = market.list(&bound.dataset.name)?;
         Ok(entries
             .into_iter()
             .map(|entry| {
-                let partition = PartitionKey::default().with_period(bound.dataset.partition, entry.first);
+                let partition =
+                    PartitionKey::default().with_period(bound.dataset.partition, entry.first);
                 let token = format!("{} {}", entry.name, entry.token);
                 // A page that will grow is told apart by its token; an earlier state of it is never wanted back.
                 (partition, token, true, Offer::Simulated(entry.name))
@@ -102,8 +126,15 @@ impl Sources {
     ///
     /// # Errors
     /// [`PipelineError`] if a document cannot be read.
-    pub(crate) fn fetch(&self, bound: &BoundDataset, partition: &PartitionKey) -> Result<Vec<Document>, PipelineError> {
-        let offers = self.offers.get(&bound.raw).and_then(|offers| offers.get(partition));
+    pub(crate) fn fetch(
+        &self,
+        bound: &BoundDataset,
+        partition: &PartitionKey,
+    ) -> Result<Vec<Document>, PipelineError> {
+        let offers = self
+            .offers
+            .get(&bound.raw)
+            .and_then(|offers| offers.get(partition));
         let mut documents = Vec::new();
         for offer in offers.into_iter().flatten() {
             documents.push(match offer {
@@ -116,11 +147,20 @@ impl Sources {
 
     fn simulate(&self, bound: &BoundDataset, name: &str) -> Result<Document, PipelineError> {
         let market = self.market.as_ref().ok_or_else(|| {
-            PipelineError::config("sources.demo.market", "the simulated market is not configured")
+            PipelineError::config(
+                "sources.demo.market",
+                "the simulated market is not configured",
+            )
         })?;
         let made = market.document(&bound.dataset.name, name)?;
         let recorded_at = Some(made.entry.recorded_at);
-        Ok(Document::new(name, made.request, made.media_type, Bytes::from(made.body), recorded_at))
+        Ok(Document::new(
+            name,
+            made.request,
+            made.media_type,
+            Bytes::from(made.body),
+            recorded_at,
+        ))
     }
 }
 
@@ -128,16 +168,27 @@ fn recorded(
     settings: &Settings,
     bound: &BoundDataset,
 ) -> Result<Vec<(PartitionKey, String, bool, Offer)>, PipelineError> {
-    let root = settings.sources.get("archive").and_then(|source| source.root.clone()).ok_or_else(|| {
-        PipelineError::usage(
-            "the profile reads recorded files, but `sources.archive.root` is not set",
-            "add `--set sources.archive.root=<folder>`, or set it in configs/archive.toml",
-        )
-    })?;
+    let root = settings
+        .sources
+        .get("archive")
+        .and_then(|source| source.root.clone())
+        .ok_or_else(|| {
+            PipelineError::usage(
+                "the profile reads recorded files, but `sources.archive.root` is not set",
+                "add `--set sources.archive.root=<folder>`, or set it in configs/archive.toml",
+            )
+        })?;
     let listed = archive::list(&PathBuf::from(root), &bound.dataset)?;
     Ok(listed
         .into_iter()
-        .map(|file| (file.partition.clone(), file.token.to_string(), true, Offer::File(file)))
+        .map(|file| {
+            (
+                file.partition.clone(),
+                file.token.to_string(),
+                true,
+                Offer::File(Box::new(file)),
+            )
+        })
         .collect())
 }
 
@@ -162,10 +213,14 @@ pub(crate) fn merge(
     }
     all.sort_by(|a, b| (&a.document.name, a.sequence).cmp(&(&b.document.name, b.sequence)));
     let text = |f: fn(&Document) -> String| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(all.iter().map(|d| f(&d.document))))
+        Arc::new(StringArray::from_iter_values(
+            all.iter().map(|d| f(&d.document)),
+        ))
     };
     let times = || -> ArrayRef {
-        let micros = all.iter().map(|d| d.document.document_time.map(UtcTime::micros));
+        let micros = all
+            .iter()
+            .map(|d| d.document.document_time.map(UtcTime::micros));
         Arc::new(TimestampMicrosecondArray::from_iter(micros).with_timezone("UTC"))
     };
     let columns: Vec<ArrayRef> = vec![
@@ -177,7 +232,9 @@ pub(crate) fn merge(
         times(),
         // A recorded or simulated document was fetched when it says it was recorded; there is no other clock.
         times(),
-        Arc::new(BinaryArray::from_iter_values(all.iter().map(|d| d.document.body.clone()))),
+        Arc::new(BinaryArray::from_iter_values(
+            all.iter().map(|d| d.document.body.clone()),
+        )),
     ];
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }
@@ -199,22 +256,35 @@ pub(crate) fn stored(batches: &[RecordBatch]) -> Result<Vec<StoredDocument>, Pip
     let mut documents = Vec::new();
     for batch in batches {
         let column = |name: &str| {
-            batch.column_by_name(name).ok_or_else(|| PipelineError::stage(format!("a raw table without `{name}`")))
+            batch
+                .column_by_name(name)
+                .ok_or_else(|| PipelineError::stage(format!("a raw table without `{name}`")))
         };
         let [names, requests, media] = ["name", "request", "media_type"].map(&column);
-        let (names, requests, media) = (names?.as_string::<i32>(), requests?.as_string::<i32>(), media?.as_string::<i32>());
+        let (names, requests, media) = (
+            names?.as_string::<i32>(),
+            requests?.as_string::<i32>(),
+            media?.as_string::<i32>(),
+        );
         let sequences = column("sequence")?.as_primitive::<Int64Type>();
         let times = column("document_time")?.as_primitive::<TimestampMicrosecondType>();
         let bodies = column("body")?.as_binary::<i32>();
         for row in 0..batch.num_rows() {
-            let time = times.is_valid(row).then(|| UtcTime::from_micros(times.value(row)));
+            let time = times
+                .is_valid(row)
+                .then(|| UtcTime::from_micros(times.value(row)));
             let body = Bytes::copy_from_slice(bodies.value(row));
             documents.push(StoredDocument {
-                document: Document::new(names.value(row), requests.value(row), media.value(row), body, time),
+                document: Document::new(
+                    names.value(row),
+                    requests.value(row),
+                    media.value(row),
+                    body,
+                    time,
+                ),
                 sequence: sequences.value(row),
             });
         }
     }
     Ok(documents)
 }
-

@@ -16,6 +16,7 @@ mod harvest;
 mod outside;
 mod project;
 mod reader;
+mod rows;
 mod settings;
 pub mod stages;
 mod summary;
@@ -32,14 +33,16 @@ pub use workbench::{RunOptions, Selected, Workbench};
 /// What commands need to know of the engine.
 pub mod engine {
     pub use lakectl_dag::{
-        Cancel, Outcome, Pipeline, Plan, PlannedTask, RunEvent, RunReport, StageDecl, StageKind, Verdict, nearest, render_dot,
-        render_json, render_mermaid, render_text,
+        Cancel, Outcome, Pipeline, Plan, PlannedTask, RunEvent, RunReport, StageDecl, StageKind,
+        Verdict, nearest, render_dot, render_json, render_mermaid, render_text,
     };
 }
 
 /// What commands need to know of the lake.
 pub mod lake {
-    pub use lakectl_store::{CommitInfo, Lake, LakeAddress, Open, Snapshot, StoreError, TableMeta, VersionRef};
+    pub use lakectl_store::{
+        CommitInfo, Lake, LakeAddress, Open, Snapshot, StoreError, TableMeta, VersionRef,
+    };
 }
 
 /// What commands need to know of queries.

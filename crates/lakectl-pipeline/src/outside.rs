@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::TimestampMicrosecondType;
 use lakectl_core::{Day, DayRange, TableId, UtcTime};
 use lakectl_sources::{Document, rejects_schema};
 
-use crate::assembly::{Assembly, BoundDataset};
 use crate::PipelineError;
+use crate::assembly::{Assembly, BoundDataset};
 
 /// What the readers of a dataset's feed take.
 pub(crate) struct Reach {
@@ -33,17 +36,33 @@ pub(crate) struct Taken {
 impl Reach {
     /// Finds out what the readers of a dataset's feed take.
     pub(crate) fn of(assembly: &Assembly, bound: &BoundDataset, period: DayRange) -> Self {
-        let mut reach = Self { assets: Some(BTreeSet::new()), start: None, period };
-        let Ok(union) = TableId::new("norm", bound.dataset.feeds.name()) else { return reach };
-        let readers = assembly.pipeline.stages().iter().filter(|s| s.inputs.iter().any(|i| i.table == union));
+        let mut reach = Self {
+            assets: Some(BTreeSet::new()),
+            start: None,
+            period,
+        };
+        let Ok(union) = TableId::new("norm", bound.dataset.feeds.name()) else {
+            return reach;
+        };
+        let readers = assembly
+            .pipeline
+            .stages()
+            .iter()
+            .filter(|s| s.inputs.iter().any(|i| i.table == union));
         for coverage in readers.filter_map(|stage| {
             let coverage = assembly.coverages.get(stage.coverage.as_deref()?)?;
             Some((stage.keys.iter().any(|key| key == "asset"), coverage))
         }) {
             let (by_asset, coverage) = coverage;
-            reach.start = Some(reach.start.map_or(coverage.start, |start| start.min(coverage.start)));
+            reach.start = Some(
+                reach
+                    .start
+                    .map_or(coverage.start, |start| start.min(coverage.start)),
+            );
             match (by_asset, &mut reach.assets) {
-                (true, Some(assets)) => assets.extend(coverage.keys.get("asset").into_iter().flatten().cloned()),
+                (true, Some(assets)) => {
+                    assets.extend(coverage.keys.get("asset").into_iter().flatten().cloned())
+                }
                 _ => reach.assets = None,
             }
         }
@@ -56,16 +75,28 @@ impl Reach {
             Some(assets) => assets.iter().cloned().collect::<Vec<_>>().join(" "),
             None => "any".to_owned(),
         };
-        format!("{assets} from {}", self.start.map_or("never".to_owned(), |day| day.to_string()))
+        format!(
+            "{assets} from {}",
+            self.start.map_or("never".to_owned(), |day| day.to_string())
+        )
     }
 
     /// Splits the rows of one document.
     ///
     /// # Errors
     /// [`PipelineError::Stage`] if the rows lack the common columns.
-    pub(crate) fn take(&self, document: &Document, rows: RecordBatch) -> Result<Taken, PipelineError> {
-        let (Some(assets), Some(times)) = (rows.column_by_name("asset"), rows.column_by_name("event_time")) else {
-            return Err(PipelineError::stage("normalised rows without asset or event_time"));
+    pub(crate) fn take(
+        &self,
+        document: &Document,
+        rows: RecordBatch,
+    ) -> Result<Taken, PipelineError> {
+        let (Some(assets), Some(times)) = (
+            rows.column_by_name("asset"),
+            rows.column_by_name("event_time"),
+        ) else {
+            return Err(PipelineError::stage(
+                "normalised rows without asset or event_time",
+            ));
         };
         let assets = assets.as_string::<i32>();
         let times = times.as_primitive::<TimestampMicrosecondType>();
@@ -81,9 +112,18 @@ impl Reach {
                 Some(cause.is_none())
             })
             .collect();
-        let inside = if causes.is_empty() { rows } else { filter_record_batch(&rows, &keep)? };
-        let outside = causes.into_iter().map(|(cause, (count, first))| reject(document, &cause, count, first));
-        Ok(Taken { inside, outside: outside.collect::<Result<_, _>>()? })
+        let inside = if causes.is_empty() {
+            rows
+        } else {
+            filter_record_batch(&rows, &keep)?
+        };
+        let outside = causes
+            .into_iter()
+            .map(|(cause, (count, first))| reject(document, &cause, count, first));
+        Ok(Taken {
+            inside,
+            outside: outside.collect::<Result<_, _>>()?,
+        })
     }
 
     fn cause(&self, asset: Option<&str>, day: Day) -> Option<String> {
@@ -105,7 +145,12 @@ impl Reach {
 }
 
 /// One line for all rows of a cause: history before the covered days would otherwise fill the quarantine.
-fn reject(document: &Document, cause: &str, count: i64, first_micros: i64) -> Result<RecordBatch, PipelineError> {
+fn reject(
+    document: &Document,
+    cause: &str,
+    count: i64,
+    first_micros: i64,
+) -> Result<RecordBatch, PipelineError> {
     let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
     let columns: Vec<ArrayRef> = vec![
         text(&document.id.to_string()),

@@ -26,7 +26,10 @@ impl Project {
     /// # Errors
     /// [`PipelineError::Io`] if a file of the project cannot be read.
     pub fn find(folder: &Path) -> Result<Self, PipelineError> {
-        match folder.ancestors().find(|f| f.join("pipelines").is_dir() && f.join("configs").is_dir()) {
+        match folder
+            .ancestors()
+            .find(|f| f.join("pipelines").is_dir() && f.join("configs").is_dir())
+        {
             Some(root) => Self::read(root),
             None => Ok(Self::built_in()),
         }
@@ -41,13 +44,20 @@ impl Project {
         for (folder, ending) in [("pipelines", "toml"), ("sql", "sql"), ("configs", "toml")] {
             read_folder(root, &root.join(folder), ending, &mut files)?;
         }
-        Ok(Self { root: Some(root.to_owned()), files })
+        Ok(Self {
+            root: Some(root.to_owned()),
+            files,
+        })
     }
 
     /// Returns the project shipped with the program.
     pub fn built_in() -> Self {
         let mut files = BTreeMap::new();
-        for (folder, dir) in [("pipelines", &PIPELINES), ("sql", &SQL), ("configs", &CONFIGS)] {
+        for (folder, dir) in [
+            ("pipelines", &PIPELINES),
+            ("sql", &SQL),
+            ("configs", &CONFIGS),
+        ] {
             collect(folder, dir, &mut files);
         }
         Self { root: None, files }
@@ -71,7 +81,10 @@ impl Project {
     /// Returns the files below `folder` as (path, text), in order of their paths.
     pub fn files(&self, folder: &str) -> impl Iterator<Item = (&str, &str)> {
         let prefix = format!("{folder}/");
-        self.files.iter().filter(move |(path, _)| path.starts_with(&prefix)).map(|(p, t)| (p.as_str(), t.as_str()))
+        self.files
+            .iter()
+            .filter(move |(path, _)| path.starts_with(&prefix))
+            .map(|(p, t)| (p.as_str(), t.as_str()))
     }
 
     /// Writes the shipped files into `root`, which must not hold a project.
@@ -82,7 +95,10 @@ impl Project {
         let files = Self::built_in().files;
         if let Some(path) = files.keys().find(|path| root.join(path).exists()) {
             return Err(PipelineError::usage(
-                format!("`{}` exists already; nothing was written", root.join(path).display()),
+                format!(
+                    "`{}` exists already; nothing was written",
+                    root.join(path).display()
+                ),
                 "name a new or empty folder",
             ));
         }
@@ -123,7 +139,13 @@ fn read_folder(
 fn collect(folder: &str, dir: &Dir<'_>, files: &mut BTreeMap<String, String>) {
     for file in dir.files() {
         if let Some(text) = file.contents_utf8() {
-            files.insert(format!("{folder}/{}", file.path().to_string_lossy().replace('\\', "/")), text.to_owned());
+            files.insert(
+                format!(
+                    "{folder}/{}",
+                    file.path().to_string_lossy().replace('\\', "/")
+                ),
+                text.to_owned(),
+            );
         }
     }
     for inner in dir.dirs() {
@@ -132,5 +154,9 @@ fn collect(folder: &str, dir: &Dir<'_>, files: &mut BTreeMap<String, String>) {
 }
 
 fn io(action: &'static str, path: &Path, source: std::io::Error) -> PipelineError {
-    PipelineError::Io { action, path: path.to_owned(), source }
+    PipelineError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
 }

@@ -18,7 +18,10 @@ struct Bytes;
 
 impl Weighter<Fingerprint, Arc<[RecordBatch]>> for Bytes {
     fn weight(&self, _: &Fingerprint, rows: &Arc<[RecordBatch]>) -> u64 {
-        rows.iter().map(|batch| batch.get_array_memory_size() as u64).sum::<u64>().max(1)
+        rows.iter()
+            .map(|batch| batch.get_array_memory_size() as u64)
+            .sum::<u64>()
+            .max(1)
     }
 }
 
@@ -31,12 +34,17 @@ pub(crate) struct CellReader {
 impl CellReader {
     /// Builds a reader of `lake`.
     pub(crate) fn new(lake: Arc<Lake>) -> Self {
-        Self { lake, kept: Cache::with_weighter(KEPT_CELLS, KEPT_BYTES_MAX, Bytes) }
+        Self {
+            lake,
+            kept: Cache::with_weighter(KEPT_CELLS, KEPT_BYTES_MAX, Bytes),
+        }
     }
 
     /// Returns the rows of a cell. Its file's digest is verified when it is read from the disk.
     pub(crate) fn read(&self, cell: &Cell) -> Result<Arc<[RecordBatch]>, StoreError> {
-        let Some(file) = &cell.file else { return Ok(Arc::from([])) };
+        let Some(file) = &cell.file else {
+            return Ok(Arc::from([]));
+        };
         if let Some(rows) = self.kept.get(&file.hash) {
             return Ok(rows);
         }

@@ -81,15 +81,25 @@ impl Settings {
     /// # Errors
     /// [`PipelineError::Config`] or [`PipelineError::Usage`] for an unknown profile, key or malformed value, naming the
     /// file or flag.
-    pub fn load(project: &Project, profile: &str, overrides: &[String]) -> Result<Self, PipelineError> {
+    pub fn load(
+        project: &Project,
+        profile: &str,
+        overrides: &[String],
+    ) -> Result<Self, PipelineError> {
         let mut merged = read(project, "configs/base.toml")?;
         merge(&mut merged, read_profile(project, profile)?);
         for text in overrides {
             set(&mut merged, text)?;
         }
-        let mut settings: Self = Value::Table(merged).try_into().map_err(|error: toml::de::Error| {
-            PipelineError::config(format!("configs/{profile}.toml over configs/base.toml"), error.message().to_owned())
-        })?;
+        let mut settings: Self =
+            Value::Table(merged)
+                .try_into()
+                .map_err(|error: toml::de::Error| {
+                    PipelineError::config(
+                        format!("configs/{profile}.toml over configs/base.toml"),
+                        error.message().to_owned(),
+                    )
+                })?;
         settings.profile = profile.to_owned();
         Ok(settings)
     }
@@ -99,7 +109,8 @@ fn read(project: &Project, path: &str) -> Result<Table, PipelineError> {
     let text = project
         .text(path)
         .ok_or_else(|| PipelineError::config(path, "there is no such file in the project"))?;
-    text.parse::<Table>().map_err(|error| PipelineError::config(path, error.to_string().trim().to_owned()))
+    text.parse::<Table>()
+        .map_err(|error| PipelineError::config(path, error.to_string().trim().to_owned()))
 }
 
 fn read_profile(project: &Project, profile: &str) -> Result<Table, PipelineError> {
@@ -173,7 +184,11 @@ fn unknown_key(path: &str) -> PipelineError {
 
 /// Reads a TOML value; text that is none is taken as a string, so that paths and dates need no quotes.
 fn parse_value(raw: &str) -> Value {
-    match format!("v = {raw}").parse::<Table>().ok().and_then(|mut t| t.remove("v")) {
+    match format!("v = {raw}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut t| t.remove("v"))
+    {
         Some(Value::Datetime(_)) | None => Value::String(raw.to_owned()),
         Some(value) => value,
     }
@@ -185,17 +200,22 @@ mod tests {
 
     fn project() -> Project {
         let mut project = Project::built_in();
-        project.set_text("configs/base.toml", "[params]\nz_window = 90\n[run]\njobs = 1\n");
+        project.set_text(
+            "configs/base.toml",
+            "[params]\nz_window = 90\n[run]\njobs = 1\n",
+        );
         project.set_text("configs/demo.toml", "[run]\njobs = 3\n");
         project
     }
 
     #[test]
     fn profile_lies_over_base_and_flags_over_both() {
-        let settings = Settings::load(&project(), "demo", &["params.z_window=60".to_owned()]).unwrap();
+        let settings =
+            Settings::load(&project(), "demo", &["params.z_window=60".to_owned()]).unwrap();
         assert_eq!(settings.run.jobs, 3);
         assert_eq!(settings.params["z_window"].as_integer(), Some(60));
-        let dated = Settings::load(&project(), "demo", &["calendar.end=2026-03-20".to_owned()]).unwrap();
+        let dated =
+            Settings::load(&project(), "demo", &["calendar.end=2026-03-20".to_owned()]).unwrap();
         assert_eq!(dated.calendar.end.unwrap().to_string(), "2026-03-20");
     }
 

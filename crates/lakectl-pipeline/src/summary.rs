@@ -26,10 +26,12 @@ pub struct TaskCounts {
 /// One stage of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StageSummary {
-    /// The stage's kind.
+    /// The stage's name, which is that of its main table.
     pub stage: String,
     /// The table it makes.
     pub table: String,
+    /// `harvest`, `normalize`, `sql` or `native`.
+    pub kind: String,
     /// Tasks whose published rows are still right.
     pub reused: usize,
     /// Tasks whose earlier rows are published again.
@@ -146,7 +148,10 @@ pub(crate) fn stages(pipeline: &Pipeline, report: &RunReport) -> Vec<StageSummar
     for task in &report.tasks {
         let (summary, reasons) = by_stage.entry(task.stage).or_insert_with(|| {
             let decl = &pipeline.stages()[task.stage];
-            (StageSummary::new(decl.kind.word(), &decl.table), BTreeMap::new())
+            (
+                StageSummary::new(decl.kind.word(), &decl.table),
+                BTreeMap::new(),
+            )
         });
         summary.rows += task.rows;
         summary.seconds += task.seconds;
@@ -174,10 +179,11 @@ pub(crate) fn stages(pipeline: &Pipeline, report: &RunReport) -> Vec<StageSummar
 }
 
 impl StageSummary {
-    fn new(stage: &str, table: &TableId) -> Self {
+    fn new(kind: &str, table: &TableId) -> Self {
         Self {
-            stage: stage.to_owned(),
+            stage: table.to_string(),
             table: table.to_string(),
+            kind: kind.to_owned(),
             reused: 0,
             restored: 0,
             ran: 0,
@@ -201,12 +207,23 @@ pub(crate) fn failures(report: &RunReport) -> Vec<Failure> {
                 Outcome::Blocked { reason } => (format!("blocked: {reason}"), None),
                 _ => return None,
             };
-            Some(Failure { task: task.task.to_string(), message, hint })
+            Some(Failure {
+                task: task.task.to_string(),
+                message,
+                hint,
+            })
         })
         .collect();
     if let Some(fatal) = &report.fatal {
         let task = "the run".to_owned();
-        failures.insert(0, Failure { task, message: fatal.message.clone(), hint: fatal.hint.clone() });
+        failures.insert(
+            0,
+            Failure {
+                task,
+                message: fatal.message.clone(),
+                hint: fatal.hint.clone(),
+            },
+        );
     }
     failures
 }

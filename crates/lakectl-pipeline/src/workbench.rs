@@ -10,7 +10,9 @@ use lakectl_dag::{
     Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, World, execute, plan,
 };
 use lakectl_sql::LakeSession;
-use lakectl_store::{CellIndex, CommitRequest, Lake, Open, Snapshot, StoreError, TableMeta, VersionRef};
+use lakectl_store::{
+    CellIndex, CommitRequest, Lake, Open, Snapshot, StoreError, TableMeta, VersionRef,
+};
 
 use crate::assembly::Assembly;
 use crate::compute::{LakeRunner, declared_contract};
@@ -79,7 +81,10 @@ impl World for LakeWorld {
     }
 
     fn published_partitions(&self, table: &TableId) -> Vec<PartitionKey> {
-        self.snapshot.partitions(table).map(|(key, _)| key.clone()).collect()
+        self.snapshot
+            .partitions(table)
+            .map(|(key, _)| key.clone())
+            .collect()
     }
 
     fn cached(&self, fingerprint: &Fingerprint) -> Option<Arc<Cell>> {
@@ -92,10 +97,18 @@ impl Workbench {
     ///
     /// # Errors
     /// [`PipelineError`] for whatever is declared wrongly.
-    pub fn open(project: Project, profile: &str, overrides: &[String]) -> Result<Self, PipelineError> {
+    pub fn open(
+        project: Project,
+        profile: &str,
+        overrides: &[String],
+    ) -> Result<Self, PipelineError> {
         let settings = Settings::load(&project, profile, overrides)?;
         let assembly = Arc::new(Assembly::build(&project, &settings)?);
-        Ok(Self { project, settings, assembly })
+        Ok(Self {
+            project,
+            settings,
+            assembly,
+        })
     }
 
     /// Opens the lake in `root`, making it if it is not there.
@@ -109,7 +122,11 @@ impl Workbench {
     /// Returns the last planned day: the profile's, else the last complete day; a later `--to` extends it. An earlier one
     /// only selects, because the rows of a partition must not depend on what was asked for.
     pub fn last_day(&self, selected: &Selected, now: UtcTime) -> Day {
-        let end = self.settings.calendar.end.unwrap_or_else(|| now.day().plus(-1));
+        let end = self
+            .settings
+            .calendar
+            .end
+            .unwrap_or_else(|| now.day().plus(-1));
         selected.to.map_or(end, |to| to.max(end))
     }
 
@@ -117,11 +134,22 @@ impl Workbench {
     ///
     /// # Errors
     /// [`PipelineError`] for a wrong selection, an unreadable source or a damaged lake.
-    pub fn plan(&self, lake: Option<&Lake>, selected: &Selected, now: UtcTime) -> Result<Plan, PipelineError> {
+    pub fn plan(
+        &self,
+        lake: Option<&Lake>,
+        selected: &Selected,
+        now: UtcTime,
+    ) -> Result<Plan, PipelineError> {
         let sources = Sources::list(&self.settings, &self.assembly.datasets)?;
         let world = match lake {
-            Some(lake) => LakeWorld { snapshot: lake.head()?, cells: lake.cells()? },
-            None => LakeWorld { snapshot: Snapshot::empty(), cells: CellIndex::default() },
+            Some(lake) => LakeWorld {
+                snapshot: lake.head()?,
+                cells: lake.cells()?,
+            },
+            None => LakeWorld {
+                snapshot: Snapshot::empty(),
+                cells: CellIndex::default(),
+            },
         };
         self.plan_against(&world, &sources, selected, now)
     }
@@ -141,7 +169,12 @@ impl Workbench {
         let to = selected.to.map_or(end, |to| to.plus(1));
         let days = DayRange::new(selected.from.unwrap_or(DayRange::ALL.start), to);
         let request = PlanRequest {
-            selection: Selection { until: selected.until.clone(), select: selected.select.clone(), days, keys },
+            selection: Selection {
+                until: selected.until.clone(),
+                select: selected.select.clone(),
+                days,
+                keys,
+            },
             force: selected.force.clone(),
             refresh: selected.refresh.clone(),
             end,
@@ -166,7 +199,10 @@ impl Workbench {
         let sources = Arc::new(Sources::list(&self.settings, &self.assembly.datasets)?);
         let mut attempt = 1;
         loop {
-            let world = LakeWorld { snapshot: lake.head()?, cells: lake.cells()? };
+            let world = LakeWorld {
+                snapshot: lake.head()?,
+                cells: lake.cells()?,
+            };
             let plan = self.plan_against(&world, &sources, selected, options.now)?;
             let runner = LakeRunner::new(
                 Arc::clone(&lake),
@@ -177,13 +213,26 @@ impl Workbench {
                 options.run_id.clone(),
                 options.known_until,
             );
-            let engine = Options { jobs: options.jobs.max(1), ..Options::default() };
+            let engine = Options {
+                jobs: options.jobs.max(1),
+                ..Options::default()
+            };
             let pipeline = &self.assembly.pipeline;
-            let report =
-                execute(pipeline, &plan, &world, &runner, &engine, options.events, &options.cancel).await;
+            let report = execute(
+                pipeline,
+                &plan,
+                &world,
+                &runner,
+                &engine,
+                options.events,
+                &options.cancel,
+            )
+            .await;
             let version = match self.publish(&lake, &world.snapshot, &plan, &report, &options) {
                 // What is computed stays in the cells, so planning again costs only what really changed.
-                Err(PipelineError::Store(StoreError::Conflict { .. })) if attempt < COMMIT_ATTEMPTS => {
+                Err(PipelineError::Store(StoreError::Conflict { .. }))
+                    if attempt < COMMIT_ATTEMPTS =>
+                {
                     attempt += 1;
                     continue;
                 }
@@ -207,13 +256,27 @@ impl Workbench {
             return Ok(base.clone());
         }
         let mut request = CommitRequest::new(base, &options.run_id, options.now, "run");
-        request.cells = report.new_cells().iter().map(|cell| (**cell).clone()).collect();
+        request.cells = report
+            .new_cells()
+            .iter()
+            .map(|cell| (**cell).clone())
+            .collect();
         let tables: BTreeSet<&TableId> = request.cells.iter().map(|cell| &cell.table).collect();
-        request.tables = tables.into_iter().map(|table| (table.clone(), self.meta(table))).collect();
-        let stages = plan.tasks.iter().map(|task| task.stage).collect::<BTreeSet<_>>();
+        request.tables = tables
+            .into_iter()
+            .map(|table| (table.clone(), self.meta(table)))
+            .collect();
+        let stages = plan
+            .tasks
+            .iter()
+            .map(|task| task.stage)
+            .collect::<BTreeSet<_>>();
         for stage in stages {
             for input in self.assembly.pipeline.inputs(stage) {
-                let names = input.tables.iter().map(|table| self.assembly.pipeline.tables()[*table].0.clone());
+                let names = input
+                    .tables
+                    .iter()
+                    .map(|table| self.assembly.pipeline.tables()[*table].0.clone());
                 request.reads.extend(names);
             }
         }
@@ -229,7 +292,9 @@ impl Workbench {
             keys: stage.map(|stage| stage.keys.clone()).unwrap_or_default(),
             grain: stage.map(|stage| stage.grain).unwrap_or_default(),
             time_column: main.and_then(|stage| stage.time_column.clone()),
-            primary_key: main.map(|stage| stage.primary_key.clone()).unwrap_or_default(),
+            primary_key: main
+                .map(|stage| stage.primary_key.clone())
+                .unwrap_or_default(),
         }
     }
 
@@ -243,8 +308,14 @@ impl Workbench {
         clock: Instant,
     ) -> RunSummary {
         let pipeline = &self.assembly.pipeline;
-        let planned = plan.tasks.iter().map(|task| task.stage).collect::<BTreeSet<_>>();
-        let quarantine = planned.iter().flat_map(|stage| &pipeline.stages()[*stage].also);
+        let planned = plan
+            .tasks
+            .iter()
+            .map(|task| task.stage)
+            .collect::<BTreeSet<_>>();
+        let quarantine = planned
+            .iter()
+            .flat_map(|stage| &pipeline.stages()[*stage].also);
         RunSummary {
             run_id: options.run_id.clone(),
             version: version.version,
@@ -264,7 +335,11 @@ impl Workbench {
     ///
     /// # Errors
     /// [`PipelineError`] if there is no such version.
-    pub fn session(&self, lake: Arc<Lake>, at: Option<VersionRef>) -> Result<LakeSession, PipelineError> {
+    pub fn session(
+        &self,
+        lake: Arc<Lake>,
+        at: Option<VersionRef>,
+    ) -> Result<LakeSession, PipelineError> {
         let snapshot = match at {
             Some(version) => lake.at(version)?,
             None => lake.head()?,
@@ -279,7 +354,11 @@ impl Workbench {
     /// [`PipelineError`] if the lake cannot be read.
     pub fn quarantine(&self, lake: &Arc<Lake>) -> Result<Vec<Quarantine>, PipelineError> {
         let session = self.session(Arc::clone(lake), None)?;
-        let tables: Vec<TableId> = session.tables().filter(|table| table.schema() == "quarantine").cloned().collect();
+        let tables: Vec<TableId> = session
+            .tables()
+            .filter(|table| table.schema() == "quarantine")
+            .cloned()
+            .collect();
         let mut entries = Vec::new();
         for table in tables {
             let sql = format!(
@@ -288,8 +367,11 @@ impl Workbench {
             );
             let (schema, batches) = session.collect_blocking(&sql)?;
             let rows = Columns::new(&schema, &batches)?;
-            let (reasons, severities, examples) =
-                (rows.texts("reason")?, rows.texts("severity")?, rows.texts("example")?);
+            let (reasons, severities, examples) = (
+                rows.texts("reason")?,
+                rows.texts("severity")?,
+                rows.texts("example")?,
+            );
             let (counts, documents) = (rows.i64s("rows")?, rows.i64s("documents")?);
             for i in 0..rows.rows() {
                 entries.push(Quarantine {
@@ -311,7 +393,10 @@ impl Workbench {
     /// [`PipelineError`] if the lake cannot be read.
     pub fn newest_forecasts(&self, lake: &Arc<Lake>) -> Result<Vec<Forecast>, PipelineError> {
         let session = self.session(Arc::clone(lake), None)?;
-        if !session.tables().any(|table| table.as_str() == "forecast.quantiles") {
+        if !session
+            .tables()
+            .any(|table| table.as_str() == "forecast.quantiles")
+        {
             return Ok(Vec::new());
         }
         let (schema, batches) = session.collect_blocking(
@@ -320,7 +405,11 @@ impl Workbench {
              ORDER BY asset, horizon_hours",
         )?;
         let rows = Columns::new(&schema, &batches)?;
-        let (assets, bases, times) = (rows.texts("asset")?, rows.texts("basis")?, rows.micros("as_of")?);
+        let (assets, bases, times) = (
+            rows.texts("asset")?,
+            rows.texts("basis")?,
+            rows.micros("as_of")?,
+        );
         let (horizons, prices) = (rows.i64s("horizon_hours")?, rows.f64s("price")?);
         let quantiles = ["q05", "q25", "q50", "q75", "q95"].map(|name| rows.f64s(name));
         let quantiles = quantiles.into_iter().collect::<Result<Vec<_>, _>>()?;

@@ -7,9 +7,10 @@ use crate::pattern::TimePattern;
 use crate::time_text::{in_range, parse_iso};
 
 /// The unit of a number in a vendor's document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unit {
     /// As the vendor gives it; no change.
+    #[default]
     Native,
     /// 1 = 100 %.
     Fraction,

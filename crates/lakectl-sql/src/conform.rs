@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{CastOptions, cast, cast_with_options, concat_batches, take_record_batch};
-use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Float64Type, SchemaRef, TimeUnit};
 use arrow::row::{RowConverter, SortField};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use lakectl_core::{Column, ColumnType, Contract};
@@ -263,5 +263,5 @@ pub(crate) fn integers(batch: &RecordBatch, column: &str) -> Vec<Option<i64>> {
     let array = batch
         .column_by_name(column)
         .expect("the test asks for a column it selected");
-    array.as_primitive::<Int64Type>().iter().collect()
+    array.as_primitive::<arrow::datatypes::Int64Type>().iter().collect()
 }

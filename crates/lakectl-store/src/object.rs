@@ -246,14 +246,11 @@ fn sync_all(paths: &[PathBuf]) -> Result<(), StoreError> {
             .chunks(share)
             .map(|part| scope.spawn(|| part.iter().try_for_each(|path| sync(path))))
             .collect();
-        workers
-            .into_iter()
-            .map(|worker| {
-                worker
-                    .join()
-                    .unwrap_or_else(|e| std::panic::resume_unwind(e))
-            })
-            .collect()
+        workers.into_iter().try_for_each(|worker| {
+            worker
+                .join()
+                .unwrap_or_else(|e| std::panic::resume_unwind(e))
+        })
     })
 }
 

@@ -175,8 +175,9 @@ impl Quotes {
         }
         let mut rows = Vec::with_capacity(k.len());
         for ((&k, &vol), &weight) in k.iter().zip(iv).zip(weight) {
-            let valid = k.abs() <= MAX_LOG_MONEYNESS && vol > 0.0 && vol <= MAX_VOL;
-            if !valid || !(weight >= 0.0 && weight.is_finite()) {
+            let priced = k.abs() <= MAX_LOG_MONEYNESS && vol > 0.0 && vol <= MAX_VOL;
+            let weighed = weight >= 0.0 && weight.is_finite();
+            if !(priced && weighed) {
                 return Err(FitError::BadQuote);
             }
             if weight > 0.0 {

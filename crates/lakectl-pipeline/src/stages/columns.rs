@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType};
@@ -21,7 +22,9 @@ impl Columns {
     /// # Errors
     /// [`PipelineError::Arrow`] if the batches differ in their columns.
     pub fn new(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Self, PipelineError> {
-        Ok(Self { batch: concat_batches(schema, batches)? })
+        Ok(Self {
+            batch: concat_batches(schema, batches)?,
+        })
     }
 
     /// Returns the number of rows.
@@ -34,7 +37,11 @@ impl Columns {
             .batch
             .column_by_name(name)
             .ok_or_else(|| PipelineError::stage(format!("the input has no column `{name}`")))?;
-        if column.data_type() == kind { Ok(Arc::clone(column)) } else { Ok(cast(column, kind)?) }
+        if column.data_type() == kind {
+            Ok(Arc::clone(column))
+        } else {
+            Ok(cast(column, kind)?)
+        }
     }
 
     /// Returns a column of floats.
@@ -42,7 +49,11 @@ impl Columns {
     /// # Errors
     /// [`PipelineError::Stage`] if there is no such column.
     pub fn f64s(&self, name: &str) -> Result<Vec<Option<f64>>, PipelineError> {
-        Ok(self.column(name, &DataType::Float64)?.as_primitive::<Float64Type>().iter().collect())
+        Ok(self
+            .column(name, &DataType::Float64)?
+            .as_primitive::<Float64Type>()
+            .iter()
+            .collect())
     }
 
     /// Returns a column of integers.
@@ -50,7 +61,11 @@ impl Columns {
     /// # Errors
     /// [`PipelineError::Stage`] if there is no such column.
     pub fn i64s(&self, name: &str) -> Result<Vec<Option<i64>>, PipelineError> {
-        Ok(self.column(name, &DataType::Int64)?.as_primitive::<Int64Type>().iter().collect())
+        Ok(self
+            .column(name, &DataType::Int64)?
+            .as_primitive::<Int64Type>()
+            .iter()
+            .collect())
     }
 
     /// Returns a column of times in microseconds; a null is an error.
@@ -61,9 +76,14 @@ impl Columns {
         let kind = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into()));
         let column = self.column(name, &kind)?;
         if column.null_count() > 0 {
-            return Err(PipelineError::stage(format!("column `{name}` has a row without a time")));
+            return Err(PipelineError::stage(format!(
+                "column `{name}` has a row without a time"
+            )));
         }
-        Ok(column.as_primitive::<TimestampMicrosecondType>().values().to_vec())
+        Ok(column
+            .as_primitive::<TimestampMicrosecondType>()
+            .values()
+            .to_vec())
     }
 
     /// Returns a column of text.
@@ -72,7 +92,11 @@ impl Columns {
     /// [`PipelineError::Stage`] if there is no such column.
     pub fn texts(&self, name: &str) -> Result<Vec<Option<String>>, PipelineError> {
         let column = self.column(name, &DataType::Utf8)?;
-        Ok(column.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect())
+        Ok(column
+            .as_string::<i32>()
+            .iter()
+            .map(|text| text.map(str::to_owned))
+            .collect())
     }
 }
 
@@ -95,7 +119,9 @@ impl Out {
         match self {
             Self::F64(values) => Arc::new(Float64Array::from(values)),
             Self::I64(values) => Arc::new(Int64Array::from(values)),
-            Self::Ts(values) => Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC")),
+            Self::Ts(values) => {
+                Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC"))
+            }
             Self::Utf8(values) => Arc::new(StringArray::from(values)),
             Self::Bool(values) => Arc::new(BooleanArray::from(values)),
         }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 use lakectl_core::{Fingerprint, MICROS_PER_DAY};
-use lakectl_models::{Artifact, Dataset, DatasetSpec, Feature, FitConfig, Forecast, ModelError, QuantileModel, Role};
+use lakectl_models::{
+    Artifact, Dataset, DatasetSpec, Feature, FitConfig, Forecast, ModelError, QuantileModel, Role,
+};
 use polars::prelude::{Column, DataFrame};
 
 use super::{Columns, NativeTask, Out, batch};
@@ -54,33 +56,59 @@ impl Rows {
     fn read(task: &NativeTask) -> Result<Self, PipelineError> {
         let matrix = task.input("features.matrix")?;
         let regimes = task.input("forecast.regimes")?;
-        let stressed: BTreeMap<i64, Option<f64>> =
-            regimes.micros("as_of")?.into_iter().zip(regimes.f64s("stressed_prob")?).collect();
+        let stressed: BTreeMap<i64, Option<f64>> = regimes
+            .micros("as_of")?
+            .into_iter()
+            .zip(regimes.f64s("stressed_prob")?)
+            .collect();
         let as_of = matrix.micros("as_of")?;
         let mut columns = BTreeMap::new();
         for feature in features() {
             let values = match feature.name.as_str() {
-                "stressed_prob" => as_of.iter().map(|t| stressed.get(t).copied().flatten()).collect(),
+                "stressed_prob" => as_of
+                    .iter()
+                    .map(|t| stressed.get(t).copied().flatten())
+                    .collect(),
                 name => positive_if_volatility(matrix.f64s(name)?, feature.role),
             };
             columns.insert(feature.name, values);
         }
-        Ok(Self { price: matrix.f64s("price")?, as_of, columns })
+        Ok(Self {
+            price: matrix.f64s("price")?,
+            as_of,
+            columns,
+        })
     }
 
     fn row(&self, i: usize, names: &[String]) -> Vec<Option<f64>> {
-        names.iter().map(|name| self.columns.get(name).and_then(|column| column[i])).collect()
+        names
+            .iter()
+            .map(|name| self.columns.get(name).and_then(|column| column[i]))
+            .collect()
     }
 
     /// The frames that a dataset is assembled from; rows older than `oldest_micros` are left out.
     fn frames(&self, oldest_micros: i64) -> Result<(DataFrame, DataFrame), PipelineError> {
-        let kept: Vec<usize> = (0..self.as_of.len()).filter(|i| self.as_of[*i] >= oldest_micros).collect();
-        let take = |values: &[Option<f64>]| -> Vec<Option<f64>> { kept.iter().map(|i| values[*i]).collect() };
+        let kept: Vec<usize> = (0..self.as_of.len())
+            .filter(|i| self.as_of[*i] >= oldest_micros)
+            .collect();
+        let take = |values: &[Option<f64>]| -> Vec<Option<f64>> {
+            kept.iter().map(|i| values[*i]).collect()
+        };
         let times: Vec<i64> = kept.iter().map(|i| self.as_of[*i]).collect();
         let mut columns = vec![Column::new("as_of".into(), times.clone())];
-        columns.extend(self.columns.iter().map(|(name, values)| Column::new(name.as_str().into(), take(values))));
-        let prices = vec![Column::new("time".into(), times), Column::new("close".into(), take(&self.price))];
-        let frame = |columns| DataFrame::new(kept.len(), columns).map_err(|error| model(ModelError::Frame(error)));
+        columns.extend(
+            self.columns
+                .iter()
+                .map(|(name, values)| Column::new(name.as_str().into(), take(values))),
+        );
+        let prices = vec![
+            Column::new("time".into(), times),
+            Column::new("close".into(), take(&self.price)),
+        ];
+        let frame = |columns| {
+            DataFrame::new(kept.len(), columns).map_err(|error| model(ModelError::Frame(error)))
+        };
         Ok((frame(columns)?, frame(prices)?))
     }
 }
@@ -89,7 +117,9 @@ impl Rows {
 fn positive_if_volatility(values: Vec<Option<f64>>, role: Role) -> Vec<Option<f64>> {
     match role {
         Role::Plain => values,
-        Role::ImpliedVol | Role::RealisedVol => values.into_iter().map(|x| x.filter(|x| *x > 0.0)).collect(),
+        Role::ImpliedVol | Role::RealisedVol => {
+            values.into_iter().map(|x| x.filter(|x| *x > 0.0)).collect()
+        }
     }
 }
 
@@ -97,39 +127,83 @@ fn model(error: ModelError) -> PipelineError {
     PipelineError::stage(error.to_string())
 }
 
+/// The model of one horizon, or why there is none.
+struct Fitted {
+    horizon_hours: u32,
+    rows: usize,
+    artifact: Option<String>,
+    reason: Option<String>,
+}
+
+impl Fitted {
+    fn of(
+        known: &Dataset,
+        horizon_hours: u32,
+        config: &FitConfig,
+        seed: u64,
+    ) -> Result<Self, PipelineError> {
+        match QuantileModel::fit(known, config) {
+            Ok(quantiles) => {
+                let rows = quantiles.rows();
+                let json = quantiles.into_artifact(seed).to_json().map_err(model)?;
+                Ok(Self {
+                    horizon_hours,
+                    rows,
+                    artifact: Some(json),
+                    reason: None,
+                })
+            }
+            Err(ModelError::TooFewRows { found, needed }) => {
+                let reason = format!("{found} labelled rows, {needed} needed");
+                Ok(Self {
+                    horizon_hours,
+                    rows: found,
+                    artifact: None,
+                    reason: Some(reason),
+                })
+            }
+            Err(error) => Err(model(error)),
+        }
+    }
+}
+
 /// Fits one model a horizon on the labels known at the first of the month.
 pub(super) fn fit(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
     let asset = task.asset()?;
     let fitted_at = task.period.start.start().micros();
     let window_days = task.count("training_window_days")? as i64;
-    let config = FitConfig { min_rows: task.count("training_rows_min")?, ..FitConfig::default() };
+    let config = FitConfig {
+        min_rows: task.count("training_rows_min")?,
+        ..FitConfig::default()
+    };
     let (frame, prices) = Rows::read(task)?.frames(fitted_at - window_days * MICROS_PER_DAY)?;
     let mut fitted = Vec::new();
     for horizon_hours in HORIZON_HOURS {
-        let spec = DatasetSpec { features: features(), horizon_hours, with_return_features: false };
-        let known = Dataset::assemble(&frame, &prices, &spec).map_err(model)?.known_at(fitted_at);
-        fitted.push(match QuantileModel::fit(&known, &config) {
-            Ok(quantiles) => {
-                let rows = quantiles.rows();
-                let json = quantiles.into_artifact(task.seed).to_json().map_err(model)?;
-                (horizon_hours, rows, Some(json), None)
-            }
-            Err(ModelError::TooFewRows { found, needed }) => {
-                (horizon_hours, found, None, Some(format!("{found} labelled rows, {needed} needed")))
-            }
-            Err(error) => return Err(model(error)),
-        });
+        let spec = DatasetSpec {
+            features: features(),
+            horizon_hours,
+            with_return_features: false,
+        };
+        let known = Dataset::assemble(&frame, &prices, &spec)
+            .map_err(model)?
+            .known_at(fitted_at);
+        fitted.push(Fitted::of(&known, horizon_hours, &config, task.seed)?);
     }
-    let column = |f: &dyn Fn(&(u32, usize, Option<String>, Option<String>)) -> Option<i64>| fitted.iter().map(f).collect();
+    let version = |f: &Fitted| f.artifact.as_deref().map(model_version);
     let columns = vec![
         Out::Utf8(vec![Some(asset); fitted.len()]),
         Out::Ts(vec![Some(fitted_at); fitted.len()]),
         Out::Ts(vec![Some(fitted_at); fitted.len()]),
-        Out::I64(column(&|f| Some(i64::from(f.0)))),
-        Out::I64(column(&|f| Some(f.1 as i64))),
-        Out::Utf8(fitted.iter().map(|f| f.2.clone()).collect()),
-        Out::Utf8(fitted.iter().map(|f| f.2.as_deref().map(model_version)).collect()),
-        Out::Utf8(fitted.iter().map(|f| f.3.clone()).collect()),
+        Out::I64(
+            fitted
+                .iter()
+                .map(|f| Some(i64::from(f.horizon_hours)))
+                .collect(),
+        ),
+        Out::I64(fitted.iter().map(|f| Some(f.rows as i64)).collect()),
+        Out::Utf8(fitted.iter().map(|f| f.artifact.clone()).collect()),
+        Out::Utf8(fitted.iter().map(version).collect()),
+        Out::Utf8(fitted.iter().map(|f| f.reason.clone()).collect()),
     ];
     batch(&task.schema, columns)
 }
@@ -149,7 +223,10 @@ pub(super) fn predict(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
     for i in 0..rows.as_of.len() {
         let Some(price) = rows.price[i] else { continue };
         for (horizon_hours, (artifact, version)) in &models {
-            let forecast = artifact.model.predict(&rows.row(i, &artifact.features)).map_err(model)?;
+            let forecast = artifact
+                .model
+                .predict(&rows.row(i, &artifact.features))
+                .map_err(model)?;
             times.push(Some(rows.as_of[i]));
             horizons.push(Some(*horizon_hours));
             for (column, value) in numbers.iter_mut().zip(values(price, &forecast)) {
@@ -178,7 +255,13 @@ fn models(table: &Columns) -> Result<Models, PipelineError> {
     let mut models = Models::new();
     for (horizon, artifact) in horizons.into_iter().zip(artifacts) {
         if let (Some(horizon), Some(json)) = (horizon, artifact) {
-            models.insert(horizon, (Artifact::from_json(&json).map_err(model)?, model_version(&json)));
+            models.insert(
+                horizon,
+                (
+                    Artifact::from_json(&json).map_err(model)?,
+                    model_version(&json),
+                ),
+            );
         }
     }
     Ok(models)

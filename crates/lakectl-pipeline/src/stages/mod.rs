@@ -42,7 +42,12 @@ impl NativeTask {
             .iter()
             .find(|(id, _)| id.as_str() == table)
             .map(|(_, columns)| columns)
-            .ok_or_else(|| PipelineError::stage(format!("`{}` needs the input `{table}`, which is not declared", self.key.table)))
+            .ok_or_else(|| {
+                PipelineError::stage(format!(
+                    "`{}` needs the input `{table}`, which is not declared",
+                    self.key.table
+                ))
+            })
     }
 
     /// Returns a whole, positive parameter.
@@ -51,9 +56,15 @@ impl NativeTask {
     /// [`PipelineError::Stage`] if it is not declared or not a positive integer.
     pub fn count(&self, name: &str) -> Result<usize, PipelineError> {
         let value = self.params.get(name);
-        value.and_then(Value::as_integer).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).ok_or_else(|| {
-            PipelineError::stage(format!("parameter `{name}` must be a positive whole number, found {value:?}"))
-        })
+        value
+            .and_then(Value::as_integer)
+            .and_then(|n| usize::try_from(n).ok())
+            .filter(|n| *n > 0)
+            .ok_or_else(|| {
+                PipelineError::stage(format!(
+                    "parameter `{name}` must be a positive whole number, found {value:?}"
+                ))
+            })
     }
 
     /// Returns the value of the partition column `asset`.
@@ -62,7 +73,9 @@ impl NativeTask {
     /// [`PipelineError::Stage`] if the table has no such column.
     pub fn asset(&self) -> Result<String, PipelineError> {
         let asset = self.key.partition.get("asset");
-        asset.map(str::to_owned).ok_or_else(|| PipelineError::stage("the stage needs the partition column `asset`"))
+        asset
+            .map(str::to_owned)
+            .ok_or_else(|| PipelineError::stage("the stage needs the partition column `asset`"))
     }
 }
 
@@ -78,11 +91,39 @@ pub struct NativeStage {
 
 /// Every native stage, by name.
 pub const NATIVE_STAGES: [NativeStage; 7] = [
-    NativeStage { name: "density", version: 1, run: surface::density },
-    NativeStage { name: "quantile_fit", version: 1, run: forecast::fit },
-    NativeStage { name: "quantile_predict", version: 1, run: forecast::predict },
-    NativeStage { name: "regime_filter", version: 1, run: regime::filter },
-    NativeStage { name: "regime_fit", version: 1, run: regime::fit },
-    NativeStage { name: "surface_nodes", version: 1, run: surface::nodes },
-    NativeStage { name: "surface_pca", version: 1, run: surface::pca },
+    NativeStage {
+        name: "density",
+        version: 1,
+        run: surface::density,
+    },
+    NativeStage {
+        name: "quantile_fit",
+        version: 1,
+        run: forecast::fit,
+    },
+    NativeStage {
+        name: "quantile_predict",
+        version: 1,
+        run: forecast::predict,
+    },
+    NativeStage {
+        name: "regime_filter",
+        version: 1,
+        run: regime::filter,
+    },
+    NativeStage {
+        name: "regime_fit",
+        version: 1,
+        run: regime::fit,
+    },
+    NativeStage {
+        name: "surface_nodes",
+        version: 1,
+        run: surface::nodes,
+    },
+    NativeStage {
+        name: "surface_pca",
+        version: 1,
+        run: surface::pca,
+    },
 ];

@@ -11,36 +11,63 @@ use crate::PipelineError;
 const FEATURES: [&str; 4] = ["iv_30d", "rv_7d", "skew", "term_structure"];
 const NAMES: [&str; 3] = ["calm", "normal", "stressed"];
 
-fn rows(matrix: &Columns) -> Result<(Vec<i64>, Vec<Vec<Option<f64>>>), PipelineError> {
-    let columns = FEATURES.iter().map(|name| matrix.f64s(name)).collect::<Result<Vec<_>, _>>()?;
-    let rows = (0..matrix.rows()).map(|i| columns.iter().map(|column| column[i]).collect()).collect();
+/// One decision time's values, in the order of [`FEATURES`].
+type Row = Vec<Option<f64>>;
+
+fn rows(matrix: &Columns) -> Result<(Vec<i64>, Vec<Row>), PipelineError> {
+    let columns = FEATURES
+        .iter()
+        .map(|name| matrix.f64s(name))
+        .collect::<Result<Vec<_>, _>>()?;
+    let rows = (0..matrix.rows())
+        .map(|i| columns.iter().map(|column| column[i]).collect())
+        .collect();
     Ok((matrix.micros("as_of")?, rows))
 }
 
 /// Fits the regimes on the decision rows before the first of the month.
 pub(super) fn fit(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
     let fitted_at = task.period.start.start().micros();
-    let oldest = task.period.start.plus(-(task.count("regime_window_days")? as i32)).start().micros();
+    let oldest = task
+        .period
+        .start
+        .plus(-(task.count("regime_window_days")? as i32))
+        .start()
+        .micros();
     let (times, rows) = rows(task.input("features.matrix")?)?;
-    let known: Vec<_> = times.iter().zip(rows).filter(|(t, _)| **t >= oldest && **t < fitted_at).map(|(_, r)| r).collect();
-    let config =
-        RegimeConfig { min_rows: task.count("regime_rows_min")?, order_by: Some(0), ..RegimeConfig::default() };
-    let names = FEATURES.map(str::to_owned);
-    let (count, likelihood, artifact, reason) = match RegimeModel::fit(&known, &names, &config, task.seed) {
-        Ok(model) => {
-            let (count, likelihood) = (model.rows(), model.log_likelihood());
-            let json = Artifact::new(model, names.to_vec(), count, (oldest, fitted_at), task.seed).to_json();
-            (count, Some(likelihood), Some(json.map_err(failed)?), None)
-        }
-        Err(ModelError::TooFewRows { found, needed }) => {
-            (found, None, None, Some(format!("{found} complete rows, {needed} needed")))
-        }
-        // A mixture that does not converge is a fact about the data, not a reason to stop the run.
-        Err(error @ (ModelError::Mixture { .. } | ModelError::ConstantColumn { .. })) => {
-            (known.len(), None, None, Some(error.to_string()))
-        }
-        Err(error) => return Err(failed(error)),
+    let known: Vec<_> = times
+        .iter()
+        .zip(rows)
+        .filter(|(t, _)| **t >= oldest && **t < fitted_at)
+        .map(|(_, r)| r)
+        .collect();
+    let config = RegimeConfig {
+        min_rows: task.count("regime_rows_min")?,
+        order_by: Some(0),
+        ..RegimeConfig::default()
     };
+    let names = FEATURES.map(str::to_owned);
+    let (count, likelihood, artifact, reason) =
+        match RegimeModel::fit(&known, &names, &config, task.seed) {
+            Ok(model) => {
+                let (count, likelihood) = (model.rows(), model.log_likelihood());
+                let json =
+                    Artifact::new(model, names.to_vec(), count, (oldest, fitted_at), task.seed)
+                        .to_json();
+                (count, Some(likelihood), Some(json.map_err(failed)?), None)
+            }
+            Err(ModelError::TooFewRows { found, needed }) => (
+                found,
+                None,
+                None,
+                Some(format!("{found} complete rows, {needed} needed")),
+            ),
+            // A mixture that does not converge is a fact about the data, not a reason to stop the run.
+            Err(error @ (ModelError::Mixture { .. } | ModelError::ConstantColumn { .. })) => {
+                (known.len(), None, None, Some(error.to_string()))
+            }
+            Err(error) => return Err(failed(error)),
+        };
     let columns = vec![
         Out::Utf8(vec![Some(task.asset()?)]),
         Out::Ts(vec![Some(fitted_at)]),
@@ -62,15 +89,25 @@ pub(super) fn filter(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
     let why_not = models.texts("reason")?.into_iter().next().flatten();
     let filtered = match &artifact {
         Some(json) => {
-            let model = Artifact::<RegimeModel>::from_json(json).map_err(failed)?.model;
+            let model = Artifact::<RegimeModel>::from_json(json)
+                .map_err(failed)?
+                .model;
             Some(model.filter(&rows).map_err(failed)?)
         }
         None => None,
     };
     let inside: Vec<usize> = (0..times.len())
-        .filter(|i| task.period.contains(lakectl_core::UtcTime::from_micros(times[*i]).day()))
+        .filter(|i| {
+            task.period
+                .contains(lakectl_core::UtcTime::from_micros(times[*i]).day())
+        })
         .collect();
-    let column = |state: usize| inside.iter().map(|i| filtered.as_ref().map(|f| f[*i][state])).collect();
+    let column = |state: usize| {
+        inside
+            .iter()
+            .map(|i| filtered.as_ref().map(|f| f[*i][state]))
+            .collect()
+    };
     let likeliest = |i: &usize| {
         let belief = &filtered.as_ref()?[*i];
         let best = (0..NAMES.len()).max_by(|a, b| belief[*a].total_cmp(&belief[*b]))?;

@@ -37,14 +37,26 @@ fn snapshots(slices: &Columns) -> Result<Vec<Snapshot>, PipelineError> {
         .collect::<Result<Vec<_>, _>>()?;
     let mut groups: BTreeMap<i64, (i64, Vec<Slice>)> = BTreeMap::new();
     for row in 0..slices.rows() {
-        let group = groups.entry(events[row]).or_insert((knowns[row], Vec::new()));
+        let group = groups
+            .entry(events[row])
+            .or_insert((knowns[row], Vec::new()));
         group.0 = group.0.max(knowns[row]);
         let values: Option<Vec<f64>> = numbers.iter().map(|column| column[row]).collect();
         if let Some([expiry_years, forward, a, b, rho, m, sigma]) = values.as_deref()
             && *expiry_years >= EXPIRY_YEARS_MIN
         {
-            let svi = RawSvi { a: *a, b: *b, rho: *rho, m: *m, sigma: *sigma };
-            group.1.push(Slice { expiry_years: *expiry_years, forward: *forward, svi });
+            let svi = RawSvi {
+                a: *a,
+                b: *b,
+                rho: *rho,
+                m: *m,
+                sigma: *sigma,
+            };
+            group.1.push(Slice {
+                expiry_years: *expiry_years,
+                forward: *forward,
+                svi,
+            });
         }
     }
     Ok(groups
@@ -65,7 +77,10 @@ pub(super) fn nodes(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
     for snapshot in snapshots(task.input("options.slices")?)? {
         let grid = snapshot.surface.as_ref().map(Surface::nodes);
         for (row, days) in MATURITY_DAYS.iter().enumerate() {
-            let smile = snapshot.surface.as_ref().and_then(|s| s.smile_at(days / DAYS_PER_YEAR).ok());
+            let smile = snapshot
+                .surface
+                .as_ref()
+                .and_then(|s| s.smile_at(days / DAYS_PER_YEAR).ok());
             let strikes = smile.as_ref().map(node_log_moneyness);
             for (column, name) in DELTA_NODES.iter().enumerate() {
                 let iv = grid.as_ref().and_then(|grid| grid.vol[row][column]);
@@ -99,7 +114,8 @@ pub(super) fn nodes(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
 /// Risk-neutral quantiles and tail masses of every snapshot.
 pub(super) fn density(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
     let asset = task.asset()?;
-    let (mut assets, mut events, mut knowns, mut tenors, mut reasons) = (vec![], vec![], vec![], vec![], vec![]);
+    let (mut assets, mut events, mut knowns, mut tenors, mut reasons) =
+        (vec![], vec![], vec![], vec![], vec![]);
     let mut numbers: [Vec<Option<f64>>; 7] = Default::default();
     for snapshot in snapshots(task.input("options.slices")?)? {
         for days in DENSITY_DAYS {
@@ -114,7 +130,12 @@ pub(super) fn density(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
             reasons.push(reason.map(str::to_owned));
         }
     }
-    let mut columns = vec![Out::Utf8(assets), Out::Ts(events), Out::Ts(knowns), Out::F64(tenors)];
+    let mut columns = vec![
+        Out::Utf8(assets),
+        Out::Ts(events),
+        Out::Ts(knowns),
+        Out::F64(tenors),
+    ];
     columns.extend(numbers.map(Out::F64));
     columns.push(Out::Utf8(reasons));
     batch(&task.schema, columns)
@@ -123,8 +144,12 @@ pub(super) fn density(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
 /// Five quantiles and two tail masses over `days`, or why there are none.
 fn densities(surface: Option<&Surface>, days: f64) -> ([Option<f64>; 7], Option<&'static str>) {
     let nothing = [None; 7];
-    let Some(surface) = surface else { return (nothing, Some("no_slices")) };
-    let Ok(smile) = surface.smile_at(days / DAYS_PER_YEAR) else { return (nothing, Some("out_of_reach")) };
+    let Some(surface) = surface else {
+        return (nothing, Some("no_slices"));
+    };
+    let Ok(smile) = surface.smile_at(days / DAYS_PER_YEAR) else {
+        return (nothing, Some("out_of_reach"));
+    };
     let quantiles = quantiles(&smile, &LEVELS).ok();
     let tails = tail_mass(&smile, TAIL).ok();
     let mut values = nothing;
@@ -135,7 +160,14 @@ fn densities(surface: Option<&Surface>, days: f64) -> ([Option<f64>; 7], Option<
     }
     values[5] = tails.map(|tails| tails.left);
     values[6] = tails.map(|tails| tails.right);
-    (values, if quantiles.is_none() { Some("wings_break_down") } else { None })
+    (
+        values,
+        if quantiles.is_none() {
+            Some("wings_break_down")
+        } else {
+            None
+        },
+    )
 }
 
 /// One snapshot of the grid, node by node.
@@ -147,7 +179,11 @@ struct Grid {
 
 fn grids(nodes: &Columns) -> Result<Vec<Grid>, PipelineError> {
     let (events, knowns) = (nodes.micros("event_time")?, nodes.micros("known_at")?);
-    let (tenors, names, ivs) = (nodes.i64s("tenor_days")?, nodes.texts("node")?, nodes.f64s("iv")?);
+    let (tenors, names, ivs) = (
+        nodes.i64s("tenor_days")?,
+        nodes.texts("node")?,
+        nodes.f64s("iv")?,
+    );
     let mut grids: BTreeMap<i64, Grid> = BTreeMap::new();
     for row in 0..nodes.rows() {
         let grid = grids.entry(events[row]).or_insert_with(|| Grid {
@@ -155,8 +191,12 @@ fn grids(nodes: &Columns) -> Result<Vec<Grid>, PipelineError> {
             known_micros: knowns[row],
             values: vec![None; MATURITY_DAYS.len() * DELTA_NODES.len()],
         });
-        let tenor = MATURITY_DAYS.iter().position(|days| Some(*days as i64) == tenors[row]);
-        let node = DELTA_NODES.iter().position(|name| names[row].as_deref() == Some(name));
+        let tenor = MATURITY_DAYS
+            .iter()
+            .position(|days| Some(*days as i64) == tenors[row]);
+        let node = DELTA_NODES
+            .iter()
+            .position(|name| names[row].as_deref() == Some(name));
         if let (Some(tenor), Some(node)) = (tenor, node) {
             grid.values[tenor * DELTA_NODES.len() + node] = ivs[row];
         }
@@ -169,14 +209,23 @@ fn grids(nodes: &Columns) -> Result<Vec<Grid>, PipelineError> {
 /// The fit is anchored to Mondays, so any partition gives the same scores when it is rebuilt alone.
 pub(super) fn pca(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
     let asset = task.asset()?;
-    let (window_days, fewest) = (task.count("pca_window_days")? as i32, task.count("pca_snapshots_min")?);
+    let (window_days, fewest) = (
+        task.count("pca_window_days")? as i32,
+        task.count("pca_snapshots_min")?,
+    );
     let grids = grids(task.input("options.surface_nodes")?)?;
     let mut fits: BTreeMap<Day, Result<SurfacePca, &'static str>> = BTreeMap::new();
-    let (mut assets, mut events, mut knowns, mut counts, mut reasons) = (vec![], vec![], vec![], vec![], vec![]);
+    let (mut assets, mut events, mut knowns, mut counts, mut reasons) =
+        (vec![], vec![], vec![], vec![], vec![]);
     let mut numbers: [Vec<Option<f64>>; 7] = Default::default();
-    for grid in grids.iter().filter(|grid| task.period.contains(grid.event.day())) {
+    for grid in grids
+        .iter()
+        .filter(|grid| task.period.contains(grid.event.day()))
+    {
         let monday = grid.event.day().plus(-(grid.event.day().weekday() as i32));
-        let fit = fits.entry(monday).or_insert_with(|| fit_before(&grids, monday, window_days, fewest));
+        let fit = fits
+            .entry(monday)
+            .or_insert_with(|| fit_before(&grids, monday, window_days, fewest));
         let (values, reason) = match fit {
             Ok(pca) => project(pca, grid),
             Err(reason) => ([None; 7], Some(*reason)),
@@ -209,7 +258,10 @@ fn fit_before(
         .filter(|grid| grid.known_micros < monday.start().micros() && grid.event.day() >= oldest)
         .map(|grid| grid.values.clone())
         .collect();
-    let config = PcaConfig { min_rows: fewest, ..PcaConfig::default() };
+    let config = PcaConfig {
+        min_rows: fewest,
+        ..PcaConfig::default()
+    };
     SurfacePca::fit(&rows, &config).map_err(|error| match error {
         ModelError::TooFewRows { .. } => "short_pca_history",
         _ => "pca_failed",

@@ -17,12 +17,6 @@ pub(crate) struct Preset {
     pub(crate) unit: Unit,
 }
 
-impl Default for Unit {
-    fn default() -> Self {
-        Self::Native
-    }
-}
-
 /// Tells whether a declaration may map columns of this format.
 pub(crate) fn takes_columns(format: Format) -> bool {
     matches!(

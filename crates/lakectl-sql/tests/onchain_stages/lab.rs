@@ -230,13 +230,9 @@ impl Lab {
                 StageTable { id: input.parse::<TableId>().unwrap(), schema: batch.schema(), batches: vec![batch] }
             })
             .collect();
-        let clock = std::time::Instant::now();
-        let q = lakectl_sql::analyse(&std::fs::read_to_string(&sql).unwrap()).unwrap();
-        let t0 = clock.elapsed();
         let (schema, batches) = engine()
             .run_stage(&std::fs::read_to_string(sql).unwrap(), granted, &params(asset, start, end))
             .unwrap_or_else(|e| panic!("{name}: {e}"));
-        eprintln!("   {name} {start} analyse {:.1} run {:.1} {}", t0.as_secs_f64()*1e3, clock.elapsed().as_secs_f64()*1e3, q.functions.len());
         let rows = conform(&schema, &batches, &declared.contract).unwrap_or_else(|e| panic!("{name}: {e}"));
         let rows = sort_unique(&schema_of(&declared.contract), &rows, &declared.keys).unwrap_or_else(|e| panic!("{name}: {e}"));
         let outside = (0..rows.num_rows()).find(|&row| {
