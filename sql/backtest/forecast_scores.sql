@@ -60,7 +60,7 @@ implied AS (
     SELECT f.as_of, f.hour, f.horizon_hours, 'options' AS model, d.q05, d.q25, d.q50, d.q75, d.q95
     FROM forecasts f
     JOIN options.density d ON d.tenor_days * 24 = f.horizon_hours
-                          AND d.known_at <= f.as_of AND d.known_at > f.as_of - INTERVAL '1' DAY
+                          AND d.known_at <= f.as_of AND d.event_time > f.as_of - INTERVAL '1' DAY
     WHERE d.q05 IS NOT NULL
     QUALIFY row_number() OVER (PARTITION BY f.as_of, f.horizon_hours ORDER BY d.event_time DESC) = 1
 ),

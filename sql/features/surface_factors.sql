@@ -4,12 +4,13 @@ WITH nodes AS (
     SELECT asset, event_time, known_at, tenor_days, node, log_moneyness, iv FROM options.surface_nodes
 ),
 moves AS (
-    SELECT event_time, iv - lag(iv) OVER w AS change, event_time - lag(event_time) OVER w AS gap
+    SELECT event_time, greatest(known_at, lag(known_at) OVER w) AS known_at,
+           iv - lag(iv) OVER w AS change, event_time - lag(event_time) OVER w AS gap
     FROM nodes
     WINDOW w AS (PARTITION BY tenor_days, node ORDER BY event_time)
 ),
 changes AS (
-    SELECT event_time,
+    SELECT event_time, max(known_at) AS known_at,
            sqrt(avg(change * change)) / sqrt(max(extract(epoch FROM gap)) / 86400.0) AS surface_change
     FROM moves
     WHERE change IS NOT NULL
@@ -17,9 +18,11 @@ changes AS (
 ),
 shocks AS (
     SELECT event_time, surface_change,
-           zscore(surface_change, 10) OVER (
-               ORDER BY event_time RANGE BETWEEN INTERVAL '30' DAY PRECEDING AND CURRENT ROW) AS surface_shock
+           -- A snapshot that came late makes late what is measured against it.
+           max(known_at) OVER w AS known_at,
+           zscore(surface_change, 10) OVER w AS surface_shock
     FROM changes
+    WINDOW w AS (ORDER BY event_time RANGE BETWEEN INTERVAL '30' DAY PRECEDING AND CURRENT ROW)
 ),
 wide AS (
     SELECT asset, event_time, max(known_at) AS known_at,
@@ -44,7 +47,7 @@ fits AS (
 tails AS (
     SELECT event_time, left_tail, right_tail FROM options.density WHERE tenor_days = 30
 )
-SELECT w.asset, w.event_time, greatest(w.known_at, coalesce(p.known_at, w.known_at)) AS known_at,
+SELECT w.asset, w.event_time, greatest(w.known_at, s.known_at, p.known_at) AS known_at,
        w.atm_30d AS level,
        w.iv_25p - w.iv_25c AS skew,
        (w.iv_25p + w.iv_25c) / 2 - w.atm_30d AS curvature,

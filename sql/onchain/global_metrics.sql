@@ -15,34 +15,37 @@ settled AS (
     FROM arrivals
     WHERE replacement <> 'correction' OR (next_event IS DISTINCT FROM event_time)
 ),
+-- What each document reached, days without a value included.
 documents AS (
-    SELECT metric, venue, document_time, min(event_time) AS first_event
+    SELECT metric, venue, dataset, document_time, min(event_time) AS first_event, max(event_time) AS last_event
     FROM norm.metrics
-    WHERE asset IS NULL AND replacement = 'restatement' AND value IS NOT NULL AND event_time >= $start AND event_time < $end
-    GROUP BY metric, venue, document_time
+    WHERE asset IS NULL AND replacement = 'restatement' AND event_time >= $start AND event_time < $end
+    GROUP BY metric, venue, dataset, document_time
 ),
 due AS (
-    SELECT metric, venue, event_time, known_at
+    SELECT metric, venue, dataset, event_time, known_at
     FROM norm.metrics
     WHERE asset IS NULL AND replacement = 'restatement' AND value IS NOT NULL AND event_time >= $start AND event_time < $end
-    GROUP BY metric, venue, event_time, known_at
+    GROUP BY metric, venue, dataset, event_time, known_at
 ),
--- The earliest document that could have stated a day: made after the day's value was due, and reaching back to it. What
--- a later document says about that day was not known before that later document was made, whatever its usual lag.
+-- The earliest document that reached a day: what a later one says about that day was not known before that later one was
+-- made, whatever its usual lag. Datasets of one venue differ in their lags; of another dataset's document the last days may
+-- not be public yet, so its reach is taken six days further, to days that were due when it was made.
 covered AS (
-    SELECT y.metric, y.venue, y.event_time, y.known_at, min(d.document_time) AS first_document
+    SELECT y.metric, y.venue, y.dataset, y.event_time, y.known_at, min(d.document_time) AS first_document
     FROM due y
     JOIN documents d ON d.metric = y.metric AND d.venue = y.venue AND d.first_event <= y.event_time
-                     AND d.document_time >= y.known_at
-    GROUP BY y.metric, y.venue, y.event_time, y.known_at
+         AND (CASE WHEN d.dataset = y.dataset THEN y.event_time <= d.last_event
+                   ELSE y.event_time <= d.last_event + INTERVAL '6 days' AND y.known_at <= d.document_time END)
+    GROUP BY y.metric, y.venue, y.dataset, y.event_time, y.known_at
 ),
 usable AS (
     SELECT s.*,
            CASE WHEN s.replacement = 'restatement' AND s.document_time > least(s.first_stated, c.first_document)
                 THEN greatest(s.known_at, s.document_time) ELSE s.known_at END AS usable_at
     FROM settled s
-    LEFT JOIN covered c ON c.metric = s.metric AND c.venue = s.venue AND c.event_time = s.event_time
-                       AND c.known_at = s.known_at
+    LEFT JOIN covered c ON c.metric = s.metric AND c.venue = s.venue AND c.dataset = s.dataset
+                       AND c.event_time = s.event_time AND c.known_at = s.known_at
 ),
 compared AS (
     SELECT *, lag(value) OVER w AS value_before, lag(event_time) OVER w AS event_before,
@@ -52,11 +55,11 @@ compared AS (
     FROM usable
     WINDOW w AS (PARTITION BY metric, venue ORDER BY event_time, document_time, sequence, dataset, document_id)
 ),
--- A later document that repeats the value says nothing new.
+-- A later document that repeats the value, or writes it with another last digit, says nothing new.
 changed AS (
     SELECT *, CASE WHEN document_time > first_stated THEN greatest(usable_at, first_usable) ELSE usable_at END AS public_at
     FROM compared
-    WHERE (event_before IS DISTINCT FROM event_time) OR (value IS DISTINCT FROM value_before)
+    WHERE (event_before IS DISTINCT FROM event_time) OR abs(value - value_before) > 1e-12 * abs(value_before)
 )
 SELECT metric, event_time, public_at AS known_at,
        CASE WHEN public_at > known_at THEN 'document' ELSE known_at_basis END AS known_at_basis,

@@ -336,6 +336,11 @@ impl QuantileModel {
         self.horizon_hours
     }
 
+    /// Inputs in the order that [`QuantileModel::predict`] takes them.
+    pub fn features(&self) -> &[Feature] {
+        &self.features
+    }
+
     /// Labelled rows used.
     pub fn rows(&self) -> usize {
         self.rows

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{concat_batches, filter_record_batch};
-use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
 use lakectl_core::{Cell, Contract, DayRange, ErrorKind, Grain, TableId, TaskKey, UtcTime};
 use lakectl_dag::{Grant, Runner, StageDecl, StageKind, State, TaskFailure, TaskSpec};
 use lakectl_sources::{parse, rejects_contract};
@@ -16,6 +16,7 @@ use toml::Value;
 
 use crate::PipelineError;
 use crate::assembly::{Assembly, BoundDataset, literal, union_contract};
+use crate::audit;
 use crate::harvest::{self, Sources, StoredDocument};
 use crate::outside::{Reach, Taken};
 use crate::reader::CellReader;
@@ -228,16 +229,10 @@ impl Shared {
 
     /// Leaves out what an audit pretends not to know yet.
     fn known(&self, rows: RecordBatch) -> Result<RecordBatch, PipelineError> {
-        let (Some(until), Some(column)) = (self.known_until, rows.column_by_name("known_at"))
-        else {
-            return Ok(rows);
-        };
-        let known = column.as_primitive::<TimestampMicrosecondType>();
-        let keep: BooleanArray = known
-            .iter()
-            .map(|t| t.map(|t| t <= until.micros()))
-            .collect();
-        Ok(filter_record_batch(&rows, &keep)?)
+        match self.known_until {
+            Some(until) => audit::known_by(&rows, until),
+            None => Ok(rows),
+        }
     }
 
     fn query(&self, spec: &TaskSpec) -> Result<Output, PipelineError> {
@@ -260,7 +255,11 @@ impl Shared {
             .engine
             .run_query(query, tables, &self.literals(spec)?)?;
         let batches = conform(&schema, &batches, &stage.contract)?;
-        self.finish(spec, &batches)
+        let mut output = self.finish(spec, &batches)?;
+        if audit::is_cut(stage) {
+            output.rows = self.known(output.rows)?;
+        }
+        Ok(output)
     }
 
     /// Values of a query's placeholders: partition keys, the period, parameters.

@@ -72,6 +72,15 @@ impl Sources {
         Ok(sources)
     }
 
+    /// Sources that were not looked at: raw tables then stay as published.
+    pub fn unlisted() -> Self {
+        Self {
+            market: None,
+            offers: BTreeMap::new(),
+            listings: BTreeMap::new(),
+        }
+    }
+
     /// Returns what planning needs to know of each raw table.
     pub fn listings(&self) -> &BTreeMap<TableId, Vec<Listing>> {
         &self.listings

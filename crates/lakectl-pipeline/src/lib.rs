@@ -10,9 +10,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod assembly;
+pub mod audit;
 mod compute;
 mod error;
 mod harvest;
+mod notes;
 mod outside;
 mod project;
 mod reader;
@@ -27,7 +29,9 @@ pub use error::PipelineError;
 pub use harvest::Sources;
 pub use project::Project;
 pub use settings::{CalendarSettings, CoverageSettings, RunSettings, Settings, SourceSettings};
-pub use summary::{Forecast, Quarantine, RunSummary, StageSummary, TaskCounts};
+pub use summary::{
+    Failure, Forecast, OpenFailure, Quarantine, RunSummary, StageSummary, TaskCounts,
+};
 pub use workbench::{RunOptions, Selected, Workbench};
 
 /// What commands need to know of the engine.

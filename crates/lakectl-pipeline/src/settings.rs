@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lakectl_core::Day;
+use lakectl_dag::nearest;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -30,6 +31,9 @@ pub struct Settings {
     /// Where documents come from.
     #[serde(default)]
     pub sources: BTreeMap<String, SourceSettings>,
+    /// Every setting that `--set` takes, by its path, as it is now; datasets are left out.
+    #[serde(skip)]
+    pub effective: BTreeMap<String, Value>,
 }
 
 /// How to execute.
@@ -91,6 +95,9 @@ impl Settings {
         for text in overrides {
             set(&mut merged, text)?;
         }
+        let mut effective = BTreeMap::new();
+        flatten("", &merged, &mut effective);
+        effective.retain(|path, _| !path.contains(".datasets."));
         let mut settings: Self =
             Value::Table(merged)
                 .try_into()
@@ -101,6 +108,7 @@ impl Settings {
                     )
                 })?;
         settings.profile = profile.to_owned();
+        settings.effective = effective;
         Ok(settings)
     }
 }
@@ -123,10 +131,36 @@ fn read_profile(project: &Project, profile: &str) -> Result<Table, PipelineError
         .filter_map(|(path, _)| path.strip_prefix("configs/")?.strip_suffix(".toml"))
         .filter(|name| *name != "base")
         .collect();
+    if profile == "live" {
+        return Err(PipelineError::usage(
+            "the profile `live` is not there yet: this version reads no venue over the network",
+            "`--profile demo` simulates a market, `--profile archive` reads recorded files",
+        ));
+    }
+    let listed = format!("profiles are files in `configs/`: {}", known.join(", "));
     Err(PipelineError::usage(
         format!("there is no profile `{profile}`"),
-        format!("profiles are files in `configs/`: {}", known.join(", ")),
+        match nearest(profile, known).first() {
+            Some(close) => format!("did you mean `{close}`? {listed}"),
+            None => listed,
+        },
     ))
+}
+
+/// Lists the values of a table and the tables in it by their paths.
+fn flatten(prefix: &str, table: &Table, into: &mut BTreeMap<String, Value>) {
+    for (key, value) in table {
+        let path = match prefix {
+            "" => key.clone(),
+            _ => format!("{prefix}.{key}"),
+        };
+        match value {
+            Value::Table(inner) => flatten(&path, inner, into),
+            value => {
+                into.insert(path, value.clone());
+            }
+        }
+    }
 }
 
 /// Lays `over` on `under`: tables merge, everything else replaces.
@@ -153,6 +187,9 @@ fn set(table: &mut Table, text: &str) -> Result<(), PipelineError> {
     };
     let path = path.trim();
     let value = parse_value(raw.trim());
+    let mut known = BTreeMap::new();
+    flatten("", table, &mut known);
+    let unknown = || unknown_key(path, &known);
     let mut here = table;
     let mut keys: Vec<&str> = path.split('.').collect();
     let last = keys.pop().unwrap_or_default();
@@ -163,22 +200,62 @@ fn set(table: &mut Table, text: &str) -> Result<(), PipelineError> {
         } else {
             match entry {
                 toml::map::Entry::Occupied(found) => found.into_mut(),
-                toml::map::Entry::Vacant(_) => return Err(unknown_key(path)),
+                toml::map::Entry::Vacant(_) => return Err(unknown()),
             }
         };
-        here = next.as_table_mut().ok_or_else(|| unknown_key(path))?;
+        here = next.as_table_mut().ok_or_else(unknown)?;
     }
     if !here.contains_key(last) && !OPTIONAL_KEYS.contains(&path) {
-        return Err(unknown_key(path));
+        return Err(unknown());
     }
+    let value = match here.get(last) {
+        Some(old) => same_type(path, old, value, raw.trim())?,
+        None => value,
+    };
     here.insert(last.to_owned(), value);
     Ok(())
 }
 
-fn unknown_key(path: &str) -> PipelineError {
+/// Holds a new value against the type of the one it replaces. What looks like a number may be meant as text.
+fn same_type(path: &str, old: &Value, new: Value, raw: &str) -> Result<Value, PipelineError> {
+    match (old, new) {
+        (Value::String(_), Value::String(text)) => Ok(Value::String(text)),
+        (Value::String(_), _) => Ok(Value::String(raw.to_owned())),
+        (Value::Float(_), Value::Integer(number)) => Ok(Value::Float(number as f64)),
+        (old, new) if old.same_type(&new) => Ok(new),
+        (old, _) => Err(PipelineError::usage(
+            format!(
+                "`--set {path}={raw}`: expected {} `{}`",
+                match old.type_str() {
+                    "integer" => "a whole number such as",
+                    "float" => "a number such as",
+                    "boolean" => "true or false, now",
+                    "array" => "a list such as",
+                    _ => "a table, not",
+                },
+                match old {
+                    Value::Table(_) => raw.to_owned(),
+                    old => old.to_string(),
+                }
+            ),
+            "`lakectl doctor` lists the settings of the profile",
+        )),
+    }
+}
+
+fn unknown_key(path: &str, known: &BTreeMap<String, Value>) -> PipelineError {
+    // A setting without its table (`stale_days` for `params.stale_days`) is near enough.
+    let ends = |known: &&String| known.rsplit('.').next() == Some(path);
+    let mut close: Vec<&str> = known.keys().filter(ends).map(String::as_str).collect();
+    if close.is_empty() {
+        close = nearest(path, known.keys().map(String::as_str));
+    }
     PipelineError::usage(
         format!("`--set {path}=...`: there is no setting `{path}`"),
-        "`lakectl doctor` lists the settings of the profile",
+        match close.is_empty() {
+            true => "`lakectl doctor` lists the settings of the profile".to_owned(),
+            false => format!("did you mean `{}`?", close.join("`, `")),
+        },
     )
 }
 
@@ -212,6 +289,10 @@ mod tests {
     fn profile_lies_over_base_and_flags_over_both() {
         let settings =
             Settings::load(&project(), "demo", &["params.z_window=60".to_owned()]).unwrap();
+        assert_eq!(
+            settings.effective["params.z_window"].as_integer(),
+            Some(60)
+        );
         assert_eq!(settings.run.jobs, 3);
         assert_eq!(settings.params["z_window"].as_integer(), Some(60));
         let dated =

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lakectl_core::TableId;
 use lakectl_dag::{Outcome, Pipeline, RunReport};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Numbers of tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -51,7 +51,7 @@ pub struct StageSummary {
 }
 
 /// A failure of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The task.
     pub task: String,
@@ -59,6 +59,16 @@ pub struct Failure {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+}
+
+/// A failure of an earlier run whose task still has no right rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OpenFailure {
+    /// The run.
+    pub run: String,
+    /// What failed and why.
+    #[serde(flatten)]
+    pub failure: Failure,
 }
 
 /// Rejected rows of one table by reason.

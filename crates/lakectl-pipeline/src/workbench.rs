@@ -1,11 +1,14 @@
 //! Plan, run and query: what the commands are made of.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use lakectl_core::{Cell, Day, DayRange, Fingerprint, PartitionKey, TableId, TaskKey, UtcTime};
+use lakectl_core::{
+    Cell, Day, DayRange, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
+};
 use lakectl_dag::{
     Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, World, execute, plan,
 };
@@ -15,8 +18,10 @@ use lakectl_store::{
 };
 
 use crate::assembly::Assembly;
+use crate::audit;
 use crate::compute::{LakeRunner, declared_contract};
 use crate::harvest::Sources;
+use crate::notes;
 use crate::stages::Columns;
 use crate::summary::{self, Forecast, Quarantine, RunSummary};
 use crate::{PipelineError, Project, Settings};
@@ -141,6 +146,20 @@ impl Workbench {
         now: UtcTime,
     ) -> Result<Plan, PipelineError> {
         let sources = Sources::list(&self.settings, &self.assembly.datasets)?;
+        self.plan_with(&sources, lake, selected, now)
+    }
+
+    /// Like [`Workbench::plan`], with sources that were listed before, or not at all.
+    ///
+    /// # Errors
+    /// [`PipelineError`] for a wrong selection or a damaged lake.
+    pub fn plan_with(
+        &self,
+        sources: &Sources,
+        lake: Option<&Lake>,
+        selected: &Selected,
+        now: UtcTime,
+    ) -> Result<Plan, PipelineError> {
         let world = match lake {
             Some(lake) => LakeWorld {
                 snapshot: lake.head()?,
@@ -151,7 +170,7 @@ impl Workbench {
                 cells: CellIndex::default(),
             },
         };
-        self.plan_against(&world, &sources, selected, now)
+        self.plan_against(&world, sources, selected, now, &self.assembly.definitions)
     }
 
     fn plan_against(
@@ -160,6 +179,7 @@ impl Workbench {
         sources: &Sources,
         selected: &Selected,
         now: UtcTime,
+        definitions: &BTreeMap<TableId, Parts>,
     ) -> Result<Plan, PipelineError> {
         let mut keys = BTreeMap::new();
         if let Some(asset) = &selected.asset {
@@ -180,7 +200,7 @@ impl Workbench {
             end,
             coverages: &self.assembly.coverages,
             listings: sources.listings(),
-            definitions: &self.assembly.definitions,
+            definitions,
         };
         Ok(plan(&self.assembly.pipeline, world, &request)?)
     }
@@ -197,13 +217,17 @@ impl Workbench {
     ) -> Result<(RunSummary, RunReport), PipelineError> {
         let clock = Instant::now();
         let sources = Arc::new(Sources::list(&self.settings, &self.assembly.datasets)?);
+        let definitions = match options.known_until {
+            Some(until) => Cow::Owned(audit::definitions(&self.assembly, until)),
+            None => Cow::Borrowed(&self.assembly.definitions),
+        };
         let mut attempt = 1;
         loop {
             let world = LakeWorld {
                 snapshot: lake.head()?,
                 cells: lake.cells()?,
             };
-            let plan = self.plan_against(&world, &sources, selected, options.now)?;
+            let plan = self.plan_against(&world, &sources, selected, options.now, &definitions)?;
             let runner = LakeRunner::new(
                 Arc::clone(&lake),
                 Arc::clone(&self.assembly),
@@ -239,6 +263,7 @@ impl Workbench {
                 published => published?,
             };
             let summary = self.summarise(&lake, &plan, &report, version, &options, clock);
+            notes::leave(&lake, &summary);
             return Ok((summary, report));
         }
     }

@@ -16,7 +16,7 @@ use crate::open::{self, Open};
 use crate::rows::{Times, conform, digest};
 use crate::{
     CellIndex, CommitInfo, CommitRequest, Snapshot, StoreError, VersionRef, cell, commit,
-    contract_of, parquet, schema_of,
+    contract_of, note, parquet, schema_of,
 };
 
 /// Each lost race means that another run committed, so only a crowd gets near this.
@@ -174,6 +174,22 @@ impl Lake {
     /// [`StoreError::RunName`]; [`StoreError::Io`] or [`StoreError::FlushFailed`] if the disk refuses.
     pub fn record(&self, run: &str, cells: &[Cell]) -> Result<(), StoreError> {
         cell::record(&self.door, run, cells)
+    }
+
+    /// Keeps what a run has to say, for people; the first note of a run stays.
+    ///
+    /// # Errors
+    /// [`StoreError::RunName`]; [`StoreError::Io`] or [`StoreError::FlushFailed`] if the disk refuses.
+    pub fn leave_note(&self, run: &str, text: &[u8]) -> Result<(), StoreError> {
+        note::put(&self.door, run, text)
+    }
+
+    /// Returns the newest notes as (run, text), newest first by the runs' names.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if one cannot be read.
+    pub fn notes(&self, most: usize) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        note::newest(&self.door, most)
     }
 
     /// Returns every result ever recorded.

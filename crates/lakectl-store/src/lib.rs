@@ -5,6 +5,7 @@
 //!        data/<schema>/<table>/<partition>/<hash>.parquet  rows, named by the digest of the file
 //!        _cells/<run>/<wave>.json                          every result ever produced: the build cache
 //!        _log/main/<version>.json                          one commit for the whole lake
+//!        _runs/<run>.json                                  what a run says of its failures, for people
 //! ```
 //!
 //! Files are written first, then cells, then the commit, so a crash leaves garbage and never damage. Nothing is
@@ -16,6 +17,7 @@ mod cell;
 mod commit;
 mod error;
 mod lake;
+mod note;
 mod object;
 mod open;
 mod parquet;

@@ -77,7 +77,7 @@ impl Door {
         self.sync_pending()?;
         let target = self.full(path);
         let folder = self.folder_of(&target)?;
-        let temporary = self.temporary(&folder, bytes)?;
+        let temporary = self.temporary(&target, &folder, bytes)?;
         temporary
             .as_file()
             .sync_all()
@@ -105,7 +105,7 @@ impl Door {
         let there = fs::metadata(&target).is_ok_and(|m| m.len() == bytes.len() as u64)
             && fs::read(&target).is_ok_and(|found| found == bytes);
         if !there {
-            let temporary = self.temporary(&folder, bytes)?;
+            let temporary = self.temporary(&target, &folder, bytes)?;
             temporary
                 .persist(&target)
                 .map_err(|e| StoreError::io("create", &target, e.error))?;
@@ -191,8 +191,14 @@ impl Door {
         Ok(folder.to_owned())
     }
 
-    fn temporary(&self, folder: &Path, bytes: &[u8]) -> Result<NamedTempFile, StoreError> {
-        let failed = |e| StoreError::io("write to", folder, e);
+    /// Writes the bytes of `target` beside it; errors name the target.
+    fn temporary(
+        &self,
+        target: &Path,
+        folder: &Path,
+        bytes: &[u8],
+    ) -> Result<NamedTempFile, StoreError> {
+        let failed = |e| StoreError::io("write", target, e);
         let mut builder = tempfile::Builder::new();
         builder.prefix(TEMPORARY);
         #[cfg(unix)]
@@ -202,7 +208,7 @@ impl Door {
         let found = file.as_file().metadata().map_err(failed)?.len();
         if found != bytes.len() as u64 {
             return Err(StoreError::ShortWrite {
-                path: file.path().to_owned(),
+                path: target.to_owned(),
                 expected: bytes.len() as u64,
                 found,
             });

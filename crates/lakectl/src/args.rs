@@ -4,10 +4,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use lakectl_core::Day;
 
+use crate::help;
+
 /// Batch pipeline for crypto options and on-chain research on a Parquet lakehouse.
 #[derive(Debug, Parser)]
-#[command(name = "lakectl", version, max_term_width = 110)]
-#[command(after_help = "Start with `lakectl run --until forecast`: it simulates a market, and needs neither network nor key.")]
+#[command(name = "lakectl", bin_name = "lakectl", version, max_term_width = 110)]
+#[command(after_help = help::START, after_long_help = help::GENERAL)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -17,6 +19,7 @@ pub(crate) struct Cli {
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// The lake: a folder (default: `lake/<profile>` in the project, else in the working folder)
     #[arg(long, global = true, value_name = "ADDRESS", env = "LAKE_ROOT")]
@@ -24,11 +27,11 @@ pub(crate) struct Global {
     /// Settings to use: `configs/<profile>.toml` over `configs/base.toml`
     #[arg(long, global = true, value_name = "NAME", default_value = "demo", env = "LAKE_PROFILE")]
     pub(crate) profile: String,
-    /// Override one setting, for example `params.z_window=60` (repeatable)
+    /// Override one setting, for example `params.stale_days=7` (repeatable; `doctor` lists the settings)
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// How to print results
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    /// How to print results: every command has text and json, `sql` also csv and parquet, `graph` also dot and mermaid
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, hide_possible_values = true)]
     pub(crate) format: Format,
     /// Say more on standard error (repeat for still more)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -36,8 +39,8 @@ pub(crate) struct Global {
     /// Print results and errors only
     #[arg(long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// When to colour
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, env = "LAKE_COLOR")]
+    /// When to colour: auto, always or never
+    #[arg(hide_possible_values = true, long, global = true, value_enum, default_value_t = Color::Auto, env = "LAKE_COLOR")]
     pub(crate) color: Color,
 }
 
@@ -58,6 +61,20 @@ pub(crate) enum Format {
     Mermaid,
 }
 
+impl Format {
+    /// Returns the word on the command line.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+            Self::Dot => "dot",
+            Self::Mermaid => "mermaid",
+        }
+    }
+}
+
 /// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
@@ -73,39 +90,51 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Compute what is missing or stale, and publish it as one new version
+    #[command(after_long_help = help::RUN)]
     Run(RunArgs),
     /// Say what `run` would do and why, without doing it
+    #[command(after_long_help = help::PLAN)]
     Plan(PlanArgs),
     /// Ask the lake a question in SQL
+    #[command(after_long_help = help::SQL)]
     Sql(SqlArgs),
     /// Freshness, failures and quarantine
+    #[command(after_long_help = help::STATUS)]
     Status,
     /// List the stages
+    #[command(after_long_help = help::STAGES)]
     Stages {
         /// Only these (a table, `schema.*`, `tag:x`, `+table`, `table+`)
         selector: Option<String>,
     },
     /// Draw the graph of stages (`--format text|dot|mermaid|json`)
+    #[command(after_long_help = help::GRAPH)]
     Graph,
     /// List the versions of the lake
+    #[command(after_long_help = help::LOG)]
     Log {
         /// At most so many, newest first
-        #[arg(short = 'n', long, default_value_t = 20)]
+        #[arg(short = 'n', long, default_value_t = 20, value_name = "N")]
         limit: usize,
     },
     /// Schema, partitions, rows and lineage of one table
+    #[command(after_long_help = help::SHOW)]
     Show {
         /// The table
         table: String,
     },
     /// Check configuration, lake, sources and versions
+    #[command(after_long_help = help::DOCTOR)]
     Doctor,
     /// Make a new project folder with the shipped declarations, queries and settings
+    #[command(after_long_help = help::INIT)]
     Init {
-        /// The folder
+        /// The folder; the working folder if it is left out
+        #[arg(default_value = ".")]
         folder: String,
     },
     /// Print a completion script
+    #[command(after_long_help = help::COMPLETIONS)]
     Completions {
         /// The shell
         shell: Shell,
@@ -115,8 +144,8 @@ pub(crate) enum Command {
 /// Which tasks.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Selection {
-    /// Stop after this table, schema or tag; all that it needs is included
-    #[arg(long, value_name = "NAME", conflicts_with = "select")]
+    /// Stop after this table, else schema, else tag; all that it needs is included
+    #[arg(long, value_name = "NAME")]
     pub(crate) until: Option<String>,
     /// Only these stages (a table, `schema.*`, `tag:x`, `+table`, `table+`) and what they need (repeatable)
     #[arg(long, value_name = "SELECTOR")]
@@ -146,10 +175,10 @@ pub(crate) struct RunArgs {
     /// Tasks at the same time (default: one for each processor)
     #[arg(long, value_name = "N", env = "LAKE_JOBS")]
     pub(crate) jobs: Option<usize>,
-    /// Plan only
+    /// Plan only: print what `plan` prints, write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Exit with 2 when there are warnings or quarantined rows
+    /// Exit with 2 also for warnings, and for rows or documents in quarantine
     #[arg(long)]
     pub(crate) strict: bool,
 }
@@ -172,10 +201,10 @@ pub(crate) struct SqlArgs {
     /// Ask an earlier version: a number or a time
     #[arg(long, value_name = "VERSION|TIME")]
     pub(crate) at: Option<String>,
-    /// Write the rows to a .csv, .json or .parquet file
+    /// Write the rows to a file; its name says the format (.csv, .json, .parquet) unless `--format` does
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<String>,
-    /// Print at most so many rows on a terminal
-    #[arg(long, default_value_t = 200)]
+    /// Print at most so many rows as text; the other formats have all
+    #[arg(long, default_value_t = 200, value_name = "N")]
     pub(crate) limit: usize,
 }

@@ -1,26 +1,30 @@
 //! The only place that prints: results to standard output, everything else to standard error.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this module is the print site")]
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Error;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use lakectl_pipeline::PipelineError;
 use serde::Serialize;
 
 use crate::args::{Color, Global};
 
-static COLOR: AtomicBool = AtomicBool::new(false);
+/// Whether results, and what goes to standard error, are coloured: each may go elsewhere.
+static COLOR_OUT: AtomicBool = AtomicBool::new(false);
+static COLOR_ERR: AtomicBool = AtomicBool::new(false);
+static QUIET: AtomicBool = AtomicBool::new(false);
 
 /// Sets up colour and logging.
 pub(crate) fn start(global: &Global) {
-    let color = match global.color {
+    let wanted = |terminal: bool| match global.color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
-    COLOR.store(color, Ordering::Relaxed);
+    let color = wanted(std::io::stderr().is_terminal());
+    COLOR_OUT.store(wanted(std::io::stdout().is_terminal()), Ordering::Relaxed);
+    COLOR_ERR.store(color, Ordering::Relaxed);
+    QUIET.store(global.quiet, Ordering::Relaxed);
     let level = match (global.quiet, global.verbose) {
         (true, _) => "error",
         (_, 0) => "warn",
@@ -34,8 +38,8 @@ pub(crate) fn start(global: &Global) {
     let _ = logger.try_init();
 }
 
-fn paint(code: &str, text: &str) -> String {
-    if COLOR.load(Ordering::Relaxed) { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+fn paint(on: &AtomicBool, code: &str, text: &str) -> String {
+    if on.load(Ordering::Relaxed) { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 /// Prints text to standard output; a closed pipe is nobody's error.
@@ -51,13 +55,21 @@ pub(crate) fn out(text: &str) {
 pub(crate) fn json(value: &impl Serialize) {
     match serde_json::to_string_pretty(value) {
         Ok(text) => out(&text),
-        Err(failure) => eprintln!("cannot write JSON: {failure}"),
+        Err(failure) => alarm(&format!("cannot write JSON: {failure}")),
     }
 }
 
-/// Prints a remark to standard error.
+/// Prints a remark to standard error, unless only results and errors are wanted.
 pub(crate) fn note(text: &str) {
-    eprintln!("{text}");
+    if !QUIET.load(Ordering::Relaxed) {
+        alarm(text);
+    }
+}
+
+/// Prints what nobody may miss to standard error.
+pub(crate) fn alarm(text: &str) {
+    // A closed standard error is nobody's error.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Prints an error with its causes and what to do about it.
@@ -76,32 +88,20 @@ pub(crate) fn error(error: &Error) {
             text.push_str(&words);
         }
     }
-    eprintln!("{} {text}", paint("31;1", "error:"));
+    alarm(&format!("{} {text}", paint(&COLOR_ERR, "31;1", "error:")));
     if let Some(hint) = hint.filter(|hint| !text.contains(hint.as_str())) {
-        eprintln!("  {} {hint}", paint("36", "hint:"));
+        alarm(&format!("  {} {hint}", paint(&COLOR_ERR, "36", "hint:")));
     }
 }
 
 /// A heading in a summary.
 pub(crate) fn heading(text: &str) -> String {
-    paint("1", text)
+    paint(&COLOR_OUT, "1", text)
 }
 
-/// Lays out rows under headers; columns named in `right` are numbers.
-pub(crate) fn table(headers: &[&str], right: &[usize], rows: Vec<Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(headers.iter().map(|header| Cell::new(paint("2", header))));
-    for row in rows {
-        table.add_row(row);
-    }
-    for column in right {
-        if let Some(column) = table.column_mut(*column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.join("\n")
+/// Something between headings and text: the heads of columns.
+pub(crate) fn faint(text: &str) -> String {
+    paint(&COLOR_OUT, "2", text)
 }
 
 /// Writes a count with thin groups: 1,234,567.

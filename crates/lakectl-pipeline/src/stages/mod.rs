@@ -4,6 +4,8 @@ mod columns;
 mod forecast;
 mod regime;
 mod surface;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,10 @@
 //! Synthetic normalised rows: smooth series with known shapes and a small deterministic noise.
 
+use std::sync::OnceLock;
+
 use arrow::array::RecordBatch;
 
-use crate::lab::{DAY, HOUR, Lab, NORM_METRICS, Value, declared, table};
+use crate::lab::{DAY, HOUR, Lab, NORM_METRICS, Value, day, declared, table};
 
 /// One normalised row of a metric.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub(crate) struct Stated {
     pub(crate) document_time: i64,
     pub(crate) sequence: i64,
     pub(crate) replacement: &'static str,
+    /// Named after the venue unless given.
+    pub(crate) dataset: Option<&'static str>,
 }
 
 impl Stated {
@@ -34,6 +38,7 @@ impl Stated {
             document_time: known_at,
             sequence: 0,
             replacement: "restatement",
+            dataset: None,
         }
     }
 
@@ -48,7 +53,7 @@ impl Stated {
             Value::Int(self.document_time),
             text(&format!("document-{}", self.document_time)),
             Value::Int(self.sequence),
-            text(&format!("{}_{}", self.venue, self.replacement)),
+            text(&self.dataset.map_or_else(|| format!("{}_{}", self.venue, self.replacement), str::to_owned)),
             text(self.replacement),
             text(self.metric),
             if self.value.is_nan() { Value::Null } else { Value::Number(self.value) },
@@ -105,12 +110,8 @@ pub(crate) const METRICS: [(&str, f64, f64); 26] = [
 /// A slow wave and noise around a level.
 pub(crate) fn path(metric: &str, level: f64, swing: f64, day: i64) -> f64 {
     let phase = noise(metric, 0) * 3.0;
-    let wave = libm_sin(day as f64 / 23.0 + phase) + 0.6 * libm_sin(day as f64 / 5.3 + 2.0 * phase);
+    let wave = (day as f64 / 23.0 + phase).sin() + 0.6 * (day as f64 / 5.3 + 2.0 * phase).sin();
     level + swing * (wave + 0.5 * noise(metric, day))
-}
-
-fn libm_sin(x: f64) -> f64 {
-    x.sin()
 }
 
 /// Every metric on every day of the range.
@@ -161,4 +162,19 @@ pub(crate) fn lab(rows: &[Stated], surfaces: RecordBatch) -> Lab {
     lab.put("norm.sentiment", "event_time", norm(&moods));
     lab.put("features.surface_factors", "event_time", surfaces);
     lab
+}
+
+/// The days of the usual world.
+pub(crate) fn days() -> std::ops::Range<i64> {
+    day("2024-06-01")..day("2026-01-20")
+}
+
+/// The usual world with all its stages, computed once.
+pub(crate) fn base() -> &'static Lab {
+    static BASE: OnceLock<Lab> = OnceLock::new();
+    BASE.get_or_init(|| {
+        let mut lab = lab(&world(days()), surfaces(days()));
+        lab.run_chain("BTC", 2024..=2026);
+        lab
+    })
 }

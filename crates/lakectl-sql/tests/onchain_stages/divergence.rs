@@ -1,16 +1,14 @@
 use arrow::array::{Float64Array, RecordBatch};
 use lakectl_onchain::divergence::{Observation, classify};
 
-use crate::chain::{Stated, lab, surfaces, world};
-use crate::lab::{Lab, Value, day, instant, number, text, value};
+use crate::chain::{base, days, surfaces};
+use crate::lab::{DAY, Lab, Value, day, instant, keep, number, text, value};
 
-fn days() -> std::ops::Range<i64> {
-    day("2024-06-01")..day("2026-01-20")
-}
-
-fn run(rows: &[Stated], sky: RecordBatch) -> Lab {
-    let mut lab = lab(rows, sky);
-    lab.run_chain("BTC", 2024..=2026);
+/// The usual world under another sky.
+fn under(sky: RecordBatch) -> Lab {
+    let mut lab = base().clone();
+    lab.put("features.surface_factors", "event_time", sky);
+    lab.run("features.divergence", "BTC", 2024..=2026);
     lab
 }
 
@@ -35,7 +33,7 @@ fn last(lab: &Lab, date: &str) -> usize {
 
 #[test]
 fn terms_add_up_and_classes_are_the_kernel() {
-    let lab = run(&world(days()), surfaces(days()));
+    let lab = base();
     let out = lab.get("features.divergence");
     let terms = ["left_tail", "skew", "put_wing", "butterfly", "forced_flow", "liquidity", "elasticity"];
     let observations: Vec<Observation> = (0..out.num_rows())
@@ -63,29 +61,31 @@ fn terms_add_up_and_classes_are_the_kernel() {
 
 #[test]
 fn dear_puts_without_pressure_are_hedge_demand() {
-    let sky = surfaces(days());
-    let from = day("2026-01-05") * crate::lab::DAY;
-    let mut dear = sky.clone();
+    let from = day("2026-01-05") * DAY;
+    let mut dear = surfaces(days());
     for column in ["skew", "left_tail", "put_wing_slope", "curvature"] {
         dear = scaled(&dear, column, from, 3.0);
     }
-    let (calm, fear) = (run(&world(days()), sky), run(&world(days()), dear));
-    let row = last(&calm, "2026-01-10");
+    let (calm, fear) = (base(), under(dear));
+    let row = last(calm, "2026-01-10");
     let tail = |lab: &Lab| number(lab.get("features.divergence"), "tail", row).unwrap();
-    assert!(tail(&fear) > tail(&calm) + 0.5);
+    assert!(tail(&fear) > tail(calm) + 0.5);
     assert_eq!(text(fear.get("features.divergence"), "class", row), "hedge_demand");
 }
 
 #[test]
 fn a_side_without_data_gives_no_class_and_a_reason() {
-    let blind = run(&world(days()), surfaces(0..0));
+    let blind = under(surfaces(0..0));
     let row = last(&blind, "2025-12-01");
     let out = blind.get("features.divergence");
     assert_eq!(text(out, "class", row), "insufficient_data");
     assert_eq!(text(out, "reason", row), "tail: no surface younger than a day");
     assert!(number(out, "pressure", row).is_some());
 
-    let flows = run(&[], surfaces(days()));
+    let mut flows = base().clone();
+    let none = keep(flows.get("onchain.indices"), "date", |_| false);
+    flows.put("onchain.indices", "date", none);
+    flows.run("features.divergence", "BTC", 2025..=2025);
     let out = flows.get("features.divergence");
     let row = last(&flows, "2025-12-01");
     assert_eq!(number(out, "score", row), None);

@@ -73,6 +73,35 @@ fn pages_that_follow_each_other_keep_their_lag() {
 }
 
 #[test]
+fn a_restated_month_leaves_the_next_one_alone() {
+    let mut rows = Vec::new();
+    for (page, ends, made) in [("2025-05-01", "2025-05-31", "2025-06-01"), ("2025-05-01", "2025-05-31", "2025-06-08"), ("2025-06-01", "2025-06-30", "2025-07-01")] {
+        for d in day(page)..=day(ends) {
+            let restated = made == "2025-06-08";
+            let mut row = Stated::new("mvrv", d, if restated { 2.0 } else { 1.0 });
+            row.document_time = day(made) * DAY + 5 * HOUR;
+            rows.push(row);
+        }
+    }
+    let found = revisions(&rows);
+    assert_eq!(found.len(), 31 + 31 + 30);
+    assert!(found.iter().all(|(value, hours, revision, _)| (*revision == 1) == (*value == 2.0) && (*revision == 1 || *hours == 28)));
+}
+
+#[test]
+fn a_second_dataset_of_a_venue_is_no_earlier_source() {
+    // Its usual lag is shorter than what the first one took; what it restates was still unknown then.
+    let slow = Stated { known_at: (day("2025-06-10") + 6) * DAY, ..stated(10.0, 0, 20, "restatement") };
+    let before = Stated { day: slow.day - 5, ..slow.clone() };
+    let mut later = Stated { document_time: slow.document_time + DAY, ..stated(11.0, 28, 20, "restatement") };
+    later.dataset = Some("another");
+    let all = revisions(&[slow, before.clone(), later.clone()]);
+    assert_eq!(all[2], (11.0, 21 * 24, 1, "document".to_owned()));
+    // Hiding what was not public yet does not bring the restatement forward.
+    assert_eq!(revisions(&[before, later])[1], (11.0, 21 * 24, 0, "document".to_owned()));
+}
+
+#[test]
 fn venues_and_assets_stay_apart() {
     let other = Stated { venue: "glassnode", ..stated(20.0, 30, 40, "restatement") };
     let eth = Stated { asset: Some("ETH"), ..stated(30.0, 28, 40, "restatement") };
@@ -134,11 +163,13 @@ fn nothing_known_later_changes_what_was_known() {
     let second = (0..metrics.num_rows()).filter(|&row| number(metrics, "revision", row) == Some(1.0)).count();
     assert_eq!(second, 60);
 
-    for (cut, hours) in [("2025-01-01", 0), ("2025-05-20", 7), ("2025-07-20", 2), ("2025-07-21", 0), ("2025-12-31", 0), ("2026-01-02", 5)] {
+    for (cut, hours, year) in
+        [("2025-01-01", 0, 2025), ("2025-05-20", 7, 2025), ("2025-07-21", 0, 2025), ("2025-12-31", 0, 2025), ("2026-01-02", 5, 2026)]
+    {
         let until = day(cut) * DAY + hours * HOUR;
         let known: Vec<Stated> = rows.iter().filter(|row| row.known_at <= until).cloned().collect();
         let mut past = lab(&known, keep(&sky(), "known_at", |at| at <= until));
-        past.run_chain("BTC", 2024..=2026);
+        past.run_chain("BTC", 2024..=year);
         assert_same_until(&full, &past, until, i64::MIN, cut);
     }
 

@@ -1,0 +1,214 @@
+//! Golden digests of native stages: rows that change without a higher version would be taken for the old ones.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use arrow::util::pretty::pretty_format_batches;
+use lakectl_core::{Contract, Day, DayRange, Fingerprint, PartitionKey, TaskKey};
+use lakectl_store::schema_of;
+use toml::Value;
+
+use super::{Columns, NATIVE_STAGES, NativeTask, Out, batch};
+use crate::Project;
+
+const HOUR: i64 = 3_600_000_000;
+
+/// A number between -1 and 1 that looks random and is the same everywhere.
+fn wobble(seed: u64) -> f64 {
+    let mixed = Fingerprint::of(&seed.to_le_bytes()).seed();
+    (mixed >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+}
+
+/// The contract that the shipped declarations give a table.
+fn contract(table: &str) -> Contract {
+    let stages = Project::built_in();
+    let stages = stages.files("pipelines").flat_map(|(path, text)| {
+        lakectl_dag::parse_stages(path, text).expect("the shipped declarations parse")
+    });
+    let found = stages
+        .into_iter()
+        .find(|stage| stage.table.as_str() == table);
+    found.expect("the table is declared").contract
+}
+
+/// Rows of a table: columns that `fill` knows hold its values, others are null (or zero where null is not allowed).
+fn rows(table: &str, count: usize, fill: &dyn Fn(&str, usize) -> Option<Cell>) -> RecordBatch {
+    use lakectl_core::ColumnType as T;
+    let contract = contract(table);
+    let columns = contract.columns().iter().map(|column| {
+        let value = |row| fill(&column.name, row);
+        let number = |row| match value(row) {
+            Some(Cell::Number(x)) => Some(x),
+            _ => (!column.nullable).then_some(0.0),
+        };
+        let whole = |row| match value(row) {
+            Some(Cell::Whole(x)) => Some(x),
+            _ => (!column.nullable).then_some(0),
+        };
+        let text = |row| match value(row) {
+            Some(Cell::Text(x)) => Some(x),
+            _ => (!column.nullable).then(String::new),
+        };
+        match column.kind {
+            T::F64 => Out::F64((0..count).map(number).collect()),
+            T::I64 => Out::I64((0..count).map(whole).collect()),
+            T::Ts => Out::Ts((0..count).map(whole).collect()),
+            T::Bool => Out::Bool(vec![None; count]),
+            _ => Out::Utf8((0..count).map(text).collect()),
+        }
+    });
+    batch(&schema_of(&contract), columns.collect()).unwrap()
+}
+
+enum Cell {
+    Number(f64),
+    Whole(i64),
+    Text(String),
+}
+
+fn slices() -> RecordBatch {
+    rows("options.slices", 6, &|column, row| {
+        let expiry = row % 3;
+        let years = [9.0, 30.0, 120.0][expiry] / 365.0;
+        let time = Day::from_days(20_000).start().micros() + (row / 3) as i64 * 6 * HOUR;
+        Some(match column {
+            "asset" => Cell::Text("BTC".to_owned()),
+            "event_time" => Cell::Whole(time),
+            "known_at" => Cell::Whole(time + HOUR),
+            "expiry_years" => Cell::Number(years),
+            "forward" => Cell::Number(90_000.0 + 100.0 * expiry as f64),
+            "a" => Cell::Number(0.15 * years),
+            "b" => Cell::Number(0.12 * years.sqrt()),
+            "rho" => Cell::Number(-0.2 + 0.05 * row as f64),
+            "m" => Cell::Number(0.01),
+            "sigma" => Cell::Number(0.2),
+            _ => return None,
+        })
+    })
+}
+
+fn nodes() -> RecordBatch {
+    use lakectl_options::surface::{DELTA_NODES, MATURITY_DAYS};
+    rows("options.surface_nodes", 25 * 80, &|column, row| {
+        let (snapshot, node) = (row / 25, row % 25);
+        let time = Day::from_days(19_990).start().micros() + snapshot as i64 * 6 * HOUR;
+        let level = 0.5 + 0.1 * wobble(snapshot as u64);
+        let tilt = 0.05 * wobble(1_000 + snapshot as u64) * (node % 5) as f64;
+        Some(match column {
+            "asset" => Cell::Text("BTC".to_owned()),
+            "event_time" => Cell::Whole(time),
+            "known_at" => Cell::Whole(time + HOUR),
+            "tenor_days" => Cell::Whole(MATURITY_DAYS[node / 5] as i64),
+            "node" => Cell::Text(DELTA_NODES[node % 5].to_owned()),
+            "iv" => Cell::Number(level + tilt + 0.01 * wobble(5_000 + row as u64)),
+            _ => return None,
+        })
+    })
+}
+
+fn matrix() -> RecordBatch {
+    rows("features.matrix", 260, &|column, row| {
+        let time = Day::from_days(19_750 + row as i32).start().micros();
+        let calm = 0.5 + 0.25 * wobble(row as u64 / 20);
+        let shock = |k: u64| wobble(k * 10_000 + row as u64);
+        Some(match column {
+            "asset" => Cell::Text("BTC".to_owned()),
+            "as_of" | "known_at" => Cell::Whole(time),
+            "price" => Cell::Number(90_000.0 * (1.0 + 0.05 * calm * shock(1))),
+            "iv_7d" | "iv_30d" | "ewma_vol" | "rv_7d" => {
+                Cell::Number(calm * (1.0 + 0.1 * shock(2)))
+            }
+            "skew" => Cell::Number(0.05 * shock(3)),
+            "term_structure" => Cell::Number(0.1 * (0.5 - calm) + 0.01 * shock(4)),
+            "ret_1d" => Cell::Number(0.03 * calm * shock(5)),
+            _ => return None,
+        })
+    })
+}
+
+fn run(name: &str, table: &str, inputs: &BTreeMap<String, RecordBatch>) -> RecordBatch {
+    let native = NATIVE_STAGES
+        .iter()
+        .find(|native| native.name == name)
+        .unwrap();
+    let start = Day::from_ymd(2024, 10, 1).unwrap();
+    let params = [
+        ("pca_window_days", 180),
+        ("pca_snapshots_min", 20),
+        ("regime_rows_min", 60),
+        ("regime_window_days", 500),
+        ("training_rows_min", 30),
+        ("training_window_days", 900),
+    ];
+    let task = NativeTask {
+        key: TaskKey {
+            table: table.parse().unwrap(),
+            partition: PartitionKey::new([("asset", "BTC")]).unwrap(),
+        },
+        period: DayRange::new(start, Day::from_ymd(2024, 11, 1).unwrap()),
+        schema: schema_of(&contract(table)),
+        params: params
+            .map(|(name, value)| (name.to_owned(), Value::Integer(value)))
+            .into(),
+        seed: 7,
+        inputs: inputs
+            .iter()
+            .map(|(name, rows)| {
+                (
+                    name.parse().unwrap(),
+                    Columns::new(&rows.schema(), std::slice::from_ref(rows)).unwrap(),
+                )
+            })
+            .collect(),
+    };
+    (native.run)(&task).unwrap()
+}
+
+#[test]
+fn rows_of_native_stages_change_only_with_their_version() {
+    let mut tables: BTreeMap<String, RecordBatch> = BTreeMap::from([
+        ("options.slices".to_owned(), slices()),
+        ("options.surface_nodes".to_owned(), nodes()),
+        ("features.matrix".to_owned(), matrix()),
+    ]);
+    let mut found = String::new();
+    for (name, table) in [
+        ("surface_nodes", "options.surface_nodes"),
+        ("density", "options.density"),
+        ("surface_pca", "features.surface_pca"),
+        ("regime_fit", "models.regime"),
+        ("regime_filter", "forecast.regimes"),
+        ("quantile_fit", "models.quantile"),
+        ("quantile_predict", "forecast.quantiles"),
+    ] {
+        let rows = run(name, table, &tables);
+        assert!(rows.num_rows() > 0, "{name} gave no rows");
+        let text = pretty_format_batches(std::slice::from_ref(&rows))
+            .unwrap()
+            .to_string();
+        let version = NATIVE_STAGES
+            .iter()
+            .find(|native| native.name == name)
+            .unwrap()
+            .version;
+        writeln!(
+            found,
+            "{name} {version} {}",
+            Fingerprint::of(text.as_bytes()).short()
+        )
+        .unwrap();
+        // Later stages read what earlier ones made; the hand-made nodes stay, for they cover more snapshots.
+        tables.entry(table.to_owned()).or_insert(rows);
+    }
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/stages/golden.txt");
+    if std::env::var_os("LAKE_BLESS").is_some() {
+        std::fs::write(&golden, &found).unwrap();
+    }
+    let expected = std::fs::read_to_string(&golden).unwrap();
+    assert_eq!(
+        found, expected,
+        "raise the version of the stage that changed, then run again with LAKE_BLESS=1"
+    );
+}

@@ -1,0 +1,201 @@
+//! What a change of a query, a parameter or a declaration runs again, and where that stops.
+
+use lakectl_pipeline::{Project, Selected};
+use lakectl_tests::Bench;
+
+use crate::common::{assert_tasks, edit, edit_stage, go, hashes, published, tasks, version};
+
+const OPTIONS: &str = "pipelines/options.toml";
+
+struct Case {
+    what: &'static str,
+    change: fn(&mut Bench),
+    /// The tasks that run.
+    ran: &'static [&'static str],
+    /// A table, and words of the reason why its tasks ran.
+    why: (&'static str, &'static str),
+}
+
+/// Changes after which the changed stage gives the rows it gave before.
+const HARMLESS: [Case; 11] = [
+    Case {
+        what: "a comment, spacing and the case of keywords",
+        change: |bench| {
+            let path = "sql/options/slices.sql";
+            edit(bench, path, "WITH usable AS (", "-- Another remark.\nwith   usable\nas ( /* and one */");
+            edit(bench, "sql/market/option_quotes.sql", "WHERE asset = $asset AND", "where asset=$asset and -- x\n");
+        },
+        ran: &[],
+        why: ("", ""),
+    },
+    Case {
+        what: "comments, spacing, description, tags and retries of declarations",
+        change: |bench| {
+            edit(bench, OPTIONS, "[[stage]]", "# A remark.\n\n[[stage]]");
+            edit_stage(bench, OPTIONS, "options.density", "tags = [\"options\"]", "tags = [\"night\"]\nretries = 3");
+            edit_stage(bench, OPTIONS, "options.density", "description = \"Risk", "description = \"The risk");
+            edit_stage(bench, OPTIONS, "options.density", "left_tail f64?, right_tail", "left_tail  f64?,\nright_tail");
+        },
+        ran: &[],
+        why: ("", ""),
+    },
+    Case {
+        what: "a condition that is always true",
+        change: |bench| edit(bench, "sql/market/option_quotes.sql", "WHERE", "WHERE true AND"),
+        ran: &["market.option_quotes asset=ASSETS/date=DAYS"],
+        why: ("market.option_quotes", "sql changed"),
+    },
+    Case {
+        what: "an expression of the same value",
+        change: |bench| edit(bench, "sql/options/forwards.sql", "v.forward, p.forward", "v.forward * 1.0, p.forward"),
+        ran: &["options.forwards asset=ASSETS/date=DAYS"],
+        why: ("options.forwards", "sql changed"),
+    },
+    Case {
+        what: "a query of a stage with coarse partitions",
+        change: |bench| edit(bench, "sql/onchain/metrics.sql", "SELECT", "SELECT ALL"),
+        ran: &[],
+        why: ("", ""),
+    },
+    Case {
+        what: "a parameter that one query uses",
+        change: |bench| bench.set("params.hysteresis_band", "0.5"),
+        ran: &["features.divergence asset=ASSETS/year=YEARS"],
+        why: ("features.divergence", "param.hysteresis_band 0.25 -> 0.5"),
+    },
+    Case {
+        what: "a parameter of a native stage",
+        change: |bench| bench.set("params.regime_rows_min", "120"),
+        ran: &["models.regime asset=ASSETS/month=MONTHS"],
+        why: ("models.regime", "param.regime_rows_min 100 -> 120"),
+    },
+    Case {
+        what: "a raised version",
+        change: |bench| edit_stage(bench, OPTIONS, "options.density", "description", "version = 2\ndescription"),
+        ran: &["options.density asset=ASSETS/date=DAYS"],
+        why: ("options.density", "version 1 -> 2"),
+    },
+    Case {
+        // The readers see another contract and so other rows; what they compute is the same.
+        what: "a column more",
+        change: |bench| {
+            edit_stage(bench, OPTIONS, "options.forwards", "forward_source utf8", "forward_source utf8, one i64");
+            edit(bench, "sql/options/forwards.sql", "'venue' AS forward_source", "'venue' AS forward_source, 1 AS one");
+        },
+        ran: &[
+            "options.{forwards,greeks} asset=ASSETS/date=DAYS",
+            "features.matrix asset=ASSETS/year=YEARS",
+        ],
+        why: ("options.forwards", "contract"),
+    },
+    Case {
+        what: "other values in a column that its readers do not use",
+        change: |bench| edit(bench, "sql/options/forwards.sql", "* 10000 AS basis_bps", "* 20000 AS basis_bps"),
+        ran: &[
+            "options.{forwards,greeks} asset=ASSETS/date=DAYS",
+            "features.matrix asset=ASSETS/year=YEARS",
+        ],
+        why: ("options.greeks", "input options.forwards asset=BTC/date=2025-12-30: "),
+    },
+    Case {
+        what: "a unit's place in the settings of another source",
+        change: |bench| edit(bench, "configs/archive.toml", "lag = \"10m\"", "lag = \"11m\""),
+        ran: &[],
+        why: ("", ""),
+    },
+];
+
+#[test]
+fn a_change_without_effect_stops_where_rows_are_equal() {
+    let mut bench = published();
+    let overrides = bench.overrides.clone();
+    let mut before: Vec<String> = Vec::new();
+    for case in &HARMLESS {
+        (bench.project, bench.overrides) = (Project::built_in(), overrides.clone());
+        (case.change)(&mut bench);
+        let run = go(&bench, &Selected::default());
+        eprintln!("{}", case.what);
+        assert!(run.summary.is_success(), "{:?}", run.summary.failures);
+        assert_tasks(&run.executed(), &tasks(case.ran));
+        if !case.ran.is_empty() {
+            let (table, words) = case.why;
+            let reasons = run.reasons(table);
+            assert!(reasons.iter().any(|reason| reason.contains(words)), "{reasons:?}");
+        }
+        // What the case before had changed is as it was, from what is remembered.
+        before.retain(|task| !run.executed().contains(task));
+        assert_tasks(&run.restored(), &before);
+        before = run.executed();
+    }
+}
+
+/// Everything that looks at a surface. No matrix row of December is known before December began, so that month's models
+/// read nothing that could change.
+const AFTER_GREEKS: [&str; 7] = [
+    "options.{slices,surface_nodes,density} asset=ASSETS/date=DAYS",
+    "features.{surface_pca,surface_factors} asset=ASSETS/month=MONTHS",
+    "features.{divergence,matrix} asset=ASSETS/year=YEARS",
+    "models.{regime,quantile} asset=ASSETS/month=2026-01",
+    "forecast.{regimes,quantiles} asset=ASSETS/month=MONTHS",
+    "backtest.forecast_scores asset=ASSETS/month=MONTHS",
+    "options.greeks asset=ASSETS/date=DAYS",
+];
+
+#[test]
+fn other_values_run_the_readers_and_a_reverted_change_runs_nothing() {
+    let mut bench = published();
+    let (before, shipped) = (hashes(&bench), bench.project.clone());
+    let path = "sql/options/greeks.sql";
+    // A volatility point more in every quote.
+    edit(&mut bench, path, "coalesce(mark_iv,", "0.01 + coalesce(mark_iv,");
+    let run = go(&bench, &Selected::default());
+    let expected = tasks(&AFTER_GREEKS);
+    assert_tasks(&run.executed(), &expected);
+    let moved = tasks(&[
+        "options.{greeks,slices,surface_nodes,density} asset=ASSETS/date=DAYS",
+        "features.surface_factors asset=ASSETS/month=MONTHS",
+        "features.matrix asset=ASSETS/year=YEARS",
+    ]);
+    let changed = run.changed();
+    assert!(moved.iter().all(|task| changed.contains(task)), "{changed:#?}");
+    assert!(run.reasons("options.slices").iter().all(|reason| reason.starts_with("input options.greeks asset=")));
+    assert_eq!(version(&bench), 2);
+    assert_ne!(hashes(&bench), before);
+
+    bench.project = shipped;
+    let run = go(&bench, &Selected::default());
+    assert_eq!(run.executed(), [""; 0]);
+    assert_tasks(&run.restored(), &expected);
+    assert_eq!(run.summary.tasks.restored, expected.len());
+    assert_eq!(hashes(&bench), before);
+    assert_eq!(version(&bench), 3);
+}
+
+#[test]
+fn a_parameter_that_changes_values_runs_all_that_reads_them() {
+    let mut bench = published();
+    // Values are known on the day after their own at the earliest, so that all of them are stale.
+    bench.set("params.stale_days", "0");
+    let run = go(&bench, &Selected::default());
+    let expected = tasks(&[
+        "onchain.{daily,indices} asset=ASSETS/year=YEARS",
+        "features.{mdia,whales,mvrv,sentiment,flows,onchain_signals} asset=ASSETS/year=YEARS",
+        "signals.market_state asset=ASSETS/year=YEARS",
+        "features.{divergence,matrix} asset=ASSETS/year=YEARS",
+        "models.{regime,quantile} asset=ASSETS/month=2026-01",
+        "forecast.{regimes,quantiles} asset=ASSETS/month=MONTHS",
+        "backtest.forecast_scores asset=ASSETS/month=MONTHS",
+    ]);
+    assert_tasks(&run.executed(), &expected);
+    let reasons = run.reasons("onchain.daily");
+    assert_eq!(reasons.into_iter().collect::<Vec<_>>(), ["param.stale_days 5 -> 0"]);
+    let told = run.summary.stages.iter().find(|stage| stage.table == "onchain.daily").unwrap();
+    assert_eq!(told.reason.as_deref(), Some("param.stale_days 5 -> 0"));
+
+    // The plan of the way back says that nothing has to be computed.
+    let position = bench.overrides.iter().position(|text| text.starts_with("params.stale_days")).unwrap();
+    bench.overrides.remove(position);
+    let run = go(&bench, &Selected::default());
+    assert_eq!(run.executed(), [""; 0]);
+    assert_tasks(&run.restored(), &expected);
+}

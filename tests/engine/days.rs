@@ -1,0 +1,78 @@
+//! A day more: new partitions, the month and the year that the day is in, and nothing else.
+
+use lakectl_pipeline::Selected;
+use lakectl_tests::Bench;
+
+use crate::common::{END, assert_tasks, demo, go, hashes, published, tasks};
+
+const NEXT: &str = "2026-01-04";
+
+fn grow(bench: &mut Bench) {
+    bench.set("sources.demo.market.end", NEXT);
+    bench.set("calendar.end", NEXT);
+}
+
+#[test]
+fn a_new_day_runs_its_partitions_and_those_that_hold_it() {
+    let mut bench = published();
+    grow(&mut bench);
+    let run = go(&bench, &Selected::default());
+    assert!(run.summary.is_success(), "{:?}", run.summary.failures);
+    let expected = tasks(&[
+        &format!("{{raw,norm}}.demo_{{deribit_options,deribit_futures}} date={NEXT}"),
+        "{raw,norm}.demo_{santiment_metrics,glassnode_metrics,fred_rates,deribit_funding,deribit_dvol,\
+         defillama_stablecoins,coinmetrics_assets,coinbase_candles,alternative_fear_greed} month=2026-01",
+        &format!("market.option_quotes asset=ASSETS/date={NEXT}"),
+        &format!("options.{{forwards,greeks,slices,surface_nodes,density}} asset=ASSETS/date={NEXT}"),
+        "market.future_quotes asset=ASSETS/month=2026-01",
+        "market.{spot_bars,dvol,funding} asset=ASSETS/year=2026",
+        "{market.rates,onchain.global_metrics,sentiment.daily} year=2026",
+        "onchain.{metrics,daily,indices} asset=ASSETS/year=2026",
+        "features.{surface_pca,surface_factors} asset=ASSETS/month=2026-01",
+        "features.{mdia,whales,mvrv,sentiment,flows,onchain_signals,divergence,matrix} asset=ASSETS/year=2026",
+        "signals.market_state asset=ASSETS/year=2026",
+        "models.{regime,quantile} asset=ASSETS/month=2026-01",
+        "forecast.{regimes,quantiles} asset=ASSETS/month=2026-01",
+        // A score looks up what came after its forecast: December's look at all prices.
+        "backtest.forecast_scores asset=ASSETS/month=MONTHS",
+    ]);
+    assert_tasks(&run.executed(), &expected);
+    let days = run.reasons("features.matrix");
+    assert!(days.iter().all(|reason| reason.contains("days 2026-01-01 to 2026-01-03 -> 2026-01-01 to 2026-01-04")), "{days:?}");
+
+    // The rows are those of a lake that had the day from the beginning; only its raw pages remember less.
+    let mut fresh = demo();
+    grow(&mut fresh);
+    go(&fresh, &Selected::default());
+    let derived = |bench: &Bench| {
+        let mut hashes = hashes(bench);
+        hashes.retain(|task, _| !["raw", "norm", "quarantine"].iter().any(|schema| task.starts_with(schema)));
+        hashes
+    };
+    let (grown, fresh) = (derived(&bench), derived(&fresh));
+    let differ: Vec<&String> = grown.keys().filter(|task| fresh.get(*task) != grown.get(*task)).collect();
+    assert_eq!(differ, Vec::<&String>::new());
+    assert_eq!(grown.len(), fresh.len());
+}
+
+#[test]
+fn an_earlier_end_keeps_what_is_there() {
+    let mut bench = published();
+    let before = hashes(&bench);
+    // The last planned day is the profile's; an earlier `--to` only selects.
+    let selected = Selected { to: Some(crate::common::day("2026-01-01")), ..Selected::default() };
+    let run = go(&bench, &selected);
+    assert_eq!(run.executed(), [""; 0]);
+    // With an earlier end of the calendar the months and years end earlier, and later days are not touched.
+    bench.set("calendar.end", "2026-01-02");
+    let run = go(&bench, &Selected::default());
+    assert!(run.executed().iter().all(|task| !task.contains(END)), "{:?}", run.executed());
+    let after = hashes(&bench);
+    assert_eq!(after.len(), before.len());
+    assert!(before.iter().filter(|(task, _)| task.contains("date=")).all(|(task, hash)| after.get(task) == Some(hash)));
+    // And back again: everything is remembered.
+    bench.set("calendar.end", END);
+    let run = go(&bench, &Selected::default());
+    assert_eq!(run.executed(), [""; 0]);
+    assert_eq!(hashes(&bench), before);
+}
