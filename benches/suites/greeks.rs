@@ -57,5 +57,46 @@ fn bench(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, bench);
+/// Price and five greeks as a text book writes them, one formula after the other.
+fn text_book(o: &BlackInput) -> [f64; 6] {
+    let (f, k, t, v) = (o.underlying, o.strike, o.expiry_years, o.vol);
+    let cdf = |x: f64| 0.5 * libm::erfc(-x / std::f64::consts::SQRT_2);
+    let pdf = |x: f64| libm::exp(-0.5 * x * x) / libm::sqrt(2.0 * std::f64::consts::PI);
+    let d1 = || (libm::log(f / k) + 0.5 * v * v * t) / (v * t.sqrt());
+    let d2 = || d1() - v * t.sqrt();
+    let sign = if o.kind == OptionKind::Call {
+        1.0
+    } else {
+        -1.0
+    };
+    [
+        sign * (f * cdf(sign * d1()) - k * cdf(sign * d2())),
+        sign * cdf(sign * d1()),
+        pdf(d1()) / (f * v * t.sqrt()),
+        f * pdf(d1()) * t.sqrt(),
+        -f * pdf(d1()) * v / (2.0 * t.sqrt()),
+        -t * sign * (f * cdf(sign * d1()) - k * cdf(sign * d2())),
+    ]
+}
+
+fn ratio(_: &mut Criterion) {
+    let options = options();
+    lakectl_benches::compare(
+        "price and ten greeks",
+        options.len(),
+        || {
+            for option in &options {
+                let _ = black_box(greeks(black_box(option)));
+            }
+        },
+        "text-book price and five greeks",
+        || {
+            for option in &options {
+                black_box(text_book(black_box(option)));
+            }
+        },
+    );
+}
+
+criterion_group!(benches, bench, ratio);
 criterion_main!(benches);

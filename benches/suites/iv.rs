@@ -89,6 +89,31 @@ fn bench(c: &mut Criterion) {
     group.finish();
 }
 
+fn ratio(_: &mut Criterion) {
+    let quotes = quotes();
+    lakectl_benches::compare(
+        "implied volatility",
+        quotes.len(),
+        || {
+            for (o, premium) in &quotes {
+                let _ = black_box(implied_vol(
+                    o.kind,
+                    *premium,
+                    o.underlying,
+                    o.strike,
+                    o.expiry_years,
+                ));
+            }
+        },
+        "the implied-vol crate alone",
+        || {
+            for (o, premium) in &quotes {
+                let _ = black_box(bare_solver(o, *premium));
+            }
+        },
+    );
+}
+
 fn bare_solver(o: &BlackInput, premium: f64) -> Option<f64> {
     ImpliedBlackVolatility::builder()
         .option_price(premium)
@@ -100,5 +125,5 @@ fn bare_solver(o: &BlackInput, premium: f64) -> Option<f64> {
         .calculate::<DefaultSpecialFn>()
 }
 
-criterion_group!(benches, bench);
+criterion_group!(benches, bench, ratio);
 criterion_main!(benches);

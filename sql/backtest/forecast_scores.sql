@@ -2,18 +2,30 @@
 -- `climatology`  empirical quantiles of the returns over the trailing window,
 -- `ewma`         the same returns divided by the volatility of their day, times today's volatility,
 -- `options`      the risk-neutral quantiles of the newest surface.
--- A past return enters a baseline only after its own horizon has passed.
-WITH prices AS (
-    SELECT as_of, CAST(extract(epoch FROM as_of) / 3600 AS BIGINT) AS hour, price, ewma_vol
+-- What happened is told by the bars that close at the decision times themselves, although a close is published a little
+-- later than the price that a forecast could know. A past return enters a baseline only once its last close was known.
+WITH decisions AS (
+    SELECT as_of, CAST(extract(epoch FROM as_of) / 3600 AS BIGINT) AS hour, ewma_vol
     FROM features.matrix
-    WHERE asset = $asset AND price IS NOT NULL
+    WHERE asset = $asset
+),
+closes AS (
+    SELECT CAST((extract(epoch FROM event_time) + width_s) / 3600 AS BIGINT) AS hour, close AS price, known_at,
+           width_s, series, venue
+    FROM market.spot_bars
+    WHERE asset = $asset AND width_s >= 3600
+),
+prices AS (
+    SELECT d.hour, c.price, c.known_at, d.ewma_vol
+    FROM decisions d
+    JOIN closes c ON c.hour = d.hour
+    QUALIFY row_number() OVER (PARTITION BY d.hour ORDER BY c.width_s, c.series, c.venue) = 1
 ),
 horizons AS (
     SELECT DISTINCT horizon_hours FROM forecast.quantiles
 ),
 returns AS (
-    SELECT a.hour, h.horizon_hours, a.hour + h.horizon_hours AS known_hour, b.as_of AS known_at, a.price,
-           ln(b.price / a.price) AS log_return,
+    SELECT a.hour, h.horizon_hours, b.known_at, ln(b.price / a.price) AS log_return,
            a.ewma_vol * sqrt(h.horizon_hours / 8760.0) AS scale
     FROM prices a
     CROSS JOIN horizons h
@@ -29,8 +41,8 @@ history AS (
     SELECT f.as_of, f.hour, f.horizon_hours, r.log_return, r.log_return / nullif(r.scale, 0) AS scaled_return,
            p.ewma_vol * sqrt(f.horizon_hours / 8760.0) AS scale
     FROM forecasts f
-    JOIN prices p ON p.hour = f.hour
-    JOIN returns r ON r.horizon_hours = f.horizon_hours AND r.known_hour <= f.hour
+    JOIN decisions p ON p.hour = f.hour
+    JOIN returns r ON r.horizon_hours = f.horizon_hours AND r.known_at <= f.as_of
                   AND r.hour >= f.hour - $climatology_window_days * 24
 ),
 climatology AS (

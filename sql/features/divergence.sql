@@ -14,7 +14,7 @@ surfaces AS (
 ),
 usable AS (
     SELECT * FROM surfaces
-    WHERE event_time >= arrow_cast(date, 'Timestamp(Microsecond, Some("UTC"))') - INTERVAL '1 day'
+    WHERE event_time > arrow_cast(date, 'Timestamp(Microsecond, Some("UTC"))') - INTERVAL '1 day'
     QUALIFY row_number() OVER (PARTITION BY date ORDER BY event_time DESC) = 1
 ),
 inputs AS (
@@ -102,6 +102,7 @@ SELECT $asset AS asset, date, arrow_cast(date, 'Timestamp(Microsecond, Some("UTC
            CASE WHEN tail IS NULL THEN CASE WHEN has_surface THEN 'tail: warm-up or fewer than two terms'
                                             ELSE 'tail: no surface younger than a day' END END,
            CASE WHEN pressure IS NULL THEN CASE WHEN has_indices THEN 'pressure: no index or warm-up'
-                                                ELSE 'pressure: no on-chain day' END END), '') AS reason
+                                                ELSE 'pressure: no on-chain day' END
+                WHEN n_pressure < 2 THEN 'pressure: rests on one of its terms' END), '') AS reason
 FROM classed
 WHERE date >= CAST($start AS DATE) AND (has_surface OR has_indices)

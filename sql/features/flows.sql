@@ -6,7 +6,8 @@ WITH days AS (
 known AS (
     SELECT date, metric, venue, venue_rank, value
     FROM onchain.daily
-    WHERE asset = $asset AND metric IN ('exchange_inflow', 'exchange_outflow')
+    -- Days that bring nothing new have no flow of their own.
+    WHERE asset = $asset AND metric IN ('exchange_inflow', 'exchange_outflow') AND fresh
 ),
 venues AS (
     SELECT venue, min(venue_rank) AS venue_rank FROM known GROUP BY venue
@@ -20,13 +21,14 @@ wide AS (
     LEFT JOIN known k ON k.date = d.date AND k.venue = v.venue
     GROUP BY d.date, v.venue, v.venue_rank
 ),
+-- Two days may become known together; up to a quarter of a window may be missing, its mean standing for them.
 sums AS (
     SELECT *, zscore(x, 30) OVER w90 AS z_90, zscore(x, 60) OVER w180 AS z_180,
            CASE WHEN count(x) OVER w2 = 2 THEN sum(x) OVER w2 END AS sum_2,
-           CASE WHEN count(x) OVER w4 = 4 THEN sum(x) OVER w4 END AS sum_4,
-           CASE WHEN count(x) OVER w7 = 7 THEN sum(x) OVER w7 END AS sum_7,
-           CASE WHEN count(x) OVER w14 = 14 THEN sum(x) OVER w14 END AS sum_14,
-           CASE WHEN count(x) OVER w21 = 21 THEN sum(x) OVER w21 END AS sum_21
+           CASE WHEN count(x) OVER w4 >= 3 THEN avg(x) OVER w4 * 4 END AS sum_4,
+           CASE WHEN count(x) OVER w7 >= 6 THEN avg(x) OVER w7 * 7 END AS sum_7,
+           CASE WHEN count(x) OVER w14 >= 11 THEN avg(x) OVER w14 * 14 END AS sum_14,
+           CASE WHEN count(x) OVER w21 >= 16 THEN avg(x) OVER w21 * 21 END AS sum_21
     FROM wide
     WINDOW w2 AS (PARTITION BY venue ORDER BY date ROWS BETWEEN 1 PRECEDING AND CURRENT ROW),
            w4 AS (PARTITION BY venue ORDER BY date ROWS BETWEEN 3 PRECEDING AND CURRENT ROW),
@@ -52,11 +54,12 @@ ranked AS (
     WINDOW w90 AS (PARTITION BY venue ORDER BY date ROWS BETWEEN 89 PRECEDING AND CURRENT ROW),
            w180 AS (PARTITION BY venue ORDER BY date ROWS BETWEEN 179 PRECEDING AND CURRENT ROW)
 ),
+-- A venue without a value on a day is no candidate: else one that begins later could already be preferred.
 best AS (
     SELECT *, 0.60 * sum_pct_90 + 0.25 * slope_pct_90 + 0.15 * (clip(z_90, -2.0, 2.0) + 2.0) / 4.0 AS pressure
     FROM ranked
-    WHERE date >= CAST($start AS DATE)
-    QUALIFY row_number() OVER (PARTITION BY date ORDER BY x IS NULL, venue_rank, venue) = 1
+    WHERE date >= CAST($start AS DATE) AND x IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY date ORDER BY venue_rank, venue) = 1
 ),
 present AS (
     SELECT DISTINCT date FROM onchain.daily WHERE asset = $asset AND date >= CAST($start AS DATE)

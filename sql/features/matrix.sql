@@ -35,7 +35,7 @@ observations AS (
     QUALIFY row_number() OVER (PARTITION BY event_time ORDER BY expiry) = 1
 ),
 newest_prices AS (
-    SELECT as_of, price, price_source
+    SELECT as_of, price, price_source, extract(epoch FROM as_of) - seen_s AS age_s
     FROM observations
     WHERE seen_s > extract(epoch FROM as_of) - 86400
     -- Of equally new prices spot comes first, then the venue's name decides, so that the choice is the same every day.
@@ -52,26 +52,29 @@ realised AS (
         PARTITION BY return_as_of ORDER BY CASE WHEN series = 'spot' THEN 0 ELSE 1 END, series, venue) = 1
 ),
 prices AS (
-    SELECT d.as_of, p.price, p.price_source, r.variance_day
+    SELECT d.as_of, p.price, p.price_source, p.age_s, r.variance_day
     FROM decisions d
     LEFT JOIN newest_prices p ON p.as_of = d.as_of
     LEFT JOIN realised r ON r.as_of = d.as_of
 ),
+-- A move between prices of different age is not the move of the days in its name; two hours may pass.
 returns AS (
-    SELECT *, ln(price / lag(price) OVER w) AS ret_1d, ln(price / lag(price, 7) OVER w) AS ret_7d,
-           ln(price / lag(price, 30) OVER w) AS ret_30d
+    SELECT *, CASE WHEN abs(age_s - lag(age_s) OVER w) <= 7200 THEN ln(price / lag(price) OVER w) END AS ret_1d,
+           CASE WHEN abs(age_s - lag(age_s, 7) OVER w) <= 7200 THEN ln(price / lag(price, 7) OVER w) END AS ret_7d,
+           CASE WHEN abs(age_s - lag(age_s, 30) OVER w) <= 7200 THEN ln(price / lag(price, 30) OVER w) END AS ret_30d
     FROM prices
     WINDOW w AS (ORDER BY as_of)
 ),
 volatility AS (
     SELECT *,
-           -- Where there are no hourly bars the squared daily return stands in; it is noisier but unbiased.
+           -- Where there are no hourly bars the squared daily return stands in; it is noisier but unbiased, so means take it,
+           -- while a single one is no volatility of a day.
            coalesce(variance_day, ret_1d * ret_1d) AS variance_used
     FROM returns
 ),
 bar_features AS (
     SELECT as_of, price, price_source, ret_1d, ret_7d, ret_30d,
-           sqrt(365 * variance_used) AS rv_1d,
+           sqrt(365 * variance_day) AS rv_1d,
            CASE WHEN count(variance_used) OVER w7 >= 5 THEN sqrt(365 * avg(variance_used) OVER w7) END AS rv_7d,
            CASE WHEN count(variance_used) OVER w30 >= 20 THEN sqrt(365 * avg(variance_used) OVER w30) END AS rv_30d,
            sqrt(365 * ema(variance_used, 0.06) OVER w90) AS ewma_vol

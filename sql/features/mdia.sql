@@ -62,10 +62,11 @@ flagged AS (
     FROM counted
     WINDOW w AS (PARTITION BY venue ORDER BY date)
 ),
+-- A venue without a value on a day is no candidate: else one that begins later could already be preferred.
 best AS (
     SELECT * FROM flagged
-    WHERE date >= CAST($start AS DATE)
-    QUALIFY row_number() OVER (PARTITION BY date ORDER BY x IS NULL, venue_rank, venue) = 1
+    WHERE date >= CAST($start AS DATE) AND x IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY date ORDER BY venue_rank, venue) = 1
 ),
 present AS (
     SELECT DISTINCT date FROM onchain.daily WHERE asset = $asset AND date >= CAST($start AS DATE)

@@ -63,13 +63,14 @@ ls_counts AS (
                + CASE WHEN t_14 = -1 THEN 1 ELSE 0 END + 0 * (t_2 + t_4 + t_7 + t_14) AS falling
     FROM ls_trends
 ),
+-- A venue without a value on a day is no candidate: else one that begins later could already be preferred.
 ls_states AS (
     SELECT *, rising >= 3 AND falling = 0 AS strong_up, falling >= 3 AND rising = 0 AS strong_down,
            rising = 2 AND falling = 0 AS weak_up, falling = 2 AND rising = 0 AS weak_down,
            t_2 = -1 OR t_4 = -1 AS rollover_any, t_2 = -1 AND t_4 = -1 AS rollover_both
     FROM ls_counts
-    WHERE date >= CAST($start AS DATE)
-    QUALIFY row_number() OVER (PARTITION BY date ORDER BY x IS NULL, venue_rank, venue) = 1
+    WHERE date >= CAST($start AS DATE) AND x IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY date ORDER BY venue_rank, venue) = 1
 ),
 ls AS (
     SELECT date, x AS mvrv_ls_value, rank_365 AS mvrv_ls_pct_rank_365, CAST(level AS BIGINT) AS mvrv_ls_level,
@@ -100,8 +101,7 @@ ls AS (
                 WHEN weak_up THEN 'weak_uptrend' WHEN weak_down THEN 'weak_downtrend'
                 WHEN rising > 0 AND falling > 0 THEN 'conflict' ELSE 'none' END AS mvrv_ls_regime,
            rising IS NOT NULL AND level IS NOT NULL AS mvrv_ls_ready,
-           CASE WHEN x IS NULL THEN 'missing: mvrv_long_short_diff'
-                WHEN rising IS NULL OR level IS NULL THEN 'warm-up: mvrv_long_short_diff' END AS mvrv_ls_reason
+           CASE WHEN rising IS NULL OR level IS NULL THEN 'warm-up: mvrv_long_short_diff' END AS mvrv_ls_reason
     FROM ls_states
 ),
 -- Composite: percent above break-even, the mean of seven windows.
@@ -145,8 +145,8 @@ comp_states AS (
            CASE WHEN z_365 IS NULL THEN NULL WHEN z_365 < -1.5 THEN 'deep_undervalued' WHEN z_365 < -0.5 THEN 'undervalued'
                 WHEN z_365 <= 0.5 THEN 'fair' WHEN z_365 <= 1.5 THEN 'overvalued' ELSE 'extreme' END AS bucket
     FROM comp_marks
-    WHERE date >= CAST($start AS DATE)
-    QUALIFY row_number() OVER (PARTITION BY date ORDER BY x IS NULL, venue_rank, venue) = 1
+    WHERE date >= CAST($start AS DATE) AND x IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY date ORDER BY venue_rank, venue) = 1
 ),
 comp AS (
     SELECT date, x AS mvrv_comp_pct, z_90 AS mvrv_comp_z_90, z_180 AS mvrv_comp_z_180, z_365 AS mvrv_comp_z_365,
@@ -175,8 +175,7 @@ comp AS (
            bucket = 'extreme' AND z_trend < 0 AS mvrv_comp_put_supportive,
            low_180 OR low_365 AS mvrv_comp_call_accumulate,
            z_trend IS NOT NULL AND low_365 IS NOT NULL AS mvrv_comp_ready,
-           CASE WHEN x IS NULL THEN 'missing: mvrv_usd_1d to mvrv_usd_365d'
-                WHEN z_trend IS NULL OR low_365 IS NULL THEN 'warm-up: mvrv_usd_1d to mvrv_usd_365d' END AS mvrv_comp_reason
+           CASE WHEN z_trend IS NULL OR low_365 IS NULL THEN 'warm-up: mvrv_usd_1d to mvrv_usd_365d' END AS mvrv_comp_reason
     FROM comp_states
 ),
 -- Coins moved within 60 days: whether recent buyers sit on a profit.
@@ -194,8 +193,8 @@ sixty_scored AS (
 sixty_trend AS (
     SELECT *, change_7d / (sd_30 + 0.000000001) AS trend
     FROM sixty_scored
-    WHERE date >= CAST($start AS DATE)
-    QUALIFY row_number() OVER (PARTITION BY date ORDER BY x IS NULL, venue_rank, venue) = 1
+    WHERE date >= CAST($start AS DATE) AND x IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY date ORDER BY venue_rank, venue) = 1
 ),
 sixty AS (
     SELECT date, x AS mvrv60_value, pct AS mvrv60_pct_rank, (max_60 - x) / (max_60 - min_60 + 0.000000001) AS mvrv60_dist_from_max,
@@ -205,7 +204,7 @@ sixty AS (
            CASE WHEN x IS NULL THEN NULL WHEN x < 0.85 THEN 'deep_underwater' WHEN x < 1.0 THEN 'underwater'
                 WHEN x < 1.10 THEN 'breakeven' ELSE 'profitable' END AS mvrv60_bucket,
            pct IS NOT NULL AND trend IS NOT NULL AS mvrv60_ready,
-           CASE WHEN x IS NULL THEN 'missing: mvrv_usd_60d' WHEN pct IS NULL OR trend IS NULL THEN 'warm-up: mvrv_usd_60d' END
+           CASE WHEN pct IS NULL OR trend IS NULL THEN 'warm-up: mvrv_usd_60d' END
                AS mvrv60_reason
     FROM sixty_trend
 ),
@@ -219,10 +218,10 @@ all_scored AS (
 coins AS (
     SELECT date, x AS mvrv_all_value, z AS mvrv_all_z_365, pct AS mvrv_all_pct_rank_365, change_30d AS mvrv_all_change_30d,
            z IS NOT NULL AND change_30d IS NOT NULL AS mvrv_all_ready,
-           CASE WHEN x IS NULL THEN 'missing: mvrv' WHEN z IS NULL OR change_30d IS NULL THEN 'warm-up: mvrv' END AS mvrv_all_reason
+           CASE WHEN z IS NULL OR change_30d IS NULL THEN 'warm-up: mvrv' END AS mvrv_all_reason
     FROM all_scored
-    WHERE date >= CAST($start AS DATE)
-    QUALIFY row_number() OVER (PARTITION BY date ORDER BY x IS NULL, venue_rank, venue) = 1
+    WHERE date >= CAST($start AS DATE) AND x IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY date ORDER BY venue_rank, venue) = 1
 ),
 present AS (
     SELECT DISTINCT date FROM onchain.daily WHERE asset = $asset AND date >= CAST($start AS DATE)

@@ -71,10 +71,11 @@ lasting AS (
     WINDOW w5 AS (PARTITION BY metric, venue ORDER BY date ROWS BETWEEN 4 PRECEDING AND CURRENT ROW),
            w7 AS (PARTITION BY metric, venue ORDER BY date ROWS BETWEEN 6 PRECEDING AND CURRENT ROW)
 ),
+-- A venue without a value on a day is no candidate: else one that begins later could already be preferred.
 best AS (
     SELECT * FROM lasting
-    WHERE date >= CAST($start AS DATE)
-    QUALIFY row_number() OVER (PARTITION BY date ORDER BY x IS NULL, metric <> 'social_sentiment', venue_rank, venue) = 1
+    WHERE date >= CAST($start AS DATE) AND x IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY date ORDER BY metric <> 'social_sentiment', venue_rank, venue) = 1
 ),
 fear_greed AS (
     SELECT date, value FROM known WHERE metric = 'fear_greed'

@@ -83,9 +83,10 @@ rallies AS (
            small_any_accum AND NOT mega_any_accum AND mega_delta_7 + small_delta_7 < 0 AS retail_trap
     FROM flagged
 ),
+-- A venue without a value on a day is no candidate: else one that begins later could already be preferred.
 best AS (
     SELECT * FROM rallies
-    WHERE date >= CAST($start AS DATE)
+    WHERE date >= CAST($start AS DATE) AND (mega IS NOT NULL OR small IS NOT NULL)
     QUALIFY row_number() OVER (PARTITION BY date ORDER BY mega IS NULL OR small IS NULL, venue_rank, venue) = 1
 ),
 present AS (

@@ -41,7 +41,7 @@ spans AS (
     WHERE event_time = newest_event
 ),
 expanded AS (
-    SELECT metric, venue, event_time, event_day, value,
+    SELECT metric, venue, event_time, event_day, value, decision,
            unnest(range(CAST(decision AS BIGINT), CAST(until_day AS BIGINT), 1)) AS day
     FROM spans
     WHERE decision < until_day
@@ -53,6 +53,8 @@ SELECT $asset AS asset, date, arrow_cast(date, 'Timestamp(Microsecond, Some("UTC
        -- Position in the list of preferred venues; those not in it come last, by name.
        coalesce(nullif(CAST(strpos(concat(',', $venue_order, ','), concat(',', venue, ',')) AS BIGINT), 0), 1000000)
            AS venue_rank,
-       value, event_time, CAST(day - event_day AS BIGINT) AS age_days
+       value, event_time, CAST(day - event_day AS BIGINT) AS age_days,
+       -- A flow counts once: on the decision that learned of it, not on those that have nothing newer.
+       day = decision AS fresh
 FROM dated
 WHERE date >= CAST($start AS DATE) AND date < CAST($end AS DATE)

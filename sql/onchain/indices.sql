@@ -7,7 +7,7 @@ WITH days AS (
     SELECT unnest(range(CAST($start AS DATE) - INTERVAL '200 days', CAST($end AS DATE), INTERVAL '1 day')) AS date
 ),
 known AS (
-    SELECT date, metric, venue, venue_rank, value FROM onchain.daily WHERE asset = $asset
+    SELECT date, metric, venue, venue_rank, value, fresh FROM onchain.daily WHERE asset = $asset
 ),
 venues AS (
     SELECT venue, min(venue_rank) AS venue_rank FROM known GROUP BY venue
@@ -18,13 +18,13 @@ wide AS (
            max(k.value) FILTER (WHERE k.metric = 'sth_supply') AS sth,
            max(k.value) FILTER (WHERE k.metric = 'exchange_balance') AS balance,
            max(k.value) FILTER (WHERE k.metric = 'dormancy') AS dormancy,
-           max(k.value) FILTER (WHERE k.metric = 'exchange_inflow') AS inflow,
-           max(k.value) FILTER (WHERE k.metric = 'exchange_outflow') AS outflow,
-           max(k.value) FILTER (WHERE k.metric = 'miner_outflow') AS miner_outflow,
+           max(k.value) FILTER (WHERE k.metric = 'exchange_inflow' AND k.fresh) AS inflow,
+           max(k.value) FILTER (WHERE k.metric = 'exchange_outflow' AND k.fresh) AS outflow,
+           max(k.value) FILTER (WHERE k.metric = 'miner_outflow' AND k.fresh) AS miner_outflow,
            max(k.value) FILTER (WHERE k.metric = 'sth_sopr') AS sth_sopr,
            max(k.value) FILTER (WHERE k.metric = 'market_cap_usd') AS cap,
            max(k.value) FILTER (WHERE k.metric = 'stablecoin_supply_usd') AS stable,
-           max(k.value) FILTER (WHERE k.metric = 'stablecoin_exchange_netflow_usd') AS stable_netflow
+           max(k.value) FILTER (WHERE k.metric = 'stablecoin_exchange_netflow_usd' AND k.fresh) AS stable_netflow
     FROM days d
     CROSS JOIN venues v
     LEFT JOIN known k ON k.date = d.date AND k.venue = v.venue

@@ -1,20 +1,25 @@
 -- Every value that a vendor has stated for an asset and day, with the time from which it could be used.
 -- A vendor's second thoughts are rows of their own (`revision` 1, 2, ...), so a past decision still sees what it saw.
 -- Windows run over whole series and look at peers and neighbours: a window for every day would cost more than all else.
-WITH arrivals AS (
+WITH stated AS (
     SELECT metric, venue, event_time, known_at, known_at_basis, value, unit, dataset, document_time, document_id,
            sequence, replacement,
-           lead(event_time) OVER (PARTITION BY metric, venue, dataset, replacement
-                                  ORDER BY event_time, sequence, document_time, document_id) AS next_event
+           row_number() OVER (PARTITION BY metric, venue, dataset, replacement
+                              ORDER BY event_time, sequence, document_time, document_id) AS arrival
     FROM norm.metrics
     WHERE asset = $asset AND value IS NOT NULL AND event_time >= $start AND event_time < $end
 ),
--- A correction takes the place of what it corrects: of one dataset's values for a day the last one to arrive counts.
+-- A correction takes the place of what it corrects: of one dataset's values for a day the last one to arrive counts. Until
+-- that one is known the one before it stands. Arrivals are numbered along the days, so the newest of a day's is the largest.
+arrivals AS (
+    SELECT *, max(arrival) OVER (PARTITION BY metric, venue, dataset, replacement ORDER BY event_time, known_at) AS newest
+    FROM stated
+),
 settled AS (
     SELECT *, min(document_time) OVER (PARTITION BY metric, venue ORDER BY event_time
                                        RANGE BETWEEN CURRENT ROW AND CURRENT ROW) AS first_stated
     FROM arrivals
-    WHERE replacement <> 'correction' OR (next_event IS DISTINCT FROM event_time)
+    WHERE replacement <> 'correction' OR arrival = newest
 ),
 -- What each document reached, days without a value included.
 documents AS (

@@ -12,11 +12,12 @@ pairs AS (
     JOIN live p ON p.event_time = c.event_time AND p.expiry = c.expiry AND p.strike = c.strike
                AND p.settlement = c.settlement AND p.option_type = 'put'
     WHERE c.option_type = 'call' AND c.bid > 0 AND c.ask > 0 AND p.bid > 0 AND p.ask > 0
-      -- Near the money the spread matters least.
+      -- Wide quotes say nothing of parity, and near the money the spread matters least.
+      AND c.ask - c.bid <= 0.25 * (c.ask + c.bid) / 2 AND p.ask - p.bid <= 0.25 * (p.ask + p.bid) / 2
       AND abs(ln(c.strike / c.underlying_price)) < 0.15
 ),
 parity AS (
-    SELECT event_time, expiry, median(implied_forward) AS forward_parity, count(implied_forward) AS parity_pairs
+    SELECT event_time, expiry, CASE WHEN count(implied_forward) >= 3 THEN median(implied_forward) END AS forward_parity, count(implied_forward) AS parity_pairs
     FROM pairs GROUP BY event_time, expiry
 ),
 venue AS (

@@ -5,28 +5,28 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use lakectl_core::{Day, UtcTime};
-use lakectl_pipeline::engine::{Cancel, Outcome, Plan, RunReport, Verdict};
+use lakectl_core::Day;
+use lakectl_pipeline::engine::{Cancel, Outcome, Plan, RunEvent, RunReport, Verdict};
 use lakectl_pipeline::lake::Open;
-use lakectl_pipeline::{PipelineError, RunOptions, RunSummary, Selected};
+use lakectl_pipeline::{PipelineError, RunOptions, RunSummary, Selected, Workbench};
 use lakectl_tests::{Bench, NOW};
 
 /// First day of the demo market of these tests; the range crosses a month and a year.
-pub const START: &str = "2025-12-30";
+pub(crate) const START: &str = "2025-12-30";
 /// Its last day.
-pub const END: &str = "2026-01-03";
+pub(crate) const END: &str = "2026-01-03";
 /// The days between, as a set for [`tasks`].
-pub const DAYS: &str = "{2025-12-30,2025-12-31,2026-01-01,2026-01-02,2026-01-03}";
+pub(crate) const DAYS: &str = "{2025-12-30,2025-12-31,2026-01-01,2026-01-02,2026-01-03}";
 
 /// The shipped project over five simulated days, with a lake that does not exist yet.
-pub fn demo() -> Bench {
+pub(crate) fn demo() -> Bench {
     let mut bench = Bench::demo(START, END, START);
     bench.set("sources.demo.market.dense_from", "2026-12-31");
     bench
 }
 
 /// [`demo`] with a lake that holds everything. The first caller computes it, the others get a copy.
-pub fn published() -> Bench {
+pub(crate) fn published() -> Bench {
     static LAKE: OnceLock<Vec<(PathBuf, Vec<u8>)>> = OnceLock::new();
     let files = LAKE.get_or_init(|| {
         let bench = demo();
@@ -35,17 +35,26 @@ pub fn published() -> Bench {
         files_below(&bench.lake_root())
     });
     let bench = demo();
-    let root = bench.lake_root();
+    write_files(&bench.lake_root(), files);
+    bench
+}
+
+/// Whether the long forms of tests are wanted: `LAKE_TEST_FULL=1`.
+pub(crate) fn full() -> bool {
+    std::env::var_os("LAKE_TEST_FULL").is_some_and(|value| value != "0")
+}
+
+/// Writes what [`files_below`] read.
+pub(crate) fn write_files(root: &Path, files: &[(PathBuf, Vec<u8>)]) {
     for (path, bytes) in files {
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
-    bench
 }
 
 /// Every file below a folder with its content, sorted by path.
-pub fn files_below(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+pub(crate) fn files_below(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
     let mut open = vec![root.to_owned()];
     while let Some(folder) = open.pop() {
@@ -64,19 +73,19 @@ pub fn files_below(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// A run with the plan that was made before it.
-pub struct Run {
-    pub plan: Plan,
-    pub summary: RunSummary,
-    pub report: RunReport,
+pub(crate) struct Run {
+    pub(crate) plan: Plan,
+    pub(crate) summary: RunSummary,
+    pub(crate) report: RunReport,
 }
 
 /// Plans, runs, and checks that the run did what the plan said.
-pub fn go(bench: &Bench, selected: &Selected) -> Run {
+pub(crate) fn go(bench: &Bench, selected: &Selected) -> Run {
     try_go(bench, selected).unwrap()
 }
 
 /// [`go`] for what may be refused.
-pub fn try_go(bench: &Bench, selected: &Selected) -> Result<Run, PipelineError> {
+pub(crate) fn try_go(bench: &Bench, selected: &Selected) -> Result<Run, PipelineError> {
     let plan = bench.open()?.plan(Some(&bench.lake()), selected, NOW)?;
     let (summary, report) = bench.run(selected)?;
     let run = Run { plan, summary, report };
@@ -110,7 +119,7 @@ impl Run {
     }
 
     /// The tasks whose outcome passes.
-    pub fn which(&self, pass: impl Fn(&Outcome) -> bool) -> Vec<String> {
+    pub(crate) fn which(&self, pass: impl Fn(&Outcome) -> bool) -> Vec<String> {
         let mut tasks: Vec<String> = self
             .report
             .tasks
@@ -123,29 +132,29 @@ impl Run {
     }
 
     /// Tasks that were computed, with success or not.
-    pub fn executed(&self) -> Vec<String> {
+    pub(crate) fn executed(&self) -> Vec<String> {
         lakectl_tests::executed(&self.report)
     }
 
     /// Tasks that were computed and gave other rows than the published ones.
-    pub fn changed(&self) -> Vec<String> {
+    pub(crate) fn changed(&self) -> Vec<String> {
         self.which(|outcome| matches!(outcome, Outcome::Ran { changed: true, .. }))
     }
 
-    pub fn restored(&self) -> Vec<String> {
+    pub(crate) fn restored(&self) -> Vec<String> {
         self.which(|outcome| *outcome == Outcome::Restored)
     }
 
-    pub fn failed(&self) -> Vec<String> {
+    pub(crate) fn failed(&self) -> Vec<String> {
         self.which(|outcome| matches!(outcome, Outcome::Failed { .. }))
     }
 
-    pub fn blocked(&self) -> Vec<String> {
+    pub(crate) fn blocked(&self) -> Vec<String> {
         self.which(|outcome| matches!(outcome, Outcome::Blocked { .. }))
     }
 
     /// Why tasks of a table ran, each reason once.
-    pub fn reasons(&self, table: &str) -> BTreeSet<String> {
+    pub(crate) fn reasons(&self, table: &str) -> BTreeSet<String> {
         let tasks = self.report.tasks.iter().filter(|task| task.task.table.as_str() == table);
         tasks
             .filter_map(|task| match &task.outcome {
@@ -158,7 +167,7 @@ impl Run {
 
 /// Expands sets in braces: `options.{greeks,slices} asset=ASSETS/date=DAYS`. `ASSETS`, `DAYS`, `MONTHS` and `YEARS` are
 /// those of the demo market. Sorted.
-pub fn tasks(patterns: &[&str]) -> Vec<String> {
+pub(crate) fn tasks(patterns: &[&str]) -> Vec<String> {
     let mut open: Vec<String> = patterns
         .iter()
         .map(|pattern| {
@@ -182,7 +191,7 @@ pub fn tasks(patterns: &[&str]) -> Vec<String> {
 
 /// Compares lists of tasks and shows only what differs.
 #[track_caller]
-pub fn assert_tasks(found: &[String], expected: &[String]) {
+pub(crate) fn assert_tasks(found: &[String], expected: &[String]) {
     let difference = |a: &[String], b: &[String]| -> Vec<String> {
         a.iter().filter(|task| !b.contains(*task)).cloned().collect()
     };
@@ -192,20 +201,20 @@ pub fn assert_tasks(found: &[String], expected: &[String]) {
 }
 
 /// `rows_hash` of every published partition.
-pub fn hashes(bench: &Bench) -> BTreeMap<String, String> {
+pub(crate) fn hashes(bench: &Bench) -> BTreeMap<String, String> {
     let head = bench.lake().head().unwrap();
     let cells = head.cells.values().flat_map(|cells| cells.values());
     cells.map(|cell| (cell.task().to_string(), cell.rows_hash.to_string())).collect()
 }
 
 /// The newest version of the lake.
-pub fn version(bench: &Bench) -> u64 {
+pub(crate) fn version(bench: &Bench) -> u64 {
     bench.lake().head().unwrap().version
 }
 
 /// Replaces one occurrence of `old`, which has to be there, in a text of the project.
 #[track_caller]
-pub fn edit(bench: &mut Bench, path: &str, old: &str, new: &str) {
+pub(crate) fn edit(bench: &mut Bench, path: &str, old: &str, new: &str) {
     let text = bench.project.text(path).unwrap();
     assert!(text.contains(old), "`{old}` is not in {path}");
     let text = text.replacen(old, new, 1);
@@ -214,7 +223,7 @@ pub fn edit(bench: &mut Bench, path: &str, old: &str, new: &str) {
 
 /// Replaces one occurrence of `old` inside the block of a stage.
 #[track_caller]
-pub fn edit_stage(bench: &mut Bench, path: &str, table: &str, old: &str, new: &str) {
+pub(crate) fn edit_stage(bench: &mut Bench, path: &str, table: &str, old: &str, new: &str) {
     let text = bench.project.text(path).unwrap();
     let start = text.find(&format!("table = \"{table}\"")).unwrap();
     let end = text[start..].find("[[stage]]").map_or(text.len(), |length| start + length);
@@ -224,34 +233,35 @@ pub fn edit_stage(bench: &mut Bench, path: &str, table: &str, old: &str, new: &s
     bench.project.set_text(path, text);
 }
 
-pub fn until(goal: &str) -> Selected {
+pub(crate) fn until(goal: &str) -> Selected {
     Selected { until: Some(goal.to_owned()), ..Selected::default() }
 }
 
-pub fn select(selectors: &[&str]) -> Selected {
+pub(crate) fn select(selectors: &[&str]) -> Selected {
     Selected { select: selectors.iter().map(|text| (*text).to_owned()).collect(), ..Selected::default() }
 }
 
-pub fn day(text: &str) -> Day {
+pub(crate) fn day(text: &str) -> Day {
     text.parse().unwrap()
 }
 
-pub fn time(text: &str) -> UtcTime {
-    text.parse().unwrap()
-}
-
-/// Runs everything of a bench in the lake of another one.
-pub fn run_in(bench: &Bench, lake: &Path, run: &str) -> RunSummary {
+/// Runs everything of a checked project in a lake, and hands each event over.
+pub(crate) fn run_in(
+    opened: &Workbench,
+    lake: &Path,
+    run: &str,
+    cancel: &Cancel,
+    events: &(dyn Fn(RunEvent) + Sync),
+) -> (RunSummary, RunReport) {
     let options = RunOptions {
         run_id: run.to_owned(),
         now: NOW,
         jobs: 2,
-        events: &|_| {},
-        cancel: Cancel::default(),
+        events,
+        cancel: cancel.clone(),
         known_until: None,
     };
-    let opened = bench.open().unwrap();
     let lake = Arc::new(opened.lake(lake, Open::OrCreate).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(opened.run(lake, &Selected::default(), options)).unwrap().0
+    runtime.block_on(opened.run(lake, &Selected::default(), options)).unwrap()
 }

@@ -3,30 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lakectl_pipeline::engine::{Cancel, Outcome, RunEvent, RunReport};
-use lakectl_pipeline::lake::Open;
-use lakectl_pipeline::{RunOptions, RunSummary, Selected, Workbench};
-use lakectl_tests::NOW;
+use lakectl_pipeline::Selected;
+use lakectl_pipeline::engine::{Cancel, Outcome, RunEvent};
 
-use crate::common::{assert_tasks, demo, go, hashes, published};
-
-/// Runs everything and hands each event over.
-fn watched(bench: &Workbench, lake: &Path, cancel: &Cancel, events: &(dyn Fn(RunEvent) + Sync)) -> (RunSummary, RunReport) {
-    let options = RunOptions {
-        run_id: "watched".to_owned(),
-        now: NOW,
-        jobs: 2,
-        events,
-        cancel: cancel.clone(),
-        known_until: None,
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let lake = Arc::new(bench.lake(lake, Open::OrCreate).unwrap());
-    runtime.block_on(bench.run(lake, &Selected::default(), options)).unwrap()
-}
+use crate::common::{assert_tasks, demo, full, go, hashes, published, run_in};
 
 fn all_tasks() -> BTreeSet<String> {
     let run = go(&published(), &Selected::default());
@@ -37,7 +19,7 @@ fn all_tasks() -> BTreeSet<String> {
 fn an_interrupted_run_goes_on_where_it_was() {
     let bench = demo();
     let (cancel, count) = (Cancel::default(), AtomicUsize::new(0));
-    let (summary, report) = watched(&bench.open().unwrap(), &bench.lake_root(), &cancel, &|event| {
+    let (summary, report) = run_in(&bench.open().unwrap(), &bench.lake_root(), "ended", &cancel, &|event| {
         if matches!(event, RunEvent::Finished { .. }) && count.fetch_add(1, Ordering::Relaxed) == 70 {
             cancel.cancel();
         }
@@ -68,7 +50,7 @@ fn a_run_that_is_cancelled_before_it_begins_does_nothing() {
     let bench = demo();
     let cancel = Cancel::default();
     cancel.cancel();
-    let (summary, report) = watched(&bench.open().unwrap(), &bench.lake_root(), &cancel, &|_| {});
+    let (summary, report) = run_in(&bench.open().unwrap(), &bench.lake_root(), "ended", &cancel, &|_| {});
     assert!(summary.interrupted);
     assert!(report.executed().is_empty());
     assert!(bench.lake().cells().unwrap().is_empty());
@@ -79,13 +61,15 @@ fn cancelling_a_run_with_nothing_to_do_changes_nothing() {
     let bench = published();
     let cancel = Cancel::default();
     cancel.cancel();
-    let (summary, report) = watched(&bench.open().unwrap(), &bench.lake_root(), &cancel, &|_| {});
+    let (summary, report) = run_in(&bench.open().unwrap(), &bench.lake_root(), "ended", &cancel, &|_| {});
     assert!(report.executed().is_empty());
     assert!(!summary.interrupted && summary.is_success());
     assert_eq!(summary.version, 1);
 }
 
 const CHILD: &str = "LAKE_TEST_DYING_LAKE";
+/// After so many waves of durable results, and then so many tasks, the process dies.
+const DEATH: &str = "LAKE_TEST_DYING_AFTER";
 
 /// What the test below starts as a process of its own; alone it does nothing.
 #[test]
@@ -93,17 +77,18 @@ fn dying_process() {
     let Some(lake) = std::env::var_os(CHILD) else {
         return;
     };
-    let bench = demo();
-    let opened = bench.open().unwrap();
-    drop(bench);
+    let death = std::env::var(DEATH).unwrap();
+    let (waves, tasks) = death.split_once(' ').unwrap();
+    let (waves, tasks): (usize, usize) = (waves.parse().unwrap(), tasks.parse().unwrap());
+    let opened = demo().open().unwrap();
     let (flushed, after) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    watched(&opened, Path::new(&lake), &Cancel::default(), &|event| match event {
+    run_in(&opened, Path::new(&lake), "died", &Cancel::default(), &|event| match event {
         RunEvent::Flushed { .. } => {
             flushed.fetch_add(1, Ordering::Relaxed);
         }
         // Some finished tasks are then not durable yet.
-        RunEvent::Finished { .. } if flushed.load(Ordering::Relaxed) >= 2 => {
-            if after.fetch_add(1, Ordering::Relaxed) == 3 {
+        RunEvent::Finished { .. } if flushed.load(Ordering::Relaxed) >= waves => {
+            if after.fetch_add(1, Ordering::Relaxed) == tasks {
                 std::process::exit(9);
             }
         }
@@ -115,14 +100,22 @@ fn dying_process() {
 #[test]
 fn a_process_that_dies_leaves_a_lake_that_the_next_run_completes() {
     let bench = demo();
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "kill::dying_process", "--nocapture", "--test-threads=1"])
-        .env(CHILD, bench.lake_root())
-        .output()
-        .unwrap();
-    assert_eq!(child.status.code(), Some(9), "{}", String::from_utf8_lossy(&child.stderr));
-    assert_eq!(bench.lake().head().unwrap().version, 0);
-    let recorded = bench.lake().cells().unwrap().len();
+    // The same lake dies again and again; each time something more is kept.
+    let deaths: &[&str] = if full() { &["0 0", "0 5", "1 0", "1 2", "2 3", "3 1", "2 0", "1 1"] } else { &["1 3", "1 0"] };
+    let mut recorded = 0;
+    for death in deaths {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "kill::dying_process", "--nocapture", "--test-threads=1"])
+            .env(CHILD, bench.lake_root())
+            .env(DEATH, death)
+            .output()
+            .unwrap();
+        assert_eq!(child.status.code(), Some(9), "{}", String::from_utf8_lossy(&child.stderr));
+        assert_eq!(bench.lake().head().unwrap().version, 0);
+        let now = bench.lake().cells().unwrap().len();
+        assert!(now >= recorded);
+        recorded = now;
+    }
     assert!(recorded > 0);
 
     let run = go(&bench, &Selected::default());

@@ -1,11 +1,13 @@
 //! The same input gives the same rows, whatever the order, the number of threads and the history of runs.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lakectl_pipeline::Selected;
+use lakectl_pipeline::engine::{Cancel, RunEvent};
 use lakectl_tests::Bench;
 
-use crate::common::{assert_tasks, day, demo, go, hashes, published, tasks, time, version};
+use crate::common::{assert_tasks, day, demo, edit, go, hashes, published, run_in, tasks, version};
 
 /// Fingerprint, digest of rows and file of every published partition.
 fn cells(bench: &Bench) -> BTreeMap<String, String> {
@@ -70,14 +72,21 @@ fn forced_tasks_give_equal_rows_and_publish_nothing() {
 
 #[test]
 fn other_rows_under_the_same_fingerprint_are_an_error() {
-    let mut bench = published();
+    let bench = published();
     let before = hashes(&bench);
-    // What an audit leaves out is not in fingerprints: a forced stage then contradicts what is stored.
-    bench.known_until = Some(time("2026-01-01T00:00:00Z"));
-    let selected = Selected { force: vec!["norm.demo_deribit_dvol".to_owned()], ..Selected::default() };
+    // Somebody recorded another result for one fingerprint.
+    let lake = bench.lake();
+    let head = lake.head().unwrap();
+    let (table, partition) = ("options.greeks".parse().unwrap(), "asset=ETH/date=2026-01-02".parse().unwrap());
+    let mut cell = head.cell(&table, &partition).unwrap().as_ref().clone();
+    cell.rows_hash = head.cell(&"options.slices".parse().unwrap(), &partition).unwrap().rows_hash;
+    lake.record("zz-other", &[cell]).unwrap();
+    drop(lake);
+
+    let selected = Selected { force: vec!["options.greeks".to_owned()], ..Selected::default() };
     let run = go(&bench, &selected);
     assert!(!run.summary.is_success());
-    assert_tasks(&run.failed(), &tasks(&["norm.demo_deribit_dvol month=2026-01"]));
+    assert_tasks(&run.failed(), &tasks(&["options.greeks asset=ETH/date=2026-01-02"]));
     let failure = &run.summary.failures[0];
     assert!(failure.message.contains("is not deterministic"), "{failure:?}");
     assert!(failure.hint.is_some());
@@ -89,21 +98,48 @@ fn other_rows_under_the_same_fingerprint_are_an_error() {
 fn two_runs_at_the_same_time_publish_the_same_lake() {
     let bench = demo();
     let root = bench.lake_root();
-    let lake = bench.lake();
-    drop(lake);
     std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..2)
-            .map(|number| {
-                let root = root.clone();
-                scope.spawn(move || crate::common::run_in(&demo(), &root, &format!("both-{number}")))
-            })
-            .collect();
+        let runs = [0, 1].map(|number| {
+            let root = root.clone();
+            let opened = bench.open().unwrap();
+            scope.spawn(move || run_in(&opened, &root, &format!("both-{number}"), &Cancel::default(), &|_| {}))
+        });
         for run in runs {
-            let summary = run.join().unwrap();
+            let (summary, _) = run.join().unwrap();
             assert!(summary.is_success(), "{:?}", summary.failures);
         }
     });
     assert_eq!(hashes(&bench), hashes(&published()));
     let run = go(&bench, &Selected::default());
     assert_eq!(run.executed(), [""; 0]);
+}
+
+#[test]
+fn a_run_whose_inputs_changed_under_it_is_planned_again() {
+    let mut bench = published();
+    edit(&mut bench, "sql/options/greeks.sql", "coalesce(mark_iv,", "0.01 + coalesce(mark_iv,");
+    let mut other = demo();
+    other.set("params.stale_days", "0");
+    let (opened, theirs, root) = (bench.open().unwrap(), other.open().unwrap(), bench.lake_root());
+    let started = AtomicBool::new(false);
+    // In the middle of our run another one publishes other on-chain rows, which ours has looked at.
+    let (summary, _) = run_in(&opened, &root, "ours", &Cancel::default(), &|event| {
+        if matches!(event, RunEvent::Finished { .. }) && !started.swap(true, Ordering::Relaxed) {
+            std::thread::scope(|scope| {
+                let run = scope.spawn(|| run_in(&theirs, &root, "theirs", &Cancel::default(), &|_| {}));
+                assert_eq!(run.join().unwrap().0.version, 2);
+            });
+        }
+    });
+    assert!(summary.is_success(), "{:?}", summary.failures);
+    assert_eq!(summary.version, 3);
+    let log: Vec<String> = bench.lake().log().unwrap().into_iter().map(|info| info.run).collect();
+    assert_eq!(log[1..], ["theirs", "ours"]);
+    // The newest version is all ours, not a mixture.
+    let run = go(&bench, &Selected::default());
+    assert_eq!((run.executed(), run.restored(), run.summary.version), (vec![], vec![], 3));
+    let mut alone = published();
+    alone.project = bench.project.clone();
+    go(&alone, &Selected::default());
+    assert_eq!(hashes(&bench), hashes(&alone));
 }

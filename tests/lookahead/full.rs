@@ -6,12 +6,16 @@ use crate::order::assert_known_in_order;
 use crate::short::inside_a_lag;
 use crate::twin::{Start, assert_tight, at, run, unseen};
 
+/// Whether the long forms are wanted.
+pub(crate) fn is_full() -> bool {
+    std::env::var_os("LAKE_TEST_FULL").is_some_and(|value| value == "1")
+}
+
 fn is_wanted(test: &str) -> bool {
-    let wanted = std::env::var_os("LAKE_TEST_FULL").is_some_and(|value| value == "1");
-    if !wanted {
+    if !is_full() {
         eprintln!("SKIPPED {test}: set LAKE_TEST_FULL=1");
     }
-    wanted
+    is_full()
 }
 
 #[test]

@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say what they expect by failing")]
 
 mod full;
+mod late;
 mod order;
 mod plants;
 mod restated;
 mod short;
 mod twin;
+mod vintages;

@@ -26,9 +26,8 @@ const PLANTS: [Plant; 4] = [
     Plant {
         name: "joined on the day that a value describes",
         file: "sql/features/matrix.sql",
-        right: "SELECT close, date_trunc('day', known_at - INTERVAL '1' MICROSECOND) + INTERVAL '1' DAY AS as_of\n    \
-                FROM market.dvol",
-        wrong: "SELECT close, date_trunc('day', event_time) AS as_of\n    FROM market.dvol",
+        right: "date_trunc('day', known_at - INTERVAL '1' MICROSECOND) + INTERVAL '1' DAY AS as_of\n        FROM market.dvol",
+        wrong: "date_trunc('day', event_time) AS as_of\n        FROM market.dvol",
         table: "features.matrix",
         column: "dvol",
     },

@@ -8,9 +8,10 @@
     reason = "tests report what they measured"
 )]
 
+mod archive;
 mod columns;
+mod own_data;
 mod skill;
-mod tune;
 
 /// Whether the long forms are wanted.
 fn full() -> bool {

@@ -199,7 +199,7 @@ impl DayRange {
 
     /// Tells whether the two have a day in common.
     pub fn overlaps(&self, other: &Self) -> bool {
-        self.start < other.end && other.start < self.end
+        self.start.max(other.start) < self.end.min(other.end)
     }
 }
 

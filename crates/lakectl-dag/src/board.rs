@@ -242,12 +242,14 @@ impl<'a> Board<'a> {
             .outputs()
             .map(|table| (table.clone(), self.published_cell(index, table)))
             .collect();
+        let published = outputs.iter().any(|(_, cell)| cell.is_some());
         let listing = entry.listing.as_ref();
         let (verdict, cells) = verdict(&Question {
             outputs: &outputs,
             inputs,
             demand: task.demand,
-            restorable: listing.is_none_or(|listing| listing.sealed),
+            // An earlier cell of a published raw partition lacks the documents that came since.
+            restorable: listing.is_none_or(|listing| listing.sealed && !published),
             output_fingerprint: &|task, output| output_fingerprint(task, &stage.table, output),
             parts: &|| self.parts(task, complete.then_some(windows.as_slice())),
             cached: &|fingerprint| self.world.cached(fingerprint),
@@ -369,7 +371,14 @@ impl<'a> Board<'a> {
         });
         let definition = self.scope.definitions[task.stage].1;
         let cut_short = entry.cut_short();
-        task_fingerprint(&task.key, &entry.text, definition, token, cut_short.as_deref(), digests)
+        task_fingerprint(
+            &task.key,
+            &entry.text,
+            definition,
+            token,
+            cut_short.as_deref(),
+            digests,
+        )
     }
 
     fn parts(&self, task: &TaskRef, windows: Option<&[Vec<Granted>]>) -> Parts {

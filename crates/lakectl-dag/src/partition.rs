@@ -64,7 +64,8 @@ impl Entry {
     /// Returns the days of a partition that the calendar cuts short, as a part of fingerprints.
     pub(crate) fn cut_short(&self) -> Option<String> {
         let whole = self.key.days()?;
-        (whole != self.period).then(|| format!("{} to {}", self.period.start, self.period.end.plus(-1)))
+        (whole != self.period)
+            .then(|| format!("{} to {}", self.period.start, self.period.end.plus(-1)))
     }
 }
 

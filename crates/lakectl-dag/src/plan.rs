@@ -217,7 +217,7 @@ pub fn plan(
     };
     check_values(&scope.partitions, &request.selection)?;
     let need = Need::of(pipeline, &scope, &selected, &request.selection);
-    let (tasks, readers) = need.number(pipeline, &scope, &demands);
+    let (tasks, readers) = need.number(pipeline, &scope, &request.selection, &demands);
     scope.tasks = tasks;
     let vanished = vanished(pipeline, &scope);
     let tasks = judge(pipeline, &scope, world, &need);
@@ -382,6 +382,7 @@ impl Need {
         &self,
         pipeline: &Pipeline,
         scope: &Scope,
+        selection: &Selection,
         demands: &[Demand],
     ) -> (Vec<TaskRef>, Vec<Vec<u32>>) {
         let mut tasks = Vec::new();
@@ -391,6 +392,11 @@ impl Need {
             let partitions = &scope.partitions[pipeline.main_table(stage)];
             numbers.push(vec![u32::MAX; needed.len()]);
             for entry in (0..needed.len()).filter(|entry| needed[*entry]) {
+                // Forcing and refreshing are for the selected days and values only.
+                let demand = match wanted(&partitions.entries[entry], selection) {
+                    true => demands[stage],
+                    false => Demand::None,
+                };
                 let number = tasks.len() as u32;
                 numbers[stage][entry] = number;
                 readers.push(Vec::new());
@@ -405,7 +411,7 @@ impl Need {
                     },
                     stage,
                     entry,
-                    demand: demands[stage],
+                    demand,
                 });
             }
         }

@@ -257,10 +257,19 @@ pub(crate) const GLASSNODE_MINERS: &str = "transactions/transfers_volume_miners_
 /// Glassnode metric of the dollar token, USD a day, positive when it flows to exchanges.
 pub(crate) const GLASSNODE_STABLE: &str = "transactions/transfers_volume_exchanges_net";
 
-/// Glassnode: `[{"t": seconds, "v": value}]`.
+/// Days between the beginnings of two outages of the vendor, and how long each lasts.
+const OUTAGE: (i32, i32) = (75, 8);
+
+/// Whether the vendor of [`glassnode`] is out of service and never tells of this day.
+pub(crate) const fn is_outage(day: i32) -> bool {
+    (day - 20).rem_euclid(OUTAGE.0) < OUTAGE.1
+}
+
+/// Glassnode: `[{"t": seconds, "v": value}]`, without the days of an outage.
 pub(crate) fn glassnode(market: &Market, page: Page, metric: &str) -> Vec<u8> {
     let mut out = vec![b'['];
-    list(&mut out, page.days(), |out, day| {
+    let served = page.days().filter(|day| !is_outage(*day));
+    list(&mut out, served, |out, day| {
         let row = chain_day(market, page.asset, day);
         let value = match metric {
             "supply/lth_sum" => row.long_term_supply,

@@ -10,8 +10,9 @@
 //! Everything is a pure function of [`MarketConfig`]. Random numbers come from sub-streams keyed by (seed, purpose, day),
 //! so a body does not depend on what was asked before it, and a history with a later end repeats every earlier document.
 //!
-//! The market needs no lake and no engine. A few rows are wrong on purpose ([`Market::dirty_rows`]) and one month
-//! of exchange flows is published twice with different values, as happens in life.
+//! The market needs no lake and no engine. A few rows are wrong on purpose ([`Market::dirty_rows`]), one month of
+//! exchange flows is published twice with different values, and every 75 days one vendor of on-chain series is out of
+//! service for 8, as happens in life.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::print_stderr))]
 
 mod bodies;

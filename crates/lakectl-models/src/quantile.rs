@@ -285,15 +285,17 @@ impl QuantileModel {
 
     /// Families that entered a forecast from `row`, and the words for those that did not.
     fn families(&self, row: &[Option<f64>]) -> (Vec<String>, Vec<String>) {
-        let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-        for (feature, value) in self.features.iter().zip(row) {
-            let (found, all) = counts.entry(&feature.family).or_default();
+        let mut counts: BTreeMap<&str, (usize, usize, usize)> = BTreeMap::new();
+        for (column, (feature, value)) in self.features.iter().zip(row).enumerate() {
+            let (known, found, all) = counts.entry(&feature.family).or_default();
+            let used = self.anchor.uses(column) || self.plain.iter().any(|t| t.column == column);
             *all += 1;
-            *found += usize::from(value.is_some());
+            *known += usize::from(value.is_some());
+            *found += usize::from(used && value.is_some());
         }
         let (mut present, mut degraded) = (Vec::new(), BTreeSet::new());
-        for (family, (found, all)) in counts {
-            if found == 0 {
+        for (family, (known, found, all)) in counts {
+            if known == 0 {
                 degraded.insert(format!("absent:{family}"));
                 continue;
             }

@@ -24,6 +24,8 @@ use crate::linalg::{cholesky, forward_solve};
 const CLIP: f64 = 5.0;
 /// Added to the covariance diagonals (standardised units), so that no state collapses on a few rows.
 const COVARIANCE_FLOOR: f64 = 0.005;
+/// States closer than this in the order's standardised sum are not told apart by it.
+const STATE_GAP_MIN: f64 = 0.15;
 /// A state with a smaller share of the rows is an outlier group, not a regime.
 const MIN_WEIGHT: f64 = 0.05;
 
@@ -40,9 +42,9 @@ pub struct RegimeConfig {
     pub stay: f64,
     /// Rows that this prior is worth per state.
     pub stay_prior_rows: f64,
-    /// Column whose state means order the states (a volatility: regime 0 is the calmest); without one the states
-    /// are ordered by the trace of their covariance.
-    pub order_by: Option<usize>,
+    /// Columns (volatilities) whose standardised state means, summed, order the states: regime 0 is the calmest. Without
+    /// any the states are ordered by the trace of their covariance.
+    pub order_by: Vec<usize>,
 }
 
 impl Default for RegimeConfig {
@@ -53,7 +55,7 @@ impl Default for RegimeConfig {
             starts: 5,
             stay: 0.9,
             stay_prior_rows: 20.0,
-            order_by: None,
+            order_by: Vec::new(),
         }
     }
 }
@@ -129,13 +131,21 @@ impl RegimeModel {
             .map(|r| standardise(r, &mean, &sd))
             .collect();
         let mut states = best_mixture(&z, config, seed)?;
-        let calmness = |s: &State| match config.order_by {
-            Some(column) => s.mean[column],
-            None => (0..names.len())
-                .map(|i| s.covariance[i * names.len() + i])
-                .sum(),
+        let calmness = |s: &State| -> f64 {
+            match config.order_by.as_slice() {
+                [] => (0..names.len())
+                    .map(|i| s.covariance[i * names.len() + i])
+                    .sum(),
+                columns => columns.iter().map(|column| s.mean[*column]).sum(),
+            }
         };
         states.sort_by(|a, b| calmness(a).total_cmp(&calmness(b)));
+        let gap = |pair: &[State]| calmness(&pair[1]) - calmness(&pair[0]);
+        if !config.order_by.is_empty() && states.windows(2).any(|pair| gap(pair) < STATE_GAP_MIN) {
+            return Err(ModelError::Mixture {
+                reason: "two states are equally calm, so their names would mean nothing".to_owned(),
+            });
+        }
         let log_likelihood = log_likelihood(&states, &z)?;
         let transition = transition(&states, &z, config)?;
         Ok(Self {
@@ -249,11 +259,11 @@ fn check(config: &RegimeConfig, width: usize) -> Result<(), ModelError> {
             "0 < stay < 1 with a positive prior weight",
         );
     }
-    if width == 0 || config.order_by.is_some_and(|c| c >= width) {
+    if width == 0 || config.order_by.iter().any(|c| *c >= width) {
         return bad(
             "order_by",
             format!("{:?} of {width} columns", config.order_by),
-            "a column of the rows",
+            "columns of the rows",
         );
     }
     Ok(())

@@ -68,6 +68,7 @@ impl Assembly {
                 definition(stage, queries.get(&stage.table), settings)?,
             );
         }
+        check_params_are_used(&definitions, settings)?;
         let mut unions: BTreeMap<TableId, Vec<TableId>> = BTreeMap::new();
         for feed in Feed::ALL {
             unions.insert(TableId::new("norm", feed.name())?, Vec::new());
@@ -290,6 +291,9 @@ fn definition(
             .params
             .get(name)
             .ok_or_else(|| unknown_param(stage, name, settings))?;
+        if query.is_some() {
+            literal(name, value)?;
+        }
         parts.insert(format!("param.{name}"), value.to_string());
     }
     Ok(compact(parts))
@@ -302,12 +306,38 @@ const PART_CHARS_MAX: usize = 80;
 fn compact(parts: Parts) -> Parts {
     let short = |value: String| match value.len() {
         0..=PART_CHARS_MAX => value,
-        _ => Fingerprint::of(value.as_bytes()).short(),
+        _ => Fingerprint::of(value.as_bytes()).to_string(),
     };
     parts
         .into_iter()
         .map(|(name, value)| (name, short(value)))
         .collect()
+}
+
+/// A misspelt parameter would otherwise change nothing and say nothing.
+fn check_params_are_used(
+    definitions: &BTreeMap<TableId, Parts>,
+    settings: &Settings,
+) -> Result<(), PipelineError> {
+    let used: BTreeSet<&str> = definitions
+        .values()
+        .flat_map(Parts::keys)
+        .filter_map(|part| part.strip_prefix("param."))
+        .collect();
+    match settings
+        .params
+        .keys()
+        .find(|name| !used.contains(name.as_str()))
+    {
+        None => Ok(()),
+        Some(name) => Err(PipelineError::Config {
+            place: format!("params.{name}"),
+            message: "no stage uses this parameter".to_owned(),
+            hint: nearest(name, used)
+                .first()
+                .map(|close| format!("did you mean `{close}`?")),
+        }),
+    }
 }
 
 fn unknown_param(stage: &StageDecl, name: &str, settings: &Settings) -> PipelineError {

@@ -75,7 +75,12 @@ pub fn is_audited(stage: &StageDecl) -> bool {
 /// Tells whether an audited run leaves out rows of this stage: normalised rows, and those of the canonical tables made
 /// from them, which know better when a restated value could be used.
 pub(crate) fn is_cut(stage: &StageDecl) -> bool {
-    let canonical = || stage.inputs.iter().any(|input| input.table.schema() == "norm");
+    let canonical = || {
+        stage
+            .inputs
+            .iter()
+            .any(|input| input.table.schema() == "norm")
+    };
     stage.kind == StageKind::Normalize || canonical()
 }
 
@@ -140,7 +145,9 @@ pub fn compare(
             table.compare(&a, &b)?;
         }
         if table.compared > 0 {
-            findings.compared.insert(stage.table.clone(), table.compared);
+            findings
+                .compared
+                .insert(stage.table.clone(), table.compared);
         }
         findings.leaks.extend(table.leaks());
     }
@@ -232,7 +239,13 @@ impl<'a> TableAudit<'a> {
             let (x, y) = (encoded(&[a.clone()])?, encoded(&[b.clone()])?);
             for row in (0..left.len()).filter(|row| x.row(*row) != y.row(*row)) {
                 let place = left.value(row) as usize;
-                self.note(Some(index), before, place, Some(shown(&a, row)?), Some(shown(&b, row)?))?;
+                self.note(
+                    Some(index),
+                    before,
+                    place,
+                    Some(shown(&a, row)?),
+                    Some(shown(&b, row)?),
+                )?;
             }
         }
         Ok(())
@@ -266,9 +279,9 @@ impl<'a> TableAudit<'a> {
         before: Option<String>,
         after: Option<String>,
     ) -> Result<(), PipelineError> {
-        let known_at = rows
-            .column_by_name(KNOWN_AT)
-            .map_or(0, |column| column.as_primitive::<TimestampMicrosecondType>().value(row));
+        let known_at = rows.column_by_name(KNOWN_AT).map_or(0, |column| {
+            column.as_primitive::<TimestampMicrosecondType>().value(row)
+        });
         let earlier = self.found.get(&column);
         let count = earlier.map_or(0, |first| first.rows) + 1;
         let is_first = earlier.is_none_or(|first| known_at < first.known_at);
@@ -280,7 +293,13 @@ impl<'a> TableAudit<'a> {
                 }
             }
             let key = words.join(" ");
-            let first = First { known_at, key, before, after, rows: count };
+            let first = First {
+                known_at,
+                key,
+                before,
+                after,
+                rows: count,
+            };
             self.found.insert(column, first);
         } else if let Some(first) = self.found.get_mut(&column) {
             first.rows = count;
@@ -305,7 +324,9 @@ impl<'a> TableAudit<'a> {
 
 /// Encodes rows so that equal bytes are equal bits.
 fn encoded(columns: &[ArrayRef]) -> Result<Rows, PipelineError> {
-    let fields = columns.iter().map(|column| SortField::new(column.data_type().clone()));
+    let fields = columns
+        .iter()
+        .map(|column| SortField::new(column.data_type().clone()));
     Ok(RowConverter::new(fields.collect())?.convert_columns(columns)?)
 }
 

@@ -9,18 +9,18 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use lakectl_core::{Cell, Contract, DayRange, ErrorKind, Grain, TableId, TaskKey, UtcTime};
 use lakectl_dag::{Grant, Runner, StageDecl, StageKind, State, TaskFailure, TaskSpec};
-use lakectl_sources::{parse, rejects_contract};
-use lakectl_sql::{Literal, SqlEngine, StageTable, conform, sort_unique};
+use lakectl_sources::rejects_contract;
+use lakectl_sql::{Literal, Query, SqlEngine, StageTable, conform, sort_unique};
 use lakectl_store::{Lake, Snapshot, WriteSpec, schema_of};
 use toml::Value;
 
 use crate::PipelineError;
 use crate::assembly::{Assembly, BoundDataset, literal, union_contract};
 use crate::audit;
-use crate::harvest::{self, Sources, StoredDocument};
+use crate::harvest::{self, Sources, parse_standing};
 use crate::outside::{Reach, Taken};
 use crate::reader::CellReader;
-use crate::rows::{NORM_ORDER, REJECTS_ORDER, check_membership, cut_rows, sorted};
+use crate::rows::{NORM_ORDER, REJECTS_ORDER, check_membership, cut_rows, in_order, sorted};
 use crate::stages::{Columns, NATIVE_STAGES, NativeTask};
 
 /// Computes tasks of one run.
@@ -156,8 +156,11 @@ impl Shared {
         let bound = self.dataset(&spec.stage.table)?;
         let schema = schema_of(&spec.stage.contract);
         let stored = match self.base.cell(&spec.task.table, &spec.task.partition) {
-            Some(cell) => harvest::stored(&self.lake.read(cell, None)?)?,
-            None => Vec::new(),
+            // A simulated document can be made again at any time, and another market must not mix with this one.
+            Some(cell) if !self.sources.can_repeat(bound) => {
+                harvest::stored(&self.lake.read(cell, None)?)?
+            }
+            _ => Vec::new(),
         };
         let fetched = self.sources.fetch(bound, &spec.task.partition)?;
         let packed = ["zstd", "gzip", "zip", "parquet"];
@@ -192,15 +195,8 @@ impl Shared {
                 continue;
             };
             // Bodies are read once, so they would only push others out of the reader's memory.
-            for StoredDocument { document, sequence } in
-                harvest::stored(&self.lake.read(cell, None)?)?
-            {
-                let parsed = parse(
-                    &bound.dataset,
-                    &document,
-                    sequence,
-                    bound.assumed_availability,
-                );
+            let stored = harvest::stored(&self.lake.read(cell, None)?)?;
+            for (document, parsed) in parse_standing(bound, stored, &spec.task.partition) {
                 let Taken { inside, outside } = reach.take(&document, parsed.rows)?;
                 rows.push(self.known(inside)?);
                 rejects.push(parsed.rejects);
@@ -251,9 +247,9 @@ impl Shared {
                 batches,
             });
         }
-        let (schema, batches) = self
-            .engine
-            .run_query(query, tables, &self.literals(spec)?)?;
+        let (schema, batches) =
+            self.engine
+                .run_query(query, tables, &self.literals(query, spec)?)?;
         let batches = conform(&schema, &batches, &stage.contract)?;
         let mut output = self.finish(spec, &batches)?;
         if audit::is_cut(stage) {
@@ -263,10 +259,16 @@ impl Shared {
     }
 
     /// Values of a query's placeholders: partition keys, the period, parameters.
-    fn literals(&self, spec: &TaskSpec) -> Result<BTreeMap<String, Literal>, PipelineError> {
+    fn literals(
+        &self,
+        query: &Query,
+        spec: &TaskSpec,
+    ) -> Result<BTreeMap<String, Literal>, PipelineError> {
         let mut literals = BTreeMap::new();
-        for (name, value) in &self.params {
-            literals.insert(name.clone(), literal(name, value)?);
+        for name in &query.params {
+            if let Some(value) = self.params.get(name) {
+                literals.insert(name.clone(), literal(name, value)?);
+            }
         }
         for (column, value) in spec.task.partition.pairs() {
             literals.insert(column.clone(), Literal::Text(value.clone()));
@@ -333,13 +335,16 @@ impl Shared {
                     .unwrap_or_default()
             }
         };
+        let schema = schema_of(&contract);
         let mut batches = Vec::new();
         for grant in grants {
             let stage = self.assembly.pipeline.stage_of(&grant.member.table);
             let time_column = stage.and_then(|stage| stage.time_column.as_deref());
-            batches.extend(self.read(grant, time_column)?);
+            for batch in self.read(grant, time_column)? {
+                batches.push(in_order(&grant.member, &schema, batch)?);
+            }
         }
-        Ok((schema_of(&contract), batches))
+        Ok((schema, batches))
     }
 
     fn read(

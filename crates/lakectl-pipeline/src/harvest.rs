@@ -13,7 +13,7 @@ use bytes::Bytes;
 use lakectl_core::{FingerprintBuilder, PartitionKey, TableId, UtcTime};
 use lakectl_dag::Listing;
 use lakectl_market::Market;
-use lakectl_sources::{Document, archive};
+use lakectl_sources::{Document, Parsed, Replacement, SourceError, archive, parse};
 
 use crate::assembly::BoundDataset;
 use crate::{PipelineError, Settings};
@@ -101,7 +101,7 @@ impl Sources {
             .into_iter()
             .map(|(partition, (token, sealed))| Listing {
                 partition,
-                token: token.finish().short(),
+                token: token.finish().to_string(),
                 sealed,
                 note: None,
             });
@@ -131,6 +131,11 @@ impl Sources {
             .collect())
     }
 
+    /// Tells whether the source gives the same documents again whenever it is asked, as a simulation does.
+    pub(crate) fn can_repeat(&self, bound: &BoundDataset) -> bool {
+        bound.source == "demo"
+    }
+
     /// Fetches the documents of one partition.
     ///
     /// # Errors
@@ -147,7 +152,9 @@ impl Sources {
         let mut documents = Vec::new();
         for offer in offers.into_iter().flatten() {
             documents.push(match offer {
-                Offer::File(listed) => archive::fetch(listed)?,
+                Offer::File(listed) => {
+                    archive::fetch(listed).unwrap_or_else(|error| unreadable(listed, &error))
+                }
                 Offer::Simulated(name) => self.simulate(bound, name)?,
             });
         }
@@ -171,6 +178,18 @@ impl Sources {
             recorded_at,
         ))
     }
+}
+
+/// Stands for a file that could not be read, so that it is quarantined and the other files of its partition are not held up.
+/// Its next readable state has another token and is fetched then.
+fn unreadable(listed: &archive::Listed, error: &SourceError) -> Document {
+    Document::new(
+        &listed.name,
+        format!("{} ({error})", listed.name),
+        "application/x-unreadable",
+        Bytes::new(),
+        listed.document_time,
+    )
 }
 
 fn recorded(
@@ -201,8 +220,8 @@ fn recorded(
         .collect())
 }
 
-/// Joins fetched documents with those that are stored: raw tables only grow. A body that is stored already keeps its
-/// place; a new body under a known name gets the next sequence number.
+/// Joins fetched documents with those that are stored: raw tables only grow. The newest body of a name keeps its place;
+/// another body under the same name gets the next sequence number.
 ///
 /// # Errors
 /// [`PipelineError::Arrow`] if the rows cannot be assembled.
@@ -213,12 +232,18 @@ pub(crate) fn merge(
 ) -> Result<RecordBatch, PipelineError> {
     let mut all = stored;
     for document in fetched {
-        if all.iter().any(|old| old.document.id == document.id) {
-            continue;
+        let newest = all
+            .iter()
+            .filter(|old| old.document.name == document.name)
+            .max_by_key(|old| old.sequence);
+        // A body that comes back after another one counts as a new arrival: it is what the source says now.
+        match newest {
+            Some(newest) if newest.document.id == document.id => {}
+            newest => {
+                let sequence = newest.map_or(0, |newest| newest.sequence + 1);
+                all.push(StoredDocument { document, sequence });
+            }
         }
-        let earlier = all.iter().filter(|old| old.document.name == document.name);
-        let sequence = earlier.map(|old| old.sequence + 1).max().unwrap_or(0);
-        all.push(StoredDocument { document, sequence });
     }
     all.sort_by(|a, b| (&a.document.name, a.sequence).cmp(&(&b.document.name, b.sequence)));
     let text = |f: fn(&Document) -> String| -> ArrayRef {
@@ -246,6 +271,49 @@ pub(crate) fn merge(
         )),
     ];
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
+
+/// Parses the documents that stand. Of a dataset that corrects, only the newest body of a name that gives rows counts, and
+/// damaged ones after it are reported; of one that restates, every body is a statement of its own time. A document whose
+/// declared time lies in another partition belongs there.
+pub(crate) fn parse_standing(
+    bound: &BoundDataset,
+    stored: Vec<StoredDocument>,
+    partition: &PartitionKey,
+) -> Vec<(Document, Parsed)> {
+    let dataset = &bound.dataset;
+    let mut by_name: BTreeMap<String, Vec<StoredDocument>> = BTreeMap::new();
+    for mut one in stored {
+        // The declaration may have changed since the document was stored; the name has not.
+        if let Some(rule) = &dataset.document_time {
+            one.document.document_time = rule.of(&one.document.name);
+        }
+        let home =
+            |time: UtcTime| PartitionKey::default().with_period(dataset.partition, time.day());
+        let declared = one
+            .document
+            .document_time
+            .filter(|_| dataset.document_time.is_some());
+        if declared.is_none_or(|time| home(time) == *partition) {
+            by_name
+                .entry(one.document.name.clone())
+                .or_default()
+                .push(one);
+        }
+    }
+    let mut standing = Vec::new();
+    for bodies in by_name.into_values() {
+        for StoredDocument { document, sequence } in bodies.into_iter().rev() {
+            let parsed = parse(dataset, &document, sequence, bound.assumed_availability);
+            let settled =
+                dataset.replacement == Replacement::Correction && parsed.rows.num_rows() > 0;
+            standing.push((document, parsed));
+            if settled {
+                break;
+            }
+        }
+    }
+    standing
 }
 
 /// A document with the number of its arrival under its name.

@@ -27,6 +27,7 @@ mod workbench;
 pub use assembly::{Assembly, BoundDataset};
 pub use error::PipelineError;
 pub use harvest::Sources;
+pub use lakectl_sources::PARSER_VERSION;
 pub use project::Project;
 pub use settings::{CalendarSettings, CoverageSettings, RunSettings, Settings, SourceSettings};
 pub use summary::{
@@ -37,8 +38,8 @@ pub use workbench::{RunOptions, Selected, Workbench};
 /// What commands need to know of the engine.
 pub mod engine {
     pub use lakectl_dag::{
-        Cancel, Outcome, Pipeline, Plan, PlannedTask, RunEvent, RunReport, StageDecl, StageKind,
-        Verdict, nearest, render_dot, render_json, render_mermaid, render_text,
+        Audit, Cancel, Outcome, Pipeline, Plan, PlannedTask, RunEvent, RunReport, StageDecl,
+        StageKind, Verdict, nearest, render_dot, render_json, render_mermaid, render_text,
     };
 }
 
@@ -51,5 +52,5 @@ pub mod lake {
 
 /// What commands need to know of queries.
 pub mod query {
-    pub use lakectl_sql::{LakeSession, SqlError, functions};
+    pub use lakectl_sql::{ENGINE_VERSION, LakeSession, SqlError, functions};
 }

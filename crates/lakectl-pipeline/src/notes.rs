@@ -33,7 +33,10 @@ impl Workbench {
         lake: &Lake,
         plan: &Plan,
     ) -> Result<Vec<OpenFailure>, PipelineError> {
-        let stale = plan.tasks.iter().filter(|task| task.verdict != Verdict::Reuse);
+        let stale = plan
+            .tasks
+            .iter()
+            .filter(|task| task.verdict != Verdict::Reuse);
         let stale: BTreeSet<String> = stale.map(|task| task.task.to_string()).collect();
         let mut open: BTreeMap<String, OpenFailure> = BTreeMap::new();
         for (run, text) in lake.notes(RUNS_MAX)? {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, new_null_array};
 use arrow::compute::{SortColumn, filter_record_batch, lexsort_to_indices, take_record_batch};
-use arrow::datatypes::{DataType, Date32Type, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Date32Type, Field, SchemaRef, TimestampMicrosecondType};
 use lakectl_core::{DayRange, Grain, PartitionKey, UtcTime};
-use lakectl_dag::StageDecl;
+use lakectl_dag::{Member, StageDecl};
 
 use crate::PipelineError;
 
@@ -119,4 +119,36 @@ pub(crate) fn check_membership(
         }
     }
     Ok(())
+}
+
+/// Brings rows into the declared columns by name: a cell that is kept although its task failed, or that no plan reaches
+/// any more, has the columns of its own day.
+pub(crate) fn in_order(
+    member: &Member,
+    schema: &SchemaRef,
+    batch: RecordBatch,
+) -> Result<RecordBatch, PipelineError> {
+    let found = batch.schema();
+    let same =
+        |(a, b): (&Arc<Field>, &Arc<Field>)| a.name() == b.name() && a.data_type() == b.data_type();
+    if found.fields().len() == schema.fields().len()
+        && found.fields().iter().zip(schema.fields()).all(same)
+    {
+        return Ok(batch);
+    }
+    let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
+        Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+        None if field.is_nullable() => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        _ => Err(PipelineError::stage(format!(
+            "{} {} was written under another contract and has no column `{}` of type {}; compute it first",
+            member.table,
+            member.partition,
+            field.name(),
+            field.data_type()
+        ))),
+    });
+    Ok(RecordBatch::try_new(
+        Arc::clone(schema),
+        columns.collect::<Result<_, _>>()?,
+    )?)
 }

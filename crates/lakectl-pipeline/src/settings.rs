@@ -289,10 +289,7 @@ mod tests {
     fn profile_lies_over_base_and_flags_over_both() {
         let settings =
             Settings::load(&project(), "demo", &["params.z_window=60".to_owned()]).unwrap();
-        assert_eq!(
-            settings.effective["params.z_window"].as_integer(),
-            Some(60)
-        );
+        assert_eq!(settings.effective["params.z_window"].as_integer(), Some(60));
         assert_eq!(settings.run.jobs, 3);
         assert_eq!(settings.params["z_window"].as_integer(), Some(60));
         let dated =

@@ -24,7 +24,7 @@ pub struct TaskCounts {
 }
 
 /// One stage of a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct StageSummary {
     /// The stage's name, which is that of its main table.
     pub stage: String,
@@ -128,6 +128,8 @@ pub struct RunSummary {
     pub failures: Vec<Failure>,
     /// Partitions that their source does not list any more; they are kept.
     pub vanished: Vec<String>,
+    /// Tasks computed from rows that are kept although their own task failed.
+    pub stale: Vec<String>,
     /// Entries in the quarantine of the tables that this run planned, warnings included.
     pub quarantined: u64,
 }
@@ -194,14 +196,7 @@ impl StageSummary {
             stage: table.to_string(),
             table: table.to_string(),
             kind: kind.to_owned(),
-            reused: 0,
-            restored: 0,
-            ran: 0,
-            failed: 0,
-            blocked: 0,
-            rows: 0,
-            seconds: 0.0,
-            reason: None,
+            ..Self::default()
         }
     }
 }
@@ -236,4 +231,10 @@ pub(crate) fn failures(report: &RunReport) -> Vec<Failure> {
         );
     }
     failures
+}
+
+/// Lists the tasks that were computed from rows of a failed task's former result.
+pub(crate) fn stale(report: &RunReport) -> Vec<String> {
+    let stale = report.tasks.iter().filter(|task| task.stale.is_some());
+    stale.map(|task| task.task.to_string()).collect()
 }

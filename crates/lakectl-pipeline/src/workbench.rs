@@ -10,7 +10,8 @@ use lakectl_core::{
     Cell, Day, DayRange, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
 };
 use lakectl_dag::{
-    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, World, execute, plan,
+    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, StageKind, World, execute,
+    plan,
 };
 use lakectl_sql::LakeSession;
 use lakectl_store::{
@@ -124,15 +125,25 @@ impl Workbench {
         Ok(Lake::open(root, &self.settings.profile, open)?)
     }
 
-    /// Returns the last planned day: the profile's, else the last complete day; a later `--to` extends it. An earlier one
-    /// only selects, because the rows of a partition must not depend on what was asked for.
-    pub fn last_day(&self, selected: &Selected, now: UtcTime) -> Day {
+    /// Returns the last planned day: the profile's, else the last complete day.
+    ///
+    /// `--to` only selects, because the rows of a partition must not depend on what was asked for.
+    ///
+    /// # Errors
+    /// [`PipelineError::Usage`] for a `--to` after it.
+    pub fn last_day(&self, selected: &Selected, now: UtcTime) -> Result<Day, PipelineError> {
         let end = self
             .settings
             .calendar
             .end
             .unwrap_or_else(|| now.day().plus(-1));
-        selected.to.map_or(end, |to| to.max(end))
+        match selected.to {
+            Some(to) if to > end => Err(PipelineError::usage(
+                format!("`--to {to}` is after {end}, the last day of the calendar"),
+                format!("`--set calendar.end={to}` makes the calendar longer"),
+            )),
+            _ => Ok(end),
+        }
     }
 
     /// Plans without a lake, or against its newest version. Nothing is written.
@@ -185,7 +196,7 @@ impl Workbench {
         if let Some(asset) = &selected.asset {
             keys.insert("asset".to_owned(), BTreeSet::from([asset.clone()]));
         }
-        let end = self.last_day(selected, now).plus(1);
+        let end = self.last_day(selected, now)?.plus(1);
         let to = selected.to.map_or(end, |to| to.plus(1));
         let days = DayRange::new(selected.from.unwrap_or(DayRange::ALL.start), to);
         let request = PlanRequest {
@@ -202,7 +213,14 @@ impl Workbench {
             listings: sources.listings(),
             definitions,
         };
-        Ok(plan(&self.assembly.pipeline, world, &request)?)
+        let plan = plan(&self.assembly.pipeline, world, &request)?;
+        if plan.tasks.is_empty() {
+            return Err(PipelineError::usage(
+                "the selection holds no partition",
+                "`lakectl plan` without `--from`, `--to` and `--asset` shows what there is",
+            ));
+        }
+        Ok(plan)
     }
 
     /// Computes what is missing or stale and publishes it as one version.
@@ -252,16 +270,17 @@ impl Workbench {
                 &options.cancel,
             )
             .await;
-            let version = match self.publish(&lake, &world.snapshot, &plan, &report, &options) {
-                // What is computed stays in the cells, so planning again costs only what really changed.
-                Err(PipelineError::Store(StoreError::Conflict { .. }))
-                    if attempt < COMMIT_ATTEMPTS =>
-                {
-                    attempt += 1;
-                    continue;
-                }
-                published => published?,
-            };
+            let version =
+                match self.publish(&lake, &world.snapshot, &plan, &report, &options, clock) {
+                    // What is computed stays in the cells, so planning again costs only what really changed.
+                    Err(PipelineError::Store(StoreError::Conflict { .. }))
+                        if attempt < COMMIT_ATTEMPTS =>
+                    {
+                        attempt += 1;
+                        continue;
+                    }
+                    published => published?,
+                };
             let summary = self.summarise(&lake, &plan, &report, version, &options, clock);
             notes::leave(&lake, &summary);
             return Ok((summary, report));
@@ -276,11 +295,16 @@ impl Workbench {
         plan: &Plan,
         report: &RunReport,
         options: &RunOptions<'_>,
+        clock: Instant,
     ) -> Result<Snapshot, PipelineError> {
         if report.interrupted || report.fatal.is_some() {
             return Ok(base.clone());
         }
-        let mut request = CommitRequest::new(base, &options.run_id, options.now, "run");
+        // A version is there from its commit on, not from the start of its run.
+        let took = i64::try_from(clock.elapsed().as_micros()).unwrap_or(0);
+        let time = UtcTime::from_micros((options.now.micros() + took).max(base.time.micros() + 1));
+        let mut request = CommitRequest::new(base, &options.run_id, time, "run");
+        request.dropped = self.abandoned(base, plan);
         request.cells = report
             .new_cells()
             .iter()
@@ -306,6 +330,37 @@ impl Workbench {
             }
         }
         Ok(lake.commit(request)?)
+    }
+
+    /// Published partitions of the planned tables that the declarations have no place for any more, such as those of a
+    /// former grain or of an asset that is not covered now: beside the new ones their rows would count twice. Raw
+    /// partitions stay, for they cannot be computed again.
+    fn abandoned(&self, base: &Snapshot, plan: &Plan) -> BTreeSet<TaskKey> {
+        let stages = plan
+            .tasks
+            .iter()
+            .map(|task| task.stage)
+            .collect::<BTreeSet<_>>();
+        let stages = stages
+            .iter()
+            .map(|stage| &self.assembly.pipeline.stages()[*stage]);
+        let tables = stages
+            .filter(|stage| stage.kind != StageKind::Harvest)
+            .flat_map(|stage| stage.outputs());
+        let mut dropped = BTreeSet::new();
+        for table in tables {
+            let Some(known) = plan.partitions(table) else {
+                continue;
+            };
+            let gone = base
+                .partitions(table)
+                .filter(|(key, _)| known.find(key).is_none());
+            dropped.extend(gone.map(|(key, _)| TaskKey {
+                table: table.clone(),
+                partition: key.clone(),
+            }));
+        }
+        dropped
     }
 
     fn meta(&self, table: &TableId) -> TableMeta {
@@ -351,6 +406,7 @@ impl Workbench {
             lake: lake.root().display().to_string(),
             interrupted: report.interrupted,
             failures: summary::failures(report),
+            stale: summary::stale(report),
             vanished: plan.vanished.iter().map(TaskKey::to_string).collect(),
             quarantined: quarantine.map(|table| version.rows(table)).sum(),
         }

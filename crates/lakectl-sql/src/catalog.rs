@@ -32,6 +32,7 @@ use object_store::path::Path;
 
 use crate::engine::{base_config, catalog_of, register_functions};
 use crate::error::nearest;
+use crate::files::VerifiedFiles;
 use crate::prune::CellFacts;
 use crate::query::analyse;
 use crate::{SqlError, system};
@@ -68,7 +69,7 @@ impl LakeSession {
         let snapshot = Arc::new(snapshot);
         let mut tables: BTreeMap<TableId, Arc<dyn TableProvider>> = BTreeMap::new();
         for (id, meta) in &snapshot.tables {
-            tables.insert(id.clone(), Arc::new(LakeTable::new(&snapshot, id, meta)));
+            tables.insert(id.clone(), Arc::new(LakeTable::new(&lake, &snapshot, id, meta)));
         }
         let lake_tables = tables.clone();
         for (id, members) in &unions {
@@ -216,14 +217,16 @@ impl LakeSession {
 /// One table of a snapshot.
 #[derive(Debug)]
 struct LakeTable {
+    lake: Arc<Lake>,
     schema: SchemaRef,
     time_column: Option<String>,
     cells: Vec<Arc<Cell>>,
 }
 
 impl LakeTable {
-    fn new(snapshot: &Snapshot, id: &TableId, meta: &TableMeta) -> Self {
+    fn new(lake: &Arc<Lake>, snapshot: &Snapshot, id: &TableId, meta: &TableMeta) -> Self {
         Self {
+            lake: Arc::clone(lake),
             schema: schema_of(&meta.contract),
             time_column: meta.time_column.clone(),
             cells: snapshot
@@ -249,7 +252,7 @@ impl LakeTable {
         let mut files = Vec::new();
         for cell in kept {
             if let Some(file) = &cell.file {
-                let mut found = PartitionedFile::new("", file.bytes);
+                let mut found = PartitionedFile::new("", file.bytes).with_extension(file.clone());
                 found.object_meta.location = Path::parse(&file.path)?;
                 files.push(found);
                 rows += cell.rows as usize;
@@ -264,8 +267,10 @@ impl LakeTable {
         }
         let mut statistics = Statistics::new_unknown(&self.schema);
         statistics.num_rows = Precision::Exact(rows);
-        let source = Arc::new(ParquetSource::new(Arc::clone(&self.schema)));
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE)?, source)
+        let files_of_lake = Arc::new(VerifiedFiles(Arc::clone(&self.lake)));
+        let source = ParquetSource::new(Arc::clone(&self.schema))
+            .with_parquet_file_reader_factory(files_of_lake);
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE)?, Arc::new(source))
             .with_file_groups(FileGroup::new(files).split_files(partitions.max(1)))
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)

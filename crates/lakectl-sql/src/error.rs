@@ -3,6 +3,7 @@
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use lakectl_core::ErrorKind;
+use lakectl_store::StoreError;
 use thiserror::Error;
 
 /// An error of a query, a parameter or a result.
@@ -191,6 +192,10 @@ impl SqlError {
 
     /// Turns an error of execution into ours.
     pub(crate) fn executing(error: &DataFusionError, limit_bytes: usize) -> Self {
+        if let Some(store) = store_error(error) {
+            let hint = store.hint().map(|hint| format!("\n  hint: {hint}"));
+            return Self::Lake(format!("{store}{}", hint.unwrap_or_default()));
+        }
         match error.find_root() {
             DataFusionError::ResourcesExhausted(message) => Self::Memory {
                 message: message.clone(),
@@ -199,6 +204,12 @@ impl SqlError {
             other => Self::Execute(other.strip_backtrace()),
         }
     }
+}
+
+/// Finds what the lake said beneath the readers' errors.
+fn store_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a StoreError> {
+    std::iter::successors(Some(error), |error| error.source())
+        .find_map(|error| error.downcast_ref())
 }
 
 /// Writes the up to three known names that are nearest to `name` as a hint, or nothing if none is near.

@@ -15,6 +15,7 @@ mod catalog;
 mod conform;
 mod engine;
 mod error;
+mod files;
 pub mod functions;
 mod prune;
 mod query;

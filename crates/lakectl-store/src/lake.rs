@@ -213,6 +213,14 @@ impl Lake {
         let Some(file) = &cell.file else {
             return Ok(Vec::new());
         };
+        parquet::decode(cell, self.read_file(file)?, projection)
+    }
+
+    /// Returns the bytes of a cell's file.
+    ///
+    /// # Errors
+    /// [`StoreError::DamagedData`] if the file is not the one that was written, [`StoreError::Damaged`] if it is gone.
+    pub fn read_file(&self, file: &CellFile) -> Result<Vec<u8>, StoreError> {
         let bytes = self
             .door
             .get(&file.path)?
@@ -225,7 +233,7 @@ impl Lake {
                 found,
             });
         }
-        parquet::decode(cell, bytes, projection)
+        Ok(bytes)
     }
 
     fn missing(&self, file: &CellFile, problem: &str) -> StoreError {

@@ -21,11 +21,11 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
-    /// The lake: a folder (default: `lake/<profile>` in the project, else in the working folder)
+    /// The lake: a folder (default: `lake/<profile>` in the project, else in the working folder); s3:// is for later
     #[arg(long, global = true, value_name = "ADDRESS", env = "LAKE_ROOT")]
     pub(crate) lake: Option<String>,
     /// Settings to use: `configs/<profile>.toml` over `configs/base.toml`
-    #[arg(long, global = true, value_name = "NAME", default_value = "demo", env = "LAKE_PROFILE")]
+    #[arg(long, global = true, value_name = "NAME", default_value = crate::context::DEFAULT_PROFILE, env = "LAKE_PROFILE")]
     pub(crate) profile: String,
     /// Override one setting, for example `params.stale_days=7` (repeatable; `doctor` lists the settings)
     #[arg(long, global = true, value_name = "KEY=VALUE")]
@@ -207,4 +207,45 @@ pub(crate) struct SqlArgs {
     /// Print at most so many rows as text; the other formats have all
     #[arg(long, default_value_t = 200, value_name = "N")]
     pub(crate) limit: usize,
+}
+
+/// Returns the values of every `--set`, wherever it stands.
+pub(crate) fn sets(words: impl Iterator<Item = String>) -> Vec<String> {
+    let mut sets = Vec::new();
+    let mut words = words.take_while(|word| word != "--");
+    while let Some(word) = words.next() {
+        match word.strip_prefix("--set") {
+            Some("") => sets.extend(words.next()),
+            Some(value) => sets.extend(value.strip_prefix('=').map(str::to_owned)),
+            None => {}
+        }
+    }
+    sets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_stand_on_both_sides_of_a_command() {
+        let words = [
+            "lakectl",
+            "--set",
+            "a=1",
+            "run",
+            "--set=b=2",
+            "--until",
+            "x",
+            "--set",
+            "a=3",
+            "--",
+            "--set",
+            "c=4",
+        ];
+        assert_eq!(
+            sets(words.into_iter().map(str::to_owned)),
+            ["a=1", "b=2", "a=3"]
+        );
+    }
 }

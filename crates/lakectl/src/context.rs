@@ -12,6 +12,9 @@ use tokio::runtime::Runtime;
 
 use crate::args::{Format, Global};
 
+/// The profile that needs no flag.
+pub(crate) const DEFAULT_PROFILE: &str = "demo";
+
 /// One invocation.
 pub(crate) struct Context {
     pub(crate) global: Global,
@@ -26,6 +29,26 @@ impl Context {
         Ok(Self { global, bench })
     }
 
+    /// The beginning of a command line that speaks of the same lake, and with the same settings if these matter, to be
+    /// copied into a shell.
+    pub(crate) fn command(&self, settings: bool) -> String {
+        let mut words = vec![program()];
+        if self.global.profile != DEFAULT_PROFILE {
+            words.extend(["--profile".to_owned(), self.global.profile.clone()]);
+        }
+        for set in self.global.set.iter().filter(|_| settings) {
+            words.extend(["--set".to_owned(), set.clone()]);
+        }
+        if let Some(lake) = &self.global.lake {
+            words.extend(["--lake".to_owned(), lake.clone()]);
+        }
+        words
+            .iter()
+            .map(|word| quoted(word))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
     pub(crate) fn json(&self) -> bool {
         self.global.format == Format::Json
     }
@@ -33,9 +56,10 @@ impl Context {
     /// The lake's folder: the flag's, else `lake/<profile>` in the project, else in the working folder.
     pub(crate) fn lake_root(&self) -> Result<PathBuf> {
         match &self.global.lake {
-            Some(text) => match LakeAddress::parse(text).map_err(PipelineError::from)? {
-                LakeAddress::Folder(path) => Ok(path),
-            },
+            Some(text) => Ok(LakeAddress::parse(text)
+                .map_err(PipelineError::from)?
+                .folder()
+                .to_owned()),
             None => {
                 let base = self.bench.project.root().unwrap_or(Path::new("."));
                 Ok(base.join("lake").join(&self.global.profile))
@@ -47,14 +71,17 @@ impl Context {
     pub(crate) fn lake_for_writing(&self) -> Result<Arc<Lake>> {
         let root = self.lake_root()?;
         if let (None, Some(parent)) = (&self.global.lake, root.parent()) {
-            std::fs::create_dir_all(parent).with_context(|| format!("cannot make the folder `{}`", parent.display()))?;
+            std::fs::create_dir_all(parent)
+                .with_context(|| format!("cannot make the folder `{}`", parent.display()))?;
         }
         Ok(Arc::new(self.bench.lake(&root, Open::OrCreate)?))
     }
 
     /// Opens a lake that is there.
     pub(crate) fn lake(&self) -> Result<Arc<Lake>> {
-        Ok(Arc::new(self.bench.lake(&self.lake_root()?, Open::Existing)?))
+        Ok(Arc::new(
+            self.bench.lake(&self.lake_root()?, Open::Existing)?,
+        ))
     }
 
     /// Opens the lake if there is one.
@@ -70,19 +97,59 @@ impl Context {
     pub(crate) fn jobs(&self, flag: Option<usize>) -> usize {
         let configured = Some(self.bench.settings.run.jobs).filter(|jobs| *jobs > 0);
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-        flag.filter(|jobs| *jobs > 0).or(configured).unwrap_or_else(processors)
+        flag.filter(|jobs| *jobs > 0)
+            .or(configured)
+            .unwrap_or_else(processors)
+    }
+}
+
+/// How this program was called: by its name, or by its path where it is not found by name.
+pub(crate) fn program() -> String {
+    let called = std::env::args().next().filter(|name| name.contains('/'));
+    called.unwrap_or_else(|| "lakectl".to_owned())
+}
+
+/// Writes a word so that a shell reads it as one.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 
 /// Reads the clock: the only place that does, so that everything below takes time as a value.
-#[allow(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the clock"
+)]
 pub(crate) fn now() -> UtcTime {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let elapsed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     UtcTime::from_micros(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// A runtime for one command.
 pub(crate) fn runtime() -> Result<Runtime> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     runtime.context("cannot start the runtime")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_a_shell() {
+        assert_eq!(
+            quoted("sources.archive.root=/data/x"),
+            "sources.archive.root=/data/x"
+        );
+        assert_eq!(quoted("my lake"), "'my lake'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+        assert_eq!(quoted(""), "''");
+    }
 }

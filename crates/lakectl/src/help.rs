@@ -1,7 +1,6 @@
 //! The longer help texts, and what each command prints as JSON.
 
-pub(crate) const START: &str =
-    "Start with `lakectl run --until forecast`: it simulates a market, and needs neither network nor key.";
+pub(crate) const START: &str = "Start with `lakectl run --until forecast`: it simulates a market, and needs neither network nor key.";
 
 pub(crate) const GENERAL: &str = "\
 Start with `lakectl run --until forecast`: it simulates a market, and needs neither network nor key.

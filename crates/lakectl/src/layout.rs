@@ -16,7 +16,9 @@ pub(crate) fn width() -> usize {
 
 /// The characters of a line if somebody says how many there are: `LAKE_WIDTH`, or a terminal.
 pub(crate) fn told_width() -> Option<usize> {
-    let set = std::env::var("LAKE_WIDTH").ok().and_then(|text| text.parse().ok());
+    let set = std::env::var("LAKE_WIDTH")
+        .ok()
+        .and_then(|text| text.parse().ok());
     // Asks the terminal on standard output, and knows when there is none.
     let terminal = || comfy_table::Table::new().width().map(usize::from);
     set.or_else(terminal).filter(|width| *width > 0)
@@ -28,7 +30,12 @@ pub(crate) fn table(headers: &[&str], right: &[usize], rows: Vec<Vec<String>>) -
 }
 
 /// Like [`table`] for a given width; without one nothing is cut.
-pub(crate) fn table_within(width: Option<usize>, headers: &[&str], right: &[usize], rows: Vec<Vec<String>>) -> String {
+pub(crate) fn table_within(
+    width: Option<usize>,
+    headers: &[&str],
+    right: &[usize],
+    rows: Vec<Vec<String>>,
+) -> String {
     let rows: Vec<Vec<String>> = rows.iter().flat_map(|row| lines_of(row)).collect();
     let mut widths: Vec<usize> = headers.iter().map(|header| chars(header)).collect();
     for row in &rows {
@@ -37,7 +44,11 @@ pub(crate) fn table_within(width: Option<usize>, headers: &[&str], right: &[usiz
         }
     }
     if let (Some(width), Some((last, before))) = (width, widths.split_last_mut()) {
-        let taken: usize = before.iter().map(|column| column + GAP.len()).sum::<usize>() + 1;
+        let taken: usize = before
+            .iter()
+            .map(|column| column + GAP.len())
+            .sum::<usize>()
+            + 1;
         *last = (*last).min(width.saturating_sub(taken).max(CUT_MIN));
     }
     let line = |cells: &[String], dress: fn(&str) -> String| {
@@ -45,7 +56,11 @@ pub(crate) fn table_within(width: Option<usize>, headers: &[&str], right: &[usiz
         for (i, (cell, column)) in cells.iter().zip(&widths).enumerate() {
             let cell = cut(cell, *column);
             let padding = " ".repeat(column - chars(&cell));
-            let (left, after) = if right.contains(&i) { (padding.as_str(), "") } else { ("", padding.as_str()) };
+            let (left, after) = if right.contains(&i) {
+                (padding.as_str(), "")
+            } else {
+                ("", padding.as_str())
+            };
             let gap = if i == 0 { "" } else { GAP };
             text.push_str(&format!("{gap}{left}{}{after}", dress(&cell)));
         }
@@ -91,9 +106,19 @@ fn chars(text: &str) -> usize {
 
 /// A row whose cells have several lines is several rows.
 fn lines_of(row: &[String]) -> Vec<Vec<String>> {
-    let cells: Vec<Vec<String>> = row.iter().map(|cell| cell.lines().map(|line| line.replace('\t', " ")).collect()).collect();
+    let cells: Vec<Vec<String>> = row
+        .iter()
+        .map(|cell| cell.lines().map(|line| line.replace('\t', " ")).collect())
+        .collect();
     let height = cells.iter().map(Vec::len).max().unwrap_or(0).max(1);
-    (0..height).map(|i| cells.iter().map(|lines| lines.get(i).cloned().unwrap_or_default()).collect()).collect()
+    (0..height)
+        .map(|i| {
+            cells
+                .iter()
+                .map(|lines| lines.get(i).cloned().unwrap_or_default())
+                .collect()
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -102,17 +127,28 @@ mod tests {
 
     #[test]
     fn the_last_column_gives_way() {
-        let rows = || vec![vec!["a.b".to_owned(), "7".to_owned(), "a long text that does not fit".to_owned()]];
-        let text = table_within(Some(24), &["table", "rows", "why"], &[1], rows());
-        assert_eq!(text, " table  rows  why\n a.b       7  a long te…");
-        assert!(text.lines().all(|line| line.chars().count() <= 24));
+        let rows = || {
+            vec![vec![
+                "a.b".to_owned(),
+                "7".to_owned(),
+                "a long text that does not fit".to_owned(),
+            ]]
+        };
+        let text = table_within(Some(30), &["table", "rows", "why"], &[1], rows());
+        assert_eq!(text, " table  rows  why\n a.b       7  a long text tha…");
+        assert!(text.lines().all(|line| line.chars().count() <= 30));
         let whole = table_within(None, &["table", "rows", "why"], &[1], rows());
         assert!(whole.ends_with("does not fit"));
     }
 
     #[test]
     fn lines_in_cells_are_lines_of_the_table() {
-        let text = table_within(None, &["x", "y"], &[1], vec![vec!["one\ntwo".to_owned(), "3".to_owned()]]);
+        let text = table_within(
+            None,
+            &["x", "y"],
+            &[1],
+            vec![vec!["one\ntwo".to_owned(), "3".to_owned()]],
+        );
         assert_eq!(text, " x    y\n one  3\n two");
     }
 

@@ -4,7 +4,11 @@
 mod args;
 mod commands;
 mod context;
+mod help;
+mod layout;
 mod progress;
+#[cfg(test)]
+mod reference;
 mod render;
 
 use std::process::ExitCode;
@@ -20,17 +24,20 @@ const EXIT_USAGE: u8 = 1;
 /// Finished with failed or blocked tasks.
 const EXIT_FAILED: u8 = 2;
 /// Stopped by a signal.
-const EXIT_INTERRUPTED: u8 = 130;
+pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    // Clap keeps only those after the command if there are some on both sides of it.
+    cli.global.set = args::sets(std::env::args());
     render::start(&cli.global);
     match commands::dispatch(cli) {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::WithFailures) => ExitCode::from(EXIT_FAILED),
+        Ok(Done::Unwell) => ExitCode::from(EXIT_USAGE),
         Ok(Done::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
         Err(error) => {
             render::error(&error);
@@ -41,8 +48,15 @@ fn main() -> ExitCode {
 
 /// Clap would exit with 2, which here means failed tasks.
 fn usage(error: &clap::Error) -> ExitCode {
-    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let asked = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
     // A closed standard output is nobody's error.
     let _ = error.print();
-    if asked { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) }
+    if asked {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_USAGE)
+    }
 }

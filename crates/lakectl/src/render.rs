@@ -19,7 +19,9 @@ pub(crate) fn start(global: &Global) {
     let wanted = |terminal: bool| match global.color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        Color::Auto => {
+            terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
     };
     let color = wanted(std::io::stderr().is_terminal());
     COLOR_OUT.store(wanted(std::io::stdout().is_terminal()), Ordering::Relaxed);
@@ -32,14 +34,22 @@ pub(crate) fn start(global: &Global) {
         (_, 2) => "lakectl=debug,info",
         _ => "debug",
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("LAKE_LOG").unwrap_or_else(|_| level.into());
-    let logger = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(color).with_writer(std::io::stderr);
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_env("LAKE_LOG").unwrap_or_else(|_| level.into());
+    let logger = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(color)
+        .with_writer(std::io::stderr);
     // A second logger in one process would be a defect, but no reason to stop.
     let _ = logger.try_init();
 }
 
 fn paint(on: &AtomicBool, code: &str, text: &str) -> String {
-    if on.load(Ordering::Relaxed) { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    if on.load(Ordering::Relaxed) {
+        format!("\x1b[{code}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Prints text to standard output; a closed pipe is nobody's error.
@@ -122,7 +132,11 @@ pub(crate) fn bytes(value: u64) -> String {
     let mut amount = value as f64;
     for unit in ["B", "KiB", "MiB", "GiB"] {
         if amount < 1024.0 {
-            return if unit == "B" { format!("{amount:.0} B") } else { format!("{amount:.1} {unit}") };
+            return if unit == "B" {
+                format!("{amount:.0} B")
+            } else {
+                format!("{amount:.1} {unit}")
+            };
         }
         amount /= 1024.0;
     }

@@ -29,7 +29,10 @@ impl Rows {
             columns.push(Column::new(feature.name.as_str().into(), values));
         }
         let close = table.f64s("price").unwrap();
-        let prices = vec![Column::new("time".into(), times.clone()), Column::new("close".into(), close)];
+        let prices = vec![
+            Column::new("time".into(), times.clone()),
+            Column::new("close".into(), close),
+        ];
         Self {
             features: DataFrame::new(times.len(), columns).unwrap(),
             prices: DataFrame::new(times.len(), prices).unwrap(),
@@ -50,7 +53,11 @@ impl Rows {
 fn inputs(sql: &dyn Fn(&str) -> Columns) -> Vec<Feature> {
     let models = sql("SELECT artifact FROM models.quantile WHERE artifact IS NOT NULL LIMIT 1");
     let json = models.texts("artifact").unwrap()[0].clone().unwrap();
-    Artifact::<QuantileModel>::from_json(&json).unwrap().model.features().to_vec()
+    Artifact::<QuantileModel>::from_json(&json)
+        .unwrap()
+        .model
+        .features()
+        .to_vec()
 }
 
 /// Quantiles for each wanted time, from a model refitted at the first of its month.
@@ -86,8 +93,14 @@ pub(super) fn check(sql: &dyn Fn(&str) -> Columns, rows_min: usize, days: &Days)
         let times: Vec<i64> = days.iter().map(|day| day.as_of).collect();
         let again = walk(&data, &times, &config(rows_min));
         for day in days {
-            let (here, there) = (score(&again[&day.as_of], day.realised), day.crps("forecast"));
-            assert!((here - there).abs() < 1e-12, "{asset} {horizon} h: {here} against {there}");
+            let (here, there) = (
+                score(&again[&day.as_of], day.realised),
+                day.crps("forecast"),
+            );
+            assert!(
+                (here - there).abs() < 1e-12,
+                "{asset} {horizon} h: {here} against {there}"
+            );
         }
     }
 }
@@ -96,7 +109,9 @@ pub(super) fn check(sql: &dyn Fn(&str) -> Columns, rows_min: usize, days: &Days)
 pub(super) fn permute(sql: &dyn Fn(&str) -> Columns, rows_min: usize, seed: u64, days: &mut Days) {
     let wanted = inputs(sql);
     for ((asset, horizon), days) in days {
-        let data = Rows::read(sql, asset, &wanted).dataset(&wanted, *horizon).permuted(seed);
+        let data = Rows::read(sql, asset, &wanted)
+            .dataset(&wanted, *horizon)
+            .permuted(seed);
         let times: Vec<i64> = days.iter().map(|day| day.as_of).collect();
         let again = walk(&data, &times, &config(rows_min));
         for day in days {

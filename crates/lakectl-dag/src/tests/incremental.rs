@@ -225,7 +225,7 @@ fn force_and_refresh_run_again() {
 }
 
 #[test]
-fn an_open_listing_is_not_restored_from_an_earlier_fetch() {
+fn a_published_raw_partition_is_never_replaced_by_an_earlier_fetch() {
     let mut project = Project::new(&chain()).with_source();
     let partition: PartitionKey = "asset=BTC/date=2026-02-03".parse().unwrap();
     project.run();
@@ -233,7 +233,7 @@ fn an_open_listing_is_not_restored_from_an_earlier_fetch() {
         ("2", false, 1),
         ("2", false, 0),
         ("1", false, 1),
-        ("2", true, 0),
+        ("2", true, 1),
     ] {
         project
             .listed

@@ -96,7 +96,9 @@ fn a_dropped_asset_leaves_the_windows_but_an_earlier_end_does_not() {
     let mut project = Project::new(&chain()).with_source();
     project.run();
     project.end = day("2026-02-02");
-    assert!(project.executed().is_empty());
+    // A year that the calendar now cuts short is computed again; whole days beyond its end stay as they are.
+    let cut = ["a.yearly asset=BTC/year=2026", "a.yearly asset=ETH/year=2026", "b.report all"];
+    assert_eq!(project.executed(), cut);
     project.end = day("2026-02-04");
     project
         .coverages

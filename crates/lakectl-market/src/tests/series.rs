@@ -90,6 +90,29 @@ fn rates_are_business_days_with_gaps() {
 }
 
 #[test]
+fn one_vendor_is_out_of_service_at_times() {
+    let market = market(7);
+    let mut days = Vec::new();
+    for entry in market.list("glassnode_metrics").unwrap() {
+        if entry.name.contains("lth") && entry.asset == Some(Asset::Btc) {
+            let rows = json(&market.document("glassnode_metrics", &entry.name).unwrap());
+            let times = rows
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|row| row["t"].as_i64().unwrap() / 86_400);
+            days.extend(times);
+        }
+    }
+    let gaps: Vec<i64> = days
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .filter(|gap| *gap > 1)
+        .collect();
+    assert_eq!(gaps, [9; 6], "of {} days", days.len());
+}
+
+#[test]
 fn chain_series_agree_with_each_other() {
     let market = market(8);
     for asset in Asset::ALL {

@@ -16,7 +16,7 @@ const PLAIN_CLIP: f64 = 2.5;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct PlainTerm {
     /// Position in the schema.
-    column: usize,
+    pub(super) column: usize,
     #[serde(with = "exact::scalar")]
     mean: f64,
     /// Slope on the implied anchor that is taken out.
@@ -56,8 +56,13 @@ pub(super) fn plain_terms(
             .iter()
             .filter_map(|l| l.row[column].map(|x| (anchor.centred(l.row).0, x)))
             .collect();
+        let family = |i: usize| features[i].family == feature.family;
+        let of_family = rows
+            .iter()
+            .filter(|l| (0..features.len()).any(|i| family(i) && l.row[i].is_some()))
+            .count();
         let enough = pairs.len() >= config.min_rows
-            && pairs.len() as f64 >= config.min_coverage * rows.len() as f64;
+            && pairs.len() as f64 >= config.min_coverage * of_family as f64;
         if let Some(term) = enough.then(|| plain_term(column, &pairs)).flatten() {
             untrained.remove(&feature.family);
             terms.push(term);

@@ -40,7 +40,7 @@ fn names() -> Vec<String> {
 
 fn config() -> RegimeConfig {
     RegimeConfig {
-        order_by: Some(0),
+        order_by: vec![0],
         ..RegimeConfig::default()
     }
 }

@@ -15,7 +15,7 @@ use crate::PipelineError;
 /// Forecast horizons in hours.
 const HORIZON_HOURS: [u32; 2] = [24, 168];
 
-/// The inputs of the model: column, family, role. The first of a role to be present anchors the width.
+/// The inputs of the model: column, family, role. The volatilities of a role that are present anchor the width together.
 fn features() -> Vec<Feature> {
     let plain = Role::Plain;
     [

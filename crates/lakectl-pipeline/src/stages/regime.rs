@@ -7,8 +7,10 @@ use super::forecast::model_version;
 use super::{Columns, NativeTask, Out, batch};
 use crate::PipelineError;
 
-/// What the regimes are told apart by. The first orders them, so that regime 0 stays the calm one after a refit.
+/// What the regimes are told apart by.
 const FEATURES: [&str; 4] = ["iv_30d", "rv_7d", "skew", "term_structure"];
+/// Those of them that order the regimes, so that the calm one stays the calm one after a refit.
+const VOLATILITIES: [usize; 2] = [0, 1];
 const NAMES: [&str; 3] = ["calm", "normal", "stressed"];
 
 /// One decision time's values, in the order of [`FEATURES`].
@@ -43,7 +45,7 @@ pub(super) fn fit(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
         .collect();
     let config = RegimeConfig {
         min_rows: task.count("regime_rows_min")?,
-        order_by: Some(0),
+        order_by: VOLATILITIES.to_vec(),
         ..RegimeConfig::default()
     };
     let names = FEATURES.map(str::to_owned);

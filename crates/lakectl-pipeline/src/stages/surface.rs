@@ -160,14 +160,13 @@ fn densities(surface: Option<&Surface>, days: f64) -> ([Option<f64>; 7], Option<
     }
     values[5] = tails.map(|tails| tails.left);
     values[6] = tails.map(|tails| tails.right);
-    (
-        values,
-        if quantiles.is_none() {
-            Some("wings_break_down")
-        } else {
-            None
-        },
-    )
+    let reason = match (quantiles, smile.extrapolated) {
+        (None, _) => Some("wings_break_down"),
+        // Before the first expiry or after the last one the nearest smile's volatility stands.
+        (_, true) => Some("extrapolated"),
+        _ => None,
+    };
+    (values, reason)
 }
 
 /// One snapshot of the grid, node by node.
@@ -274,10 +273,45 @@ fn project(pca: &SurfacePca, grid: &Grid) -> ([Option<f64>; 7], Option<&'static 
     let Ok(projection) = pca.project(&grid.values) else {
         return (values, Some("incomplete_surface"));
     };
-    for (value, score) in values.iter_mut().zip(projection.scores) {
-        *value = Some(score);
+    let scores = pca.components().iter().zip(projection.scores);
+    for (k, (value, (component, score))) in values.iter_mut().zip(scores).enumerate() {
+        *value = Some(orientation(k, component) * score);
     }
     values[5] = Some(pca.explained_ratio().iter().sum());
     values[6] = Some(projection.reconstruction_error);
     (values, None)
+}
+
+/// The least cosine with its template at which a component is turned by it.
+const LIKENESS_MIN: f64 = 0.3;
+
+/// Returns 1 or -1, so that a component keeps its meaning from one weekly fit to the next: the first three point towards a
+/// higher level, dearer long maturities, dearer puts. One that is unlike its template keeps the sign of its largest loading.
+fn orientation(k: usize, component: &[f64]) -> f64 {
+    let (tenors, nodes) = (
+        MATURITY_DAYS.len() as f64 - 1.0,
+        DELTA_NODES.len() as f64 - 1.0,
+    );
+    let template = |node: usize| {
+        let (tenor, delta) = (node / DELTA_NODES.len(), node % DELTA_NODES.len());
+        match k {
+            0 => 1.0,
+            1 => tenor as f64 - tenors / 2.0,
+            2 => nodes / 2.0 - delta as f64,
+            _ => 0.0,
+        }
+    };
+    let dot: f64 = component
+        .iter()
+        .enumerate()
+        .map(|(i, loading)| loading * template(i))
+        .sum();
+    let norm: f64 = (0..component.len())
+        .map(|i| template(i) * template(i))
+        .sum();
+    if dot < 0.0 && dot.abs() >= LIKENESS_MIN * norm.sqrt() {
+        -1.0
+    } else {
+        1.0
+    }
 }

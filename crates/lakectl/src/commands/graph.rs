@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use lakectl_pipeline::engine::{Pipeline, StageDecl, render_dot, render_json, render_mermaid, render_text};
 use lakectl_pipeline::PipelineError;
+use lakectl_pipeline::engine::{
+    Pipeline, StageDecl, render_dot, render_json, render_mermaid, render_text,
+};
 use serde::Serialize;
 
 use super::Done;
 use crate::args::Format;
 use crate::context::Context;
+use crate::layout::table;
 use crate::render;
 
 #[derive(Serialize)]
@@ -35,25 +38,45 @@ fn line(stage: &StageDecl) -> StageLine {
     StageLine {
         table: stage.table.to_string(),
         kind: stage.kind.word(),
-        partitions: if parts.is_empty() { "one".to_owned() } else { parts.join(", ") },
+        partitions: if parts.is_empty() {
+            "one".to_owned()
+        } else {
+            parts.join(", ")
+        },
         tags: stage.tags.clone(),
-        inputs: stage.inputs.iter().map(|input| format!("{} ({})", input.table, input.window)).collect(),
+        inputs: stage
+            .inputs
+            .iter()
+            .map(|input| format!("{} ({})", input.table, input.window))
+            .collect(),
         description: stage.description.clone(),
     }
 }
 
 pub(crate) fn stages(context: &Context, selector: Option<&str>) -> Result<Done> {
     let pipeline = &context.bench.assembly.pipeline;
-    let lines: Vec<StageLine> =
-        chosen(pipeline, selector)?.into_iter().map(|i| line(&pipeline.stages()[i])).collect();
+    let lines: Vec<StageLine> = chosen(pipeline, selector)?
+        .into_iter()
+        .map(|i| line(&pipeline.stages()[i]))
+        .collect();
     if context.json() {
         render::json(&lines);
         return Ok(Done::Well);
     }
-    let rows = lines
-        .into_iter()
-        .map(|l| vec![l.table, l.kind.to_owned(), l.partitions, l.tags.join(" "), l.description]);
-    render::out(&render::table(&["table", "kind", "partitions by", "tags", "what it is"], &[], rows.collect()));
+    let rows = lines.into_iter().map(|l| {
+        vec![
+            l.table,
+            l.kind.to_owned(),
+            l.partitions,
+            l.tags.join(" "),
+            l.description,
+        ]
+    });
+    render::out(&table(
+        &["table", "kind", "partitions by", "tags", "what it is"],
+        &[],
+        rows.collect(),
+    ));
     Ok(Done::Well)
 }
 

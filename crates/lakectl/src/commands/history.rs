@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::Done;
 use crate::context::Context;
+use crate::layout::table;
 use crate::render;
 
 #[derive(Serialize)]
@@ -43,14 +44,21 @@ pub(crate) fn log(context: &Context, limit: usize) -> Result<Done> {
     let rows = versions.iter().map(|v| {
         vec![
             v.version.to_string(),
-            v.time.clone(),
+            v.time.get(..19).unwrap_or(&v.time).replace('T', " "),
             v.run.clone(),
             v.tables.to_string(),
             render::count(v.partitions),
             render::count(v.rows),
         ]
     });
-    let headers = ["version", "time", "run", "tables", "partitions", "rows written"];
-    render::out(&render::table(&headers, &[0, 3, 4, 5], rows.collect()));
+    let headers = [
+        "version",
+        "time",
+        "run",
+        "tables",
+        "partitions",
+        "rows written",
+    ];
+    render::out(&table(&headers, &[0, 3, 4, 5], rows.collect()));
     Ok(Done::Well)
 }

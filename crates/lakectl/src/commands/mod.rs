@@ -9,13 +9,15 @@ mod run;
 mod show;
 mod sql;
 mod status;
+mod summary;
 
 use anyhow::Result;
 use clap::CommandFactory;
-use lakectl_pipeline::Selected;
+use lakectl_pipeline::{PipelineError, Selected};
 
-use crate::args::{Cli, Command, Selection};
+use crate::args::{Cli, Command, Format, Selection};
 use crate::context::Context;
+use crate::render;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,20 +26,30 @@ pub(crate) enum Done {
     Well,
     /// Some tasks failed or were blocked, or `--strict` found warnings.
     WithFailures,
+    /// Something has to be set right first.
+    Unwell,
     /// A signal stopped it.
     Interrupted,
 }
 
 /// Runs one command.
 pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
+    check_format(&cli.command, cli.global.format)?;
     match cli.command {
         Command::Init { folder } => init::init(&cli.global, &folder),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "lakectl", &mut text);
-            crate::render::out(&String::from_utf8_lossy(&text));
+            let text = String::from_utf8_lossy(&text);
+            match cli.global.format {
+                Format::Json => {
+                    render::json(&serde_json::json!({ "shell": shell.to_string(), "script": text }))
+                }
+                _ => render::out(&text),
+            }
             Ok(Done::Well)
         }
+        Command::Doctor => doctor::doctor(cli.global),
         command => {
             let context = Context::open(cli.global)?;
             match command {
@@ -49,16 +61,50 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
                 Command::Graph => graph::graph(&context),
                 Command::Log { limit } => history::log(&context, limit),
                 Command::Show { table } => show::show(&context, &table),
-                Command::Doctor => doctor::doctor(&context),
-                Command::Init { .. } | Command::Completions { .. } => Ok(Done::Well),
+                Command::Init { .. } | Command::Completions { .. } | Command::Doctor => {
+                    Ok(Done::Well)
+                }
             }
         }
     }
 }
 
+/// Refuses a format that the command does not have, before it does anything.
+fn check_format(command: &Command, format: Format) -> Result<()> {
+    let (name, more): (&str, &[Format]) = match command {
+        Command::Sql(_) => ("sql", &[Format::Csv, Format::Parquet]),
+        Command::Graph => ("graph", &[Format::Dot, Format::Mermaid]),
+        Command::Run(_) => ("run", &[]),
+        Command::Plan(_) => ("plan", &[]),
+        Command::Status => ("status", &[]),
+        Command::Stages { .. } => ("stages", &[]),
+        Command::Log { .. } => ("log", &[]),
+        Command::Show { .. } => ("show", &[]),
+        Command::Doctor => ("doctor", &[]),
+        Command::Init { .. } => ("init", &[]),
+        Command::Completions { .. } => ("completions", &[]),
+    };
+    if matches!(format, Format::Text | Format::Json) || more.contains(&format) {
+        return Ok(());
+    }
+    let words: Vec<&str> = [Format::Text, Format::Json]
+        .iter()
+        .chain(more)
+        .map(|format| format.word())
+        .collect();
+    let message = format!("`{name}` has no format `{}`", format.word());
+    Err(PipelineError::usage(message, format!("it has {}", words.join(", "))).into())
+}
+
 /// Brings the flags of a selection into the pipeline's form.
-pub(crate) fn selected(selection: &Selection) -> Selected {
-    Selected {
+pub(crate) fn selected(selection: &Selection) -> Result<Selected> {
+    if let (Some(from), Some(to)) = (selection.from, selection.to)
+        && from > to
+    {
+        let message = format!("`--from {from}` is after `--to {to}`, so no partition is selected");
+        return Err(PipelineError::usage(message, "both days are included; swap them").into());
+    }
+    Ok(Selected {
         until: selection.until.clone(),
         select: selection.select.clone(),
         from: selection.from,
@@ -66,5 +112,5 @@ pub(crate) fn selected(selection: &Selection) -> Selected {
         asset: selection.asset.clone(),
         force: selection.force.clone(),
         refresh: selection.refresh.clone(),
-    }
+    })
 }

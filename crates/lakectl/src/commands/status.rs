@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use lakectl_core::{DayRange, UtcTime};
-use lakectl_pipeline::{PipelineError, Quarantine, Selected};
+use lakectl_pipeline::engine::Plan;
+use lakectl_pipeline::lake::Lake;
+use lakectl_pipeline::{OpenFailure, PipelineError, Quarantine, Selected, Sources};
 use serde::Serialize;
 
 use super::Done;
+use super::summary::{self, DATASET_SCHEMAS, schema_of};
 use crate::context::{Context, now};
+use crate::layout::table;
 use crate::render;
 
 #[derive(Serialize)]
@@ -27,25 +31,43 @@ struct StatusJson {
     version: u64,
     published_at: Option<String>,
     tables: Vec<TableLine>,
+    failures: Vec<OpenFailure>,
     quarantine: Vec<Quarantine>,
+    note: Option<String>,
 }
 
 pub(crate) fn status(context: &Context) -> Result<Done> {
     let lake = context.lake()?;
     let snapshot = lake.head().map_err(PipelineError::from)?;
-    let plan = context.bench.plan(Some(&lake), &Selected::default(), now())?;
+    let (plan, note) = plan(context, &lake)?;
     let pipeline = &context.bench.assembly.pipeline;
     let tables = pipeline.stages().iter().enumerate().map(|(i, stage)| {
         let cells: Vec<_> = snapshot.partitions(&stage.table).collect();
-        let newest: Option<UtcTime> = cells.iter().filter_map(|(_, cell)| cell.times.map(|(_, last)| last)).max();
+        let newest: Option<UtcTime> = cells
+            .iter()
+            .filter_map(|(_, cell)| cell.times.map(|(_, last)| last))
+            .max();
         let filled = cells.iter().filter(|(_, cell)| cell.rows > 0);
-        let by_partition = || filled.clone().filter_map(|(key, _)| key.days()).filter(|d| *d != DayRange::ALL).map(|d| d.start).max();
+        let by_partition = || {
+            filled
+                .clone()
+                .filter_map(|(key, _)| key.days())
+                .filter(|d| *d != DayRange::ALL)
+                .map(|d| d.start)
+                .max()
+        };
         TableLine {
             table: stage.table.to_string(),
             partitions: cells.len(),
             rows: cells.iter().map(|(_, cell)| cell.rows).sum(),
-            newest: newest.map(|t| t.to_string()).or_else(|| by_partition().map(|day| day.to_string())),
-            stale: plan.tasks.iter().filter(|task| task.stage == i && task.verdict.word() != "reuse").count(),
+            newest: newest
+                .map(|t| t.to_string())
+                .or_else(|| by_partition().map(|day| day.to_string())),
+            stale: plan
+                .tasks
+                .iter()
+                .filter(|task| task.stage == i && task.verdict.word() != "reuse")
+                .count(),
         }
     });
     let status = StatusJson {
@@ -54,7 +76,9 @@ pub(crate) fn status(context: &Context) -> Result<Done> {
         version: snapshot.version,
         published_at: (snapshot.version > 0).then(|| snapshot.time.to_string()),
         tables: tables.collect(),
+        failures: context.bench.open_failures(&lake, &plan)?,
         quarantine: context.bench.quarantine(&Arc::clone(&lake))?,
+        note,
     };
     if context.json() {
         render::json(&status);
@@ -64,32 +88,95 @@ pub(crate) fn status(context: &Context) -> Result<Done> {
     Ok(Done::Well)
 }
 
+/// Plans everything; where the sources cannot be looked at, by what is in the lake.
+fn plan(context: &Context, lake: &Lake) -> Result<(Plan, Option<String>)> {
+    let bench = &context.bench;
+    let (sources, note) = match Sources::list(&bench.settings, &bench.assembly.datasets) {
+        Ok(sources) => (sources, None),
+        Err(error) => (
+            Sources::unlisted(),
+            Some(format!("new documents are not counted: {error}")),
+        ),
+    };
+    Ok((
+        bench.plan_with(&sources, Some(lake), &Selected::default(), now())?,
+        note,
+    ))
+}
+
 fn text(status: &StatusJson) -> String {
-    let when = status.published_at.clone().unwrap_or_else(|| "never".to_owned());
+    let published = status.published_at.as_ref();
+    let when = published.map_or("never".to_owned(), |time| short(time));
     let mut parts = vec![format!(
         "{}  version {}, published {when}, profile {}",
         render::heading(&status.lake),
         status.version,
         status.profile
     )];
-    let rows = status.tables.iter().map(|t| {
+    let mut tables: Vec<&TableLine> = status.tables.iter().collect();
+    let mut schemas = DATASET_SCHEMAS.to_vec();
+    schemas.extend(status.tables.iter().map(|t| schema_of(&t.table)));
+    tables.sort_by_key(|t| {
+        schemas
+            .iter()
+            .position(|schema| *schema == schema_of(&t.table))
+    });
+    let rows = tables.into_iter().map(|t| {
         vec![
             t.table.clone(),
-            t.partitions.to_string(),
+            render::count(t.partitions as u64),
             render::count(t.rows),
-            t.newest.clone().unwrap_or_default(),
-            if t.stale > 0 { format!("{} to compute", t.stale) } else { "up to date".to_owned() },
+            t.newest.as_deref().map(short).unwrap_or_default(),
+            if t.stale > 0 {
+                format!("{} to compute", render::count(t.stale as u64))
+            } else {
+                "up to date".to_owned()
+            },
         ]
     });
-    parts.push(render::table(&["table", "partitions", "rows", "newest", "state"], &[1, 2], rows.collect()));
-    let rows = status.quarantine.iter().map(|q| {
-        vec![q.table.clone(), q.reason.clone(), q.severity.clone(), render::count(q.rows), q.example.chars().take(70).collect()]
+    parts.push(table(
+        &["table", "partitions", "rows", "newest", "state"],
+        &[1, 2],
+        rows.collect(),
+    ));
+    let stale: usize = status.tables.iter().map(|t| t.stale).sum();
+    parts.push(match stale {
+        0 => "everything is up to date".to_owned(),
+        _ => format!(
+            "{} tasks to compute; `plan` says why",
+            render::count(stale as u64)
+        ),
+    });
+    parts.extend(status.note.clone());
+    let rows = status.failures.iter().map(|f| {
+        vec![
+            f.failure.task.clone(),
+            f.run.clone(),
+            f.failure.message.clone(),
+        ]
     });
     let rows: Vec<Vec<String>> = rows.collect();
     parts.push(if rows.is_empty() {
-        "nothing is in quarantine".to_owned()
+        "no failures".to_owned()
     } else {
-        format!("{}\n{}", render::heading("quarantine"), render::table(&["table", "reason", "", "entries", "for example"], &[3], rows))
+        format!(
+            "{}\n{}",
+            render::heading("failures"),
+            table(&["task", "run", "what is wrong"], &[], rows)
+        )
     });
+    parts.push(
+        summary::quarantine(&status.quarantine)
+            .unwrap_or_else(|| "nothing is in quarantine".to_owned()),
+    );
     parts.join("\n\n")
+}
+
+/// A time without its fraction, midnight as a day.
+fn short(time: &str) -> String {
+    let (day, clock) = time.split_once('T').unwrap_or((time, "00:00:00"));
+    match clock.get(..8) {
+        None | Some("00:00:00") => day.to_owned(),
+        Some(clock) => format!("{day} {clock}"),
+    }
 }

@@ -1,0 +1,16 @@
+//! Chores of the project as code: checks that a compiler does not make, and the generated reference pages.
+//!
+//! Both run as tests too, so `cargo test` is enough to know that they hold.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+use std::path::{Path, PathBuf};
+
+pub mod pages;
+pub mod tidy;
+
+/// Returns the folder of the project that this program was built from.
+pub fn project_root() -> PathBuf {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = crate_folder.ancestors().nth(2);
+    root.unwrap_or(crate_folder).to_owned()
+}

@@ -1,0 +1,236 @@
+//! What changes, appears and goes in a folder of recorded files, and the partitions that this runs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use lakectl_pipeline::Selected;
+use lakectl_tests::Bench;
+
+use crate::archive::{Archive, DAYS, END};
+use crate::common::{assert_tasks, files_below, go, hashes, tasks, version, write_files};
+
+/// A lake of the recordings, up to their last day. The first caller computes it, the others get a copy.
+fn recorded() -> Archive {
+    static LAKE: OnceLock<Vec<(PathBuf, Vec<u8>)>> = OnceLock::new();
+    let files = LAKE.get_or_init(|| files_below(&computed().bench.lake_root()));
+    let mut archive = Archive::new();
+    archive.end(END);
+    write_files(&archive.bench.lake_root(), files);
+    archive
+}
+
+fn computed() -> Archive {
+    let mut archive = Archive::new();
+    archive.end(END);
+    let run = go(&archive.bench, &Selected::default());
+    assert!(run.summary.is_success(), "{:?}", run.summary.failures);
+    let chains = tasks(&[
+        &format!("{{raw,norm}}.archive_deribit_chains date={DAYS}"),
+        &format!("market.option_quotes asset=ASSETS/date={DAYS}"),
+        &format!("options.{{forwards,greeks,slices,surface_nodes,density}} asset=ASSETS/date={DAYS}"),
+        "features.{surface_pca,surface_factors} asset=ASSETS/month={2026-01,2026-02}",
+        "{raw,norm}.archive_{coinmarketcap_btc,deribit_dvol} all",
+    ]);
+    let executed = run.executed();
+    assert!(chains.iter().all(|task| executed.contains(task)), "{executed:#?}");
+    let rows = |table: &str| bench_rows(&archive.bench, table);
+    assert_eq!(rows("market.option_quotes"), 3 * 2 * 4 * 9 * 2);
+    assert_eq!(rows("options.slices"), 3 * 2 * 4);
+    archive
+}
+
+fn bench_rows(bench: &Bench, table: &str) -> u64 {
+    bench.lake().head().unwrap().rows(&table.parse().unwrap())
+}
+
+#[test]
+fn one_changed_document_runs_the_partitions_that_it_reaches() {
+    let archive = recorded();
+    let bench = &archive.bench;
+    let before = hashes(bench);
+    // BTC of one day, five points higher; the ETH rows of the document are the same but for its name.
+    archive.chain("2026-01-31", [0.55, 0.65]);
+    let run = go(bench, &Selected::default());
+    let affected = tasks(&[
+        "{raw,norm}.archive_deribit_chains date=2026-01-31",
+        "market.option_quotes asset=ASSETS/date=2026-01-31",
+        // The quotes of ETH name another document, which is where it ends.
+        "options.{forwards,greeks} asset=ASSETS/date=2026-01-31",
+        "options.{slices,surface_nodes,density} asset=BTC/date=2026-01-31",
+        // Both months look back to that day.
+        "features.{surface_pca,surface_factors} asset=BTC/month={2026-01,2026-02}",
+        "features.{divergence,matrix} asset=BTC/year=2026",
+        // The surface of the evening of the 31st is known on 1 February: nothing of January's rows changes, so the
+        // models fitted on them stay; February's rows are filtered and forecast again, and every score looks ahead.
+        "forecast.{regimes,quantiles} asset=BTC/month=2026-02",
+        "backtest.forecast_scores asset=BTC/month={2026-01,2026-02}",
+    ]);
+    assert_tasks(&run.executed(), &affected);
+    let why = run.reasons("raw.archive_deribit_chains");
+    assert!(why.iter().all(|reason| reason.starts_with("token ")), "{why:?}");
+    let changed = run.changed();
+    for task in tasks(&[
+        "market.option_quotes asset=ASSETS/date=2026-01-31",
+        "options.{greeks,slices,surface_nodes,density} asset=BTC/date=2026-01-31",
+        "features.surface_factors asset=BTC/month=2026-01",
+        "features.matrix asset=BTC/year=2026",
+    ]) {
+        assert!(changed.contains(&task), "{task}: {changed:#?}");
+    }
+    assert_eq!(version(bench), 2);
+    // Both states of the document are kept, and the later one counts.
+    assert_eq!(bench_rows(bench, "raw.archive_deribit_chains"), 4);
+    assert_eq!(bench_rows(bench, "market.option_quotes"), 3 * 2 * 4 * 9 * 2);
+
+    // The document is what it was. It arrives again, after the other one, and from there on everything is remembered.
+    archive.chain("2026-01-31", [0.50, 0.65]);
+    let run = go(bench, &Selected::default());
+    let arrival = tasks(&[
+        "{raw,norm}.archive_deribit_chains date=2026-01-31",
+        "market.option_quotes asset=ASSETS/date=2026-01-31",
+    ]);
+    assert_tasks(&run.executed(), &arrival);
+    let rest: Vec<String> = affected.into_iter().filter(|task| !arrival.contains(task)).collect();
+    assert_tasks(&run.restored(), &rest);
+    assert_eq!(bench_rows(bench, "raw.archive_deribit_chains"), 5);
+    let derived = |mut hashes: BTreeMap<String, String>| {
+        hashes.retain(|task, _| !task.starts_with("raw.") && !task.starts_with("norm."));
+        hashes
+    };
+    assert_eq!(derived(hashes(bench)), derived(before));
+}
+
+#[test]
+fn a_touched_a_lost_and_a_found_file_run_nothing() {
+    let archive = recorded();
+    let bench = &archive.bench;
+    let before = hashes(bench);
+    // Another time and another inode with the same content.
+    let path = archive.chain_path("2026-01-30");
+    let bytes = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::write(path.with_extension("copy"), &bytes).unwrap();
+    fs::rename(path.with_extension("copy"), &path).unwrap();
+    let run = go(bench, &Selected::default());
+    assert_eq!(run.executed(), [""; 0]);
+
+    // A file that is gone leaves its partition, which is named.
+    fs::remove_file(&path).unwrap();
+    let run = go(bench, &Selected::default());
+    assert_eq!(run.executed(), [""; 0]);
+    let gone = ["raw.archive_deribit_chains date=2026-01-30"];
+    assert_eq!(run.summary.vanished, gone);
+    assert_eq!(run.plan.vanished.iter().map(ToString::to_string).collect::<Vec<_>>(), gone);
+    assert!(run.summary.is_success());
+    assert_eq!((version(bench), hashes(bench)), (1, before.clone()));
+
+    // Its readers can still be computed again.
+    let force = Selected { force: vec!["norm.archive_deribit_chains".to_owned()], ..Selected::default() };
+    let run = go(bench, &force);
+    assert_tasks(&run.executed(), &tasks(&[&format!("norm.archive_deribit_chains date={DAYS}")]));
+    assert_eq!(run.changed(), [""; 0]);
+
+    // Back again.
+    fs::write(&path, &bytes).unwrap();
+    let run = go(bench, &Selected::default());
+    assert_eq!(run.executed(), [""; 0]);
+    assert_eq!(run.summary.vanished, [""; 0]);
+    assert_eq!((version(bench), hashes(bench)), (1, before));
+}
+
+#[test]
+fn a_lost_member_of_a_partition_stays_in_it() {
+    let archive = recorded();
+    let bench = &archive.bench;
+    let before = hashes(bench);
+    fs::remove_file(archive.root.join("deribit/dvol/eth_dvol.csv")).unwrap();
+    let run = go(bench, &Selected::default());
+    // The listing is another one, the documents that are stored are the same.
+    assert_tasks(&run.executed(), &tasks(&["raw.archive_deribit_dvol all"]));
+    assert_eq!(run.changed(), [""; 0]);
+    assert_eq!(hashes(bench), before);
+}
+
+#[test]
+fn a_damaged_replacement_is_quarantined_and_what_was_known_stays() {
+    let archive = recorded();
+    let bench = &archive.bench;
+    let before = hashes(bench);
+    let path = archive.chain_path("2026-01-31");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let run = go(bench, &Selected::default());
+    assert!(run.summary.is_success(), "{:?}", run.summary.failures);
+    assert_tasks(&run.executed(), &tasks(&["{raw,norm}.archive_deribit_chains date=2026-01-31"]));
+    assert!(run.summary.quarantined > 0);
+    let rejects = bench.sql("SELECT reason, document FROM quarantine.archive_deribit_chains");
+    let documents = rejects.texts("document").unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    assert!(documents.iter().flatten().any(|document| document.ends_with(name)), "{documents:?}");
+    let after = hashes(bench);
+    let market = |task: &&String| !task.starts_with("raw.") && !task.starts_with("quarantine.");
+    assert!(before.keys().filter(market).all(|task| before.get(task) == after.get(task)));
+}
+
+#[test]
+fn a_new_day_of_recordings_runs_only_what_holds_it() {
+    let mut archive = recorded();
+    let next = "2026-02-02";
+    archive.chain(next, [0.52, 0.66]);
+    archive.bars(next);
+    // Before its day is planned a document waits.
+    let run = go(&archive.bench, &Selected::default());
+    let executed = run.executed();
+    assert!(!executed.iter().any(|task| task.contains(next)), "{executed:#?}");
+    assert!(executed.contains(&"raw.archive_deribit_dvol all".to_owned()), "{executed:#?}");
+
+    archive.end(next);
+    let run = go(&archive.bench, &Selected::default());
+    assert!(run.summary.is_success(), "{:?}", run.summary.failures);
+    let expected = tasks(&[
+        &format!("{{raw,norm}}.archive_deribit_chains date={next}"),
+        &format!("market.option_quotes asset=ASSETS/date={next}"),
+        &format!("options.{{forwards,greeks,slices,surface_nodes,density}} asset=ASSETS/date={next}"),
+        "market.future_quotes asset=ASSETS/month=2026-02",
+        "market.{spot_bars,dvol,funding} asset=ASSETS/year=2026",
+        "{market.rates,onchain.global_metrics,sentiment.daily} year=2026",
+        "onchain.{metrics,daily,indices} asset=ASSETS/year=2026",
+        "features.{mdia,whales,mvrv,sentiment,flows,onchain_signals,divergence,matrix} asset=ASSETS/year=2026",
+        "signals.market_state asset=ASSETS/year=2026",
+        "features.{surface_pca,surface_factors} asset=ASSETS/month=2026-02",
+        "models.{regime,quantile} asset=ASSETS/month=2026-02",
+        "forecast.{regimes,quantiles} asset=ASSETS/month=2026-02",
+        // January's scores look ahead.
+        "backtest.forecast_scores asset=ASSETS/month={2026-01,2026-02}",
+    ]);
+    assert_tasks(&run.executed(), &expected);
+    assert_eq!(bench_rows(&archive.bench, "market.option_quotes"), 4 * 2 * 4 * 9 * 2);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_that_cannot_be_read_holds_nothing_up() {
+    let archive = recorded();
+    let bench = &archive.bench;
+    let before = hashes(bench);
+    // A link to nowhere, beside a change that can be read.
+    let path = archive.chain_path("2026-01-31");
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(archive.root.join("nowhere"), &path).unwrap();
+    archive.chain("2026-02-01", [0.51, 0.65]);
+    let run = go(bench, &Selected::default());
+    assert!(run.summary.is_success(), "{:?}", run.summary.failures);
+    let executed = run.executed();
+    assert!(executed.contains(&"options.slices asset=BTC/date=2026-02-01".to_owned()));
+    let that_day: Vec<String> = executed.into_iter().filter(|task| task.contains("date=2026-01-31")).collect();
+    assert_tasks(&that_day, &tasks(&["{raw,norm}.archive_deribit_chains date=2026-01-31"]));
+    let rejects = bench.sql("SELECT document, severity FROM quarantine.archive_deribit_chains");
+    let name = path.file_name().unwrap().to_str().unwrap();
+    assert!(rejects.texts("document").unwrap().iter().flatten().any(|document| document.ends_with(name)));
+    // What was known of that day stays.
+    let after = hashes(bench);
+    let derived = |task: &&String| task.contains("asset=") && task.contains("date=2026-01-31");
+    assert!(before.keys().filter(derived).all(|task| before.get(task) == after.get(task)));
+}

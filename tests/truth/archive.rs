@@ -1,0 +1,88 @@
+//! Recorded markets: Deribit chains and volatility index, exchange bars, on-chain series in two states.
+//!
+//! One lake serves all checks, so they are steps of one test; each says what it measured.
+
+mod chains;
+mod coverage;
+mod forecasts;
+mod vintages;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use lakectl_pipeline::stages::Columns;
+use lakectl_tests::{Bench, recorded_data};
+
+/// A check of the finished lake; the last one may change the recordings (in a copy) and run again.
+type Check = fn(&mut Bench, &Path);
+
+const CHECKS: [(&str, Check); 10] = [
+    (
+        "half_of_a_chain_is_flagged_and_kept",
+        chains::half_of_a_chain_is_flagged_and_kept,
+    ),
+    (
+        "our_delta_is_the_exchange_delta",
+        chains::our_delta_is_the_exchange_delta,
+    ),
+    (
+        "smiles_fit_what_they_were_fitted_to",
+        chains::smiles_fit_what_they_were_fitted_to,
+    ),
+    (
+        "the_level_moves_with_the_volatility_index",
+        chains::the_level_moves_with_the_volatility_index,
+    ),
+    (
+        "restatements_are_kept_as_revisions",
+        vintages::restatements_are_kept_as_revisions,
+    ),
+    (
+        "no_decision_reads_what_was_restated_later",
+        vintages::no_decision_reads_what_was_restated_later,
+    ),
+    (
+        "every_day_has_forecasts",
+        forecasts::every_day_has_forecasts,
+    ),
+    (
+        "options_are_in_the_basis",
+        forecasts::options_are_in_the_basis,
+    ),
+    (
+        "the_page_on_coverage_is_current",
+        coverage::the_page_on_coverage_is_current,
+    ),
+    (
+        "dearer_options_widen_the_forecast",
+        forecasts::dearer_options_widen_the_forecast,
+    ),
+];
+
+#[test]
+fn recorded_markets() {
+    let Some(root) = recorded_data("recorded_markets") else {
+        return;
+    };
+    let mut bench = Bench::archive(&root);
+    let (summary, _) = bench.run_until("forecast");
+    assert_eq!(
+        summary.tasks.failed + summary.tasks.blocked,
+        0,
+        "missing inputs must stop nothing"
+    );
+    let failed: Vec<&str> = CHECKS
+        .iter()
+        .filter(|(name, check)| {
+            eprintln!("-- {name}");
+            catch_unwind(AssertUnwindSafe(|| check(&mut bench, &root))).is_err()
+        })
+        .map(|(name, _)| *name)
+        .collect();
+    assert!(failed.is_empty(), "failed: {}", failed.join(", "));
+}
+
+/// The only row of a column of numbers.
+fn number(table: &Columns, name: &str) -> f64 {
+    table.f64s(name).unwrap()[0].unwrap_or_else(|| panic!("`{name}` is null"))
+}
