@@ -40,27 +40,18 @@ fn a_new_day_runs_its_partitions_and_those_that_hold_it() {
     let days = run.reasons("features.matrix");
     assert!(days.iter().all(|reason| reason.contains("days 2026-01-01 to 2026-01-03 -> 2026-01-01 to 2026-01-04")), "{days:?}");
 
-    // The rows are those of a lake that had the day from the beginning. Only the raw pages differ: the grown lake has
-    // January's page in two states, and keeps of an unchanged value where it was read first.
+    // The rows are those of a lake that had the day from the beginning; only its raw pages remember less.
     let mut fresh = demo();
     grow(&mut fresh);
     go(&fresh, &Selected::default());
     let derived = |bench: &Bench| {
         let mut hashes = hashes(bench);
-        hashes.retain(|task, _| !["raw", "norm", "quarantine"].iter().any(|schema| task.starts_with(schema)));
+        hashes.retain(|task, _| !["raw.", "norm.", "quarantine."].iter().any(|schema| task.starts_with(schema)));
         hashes
     };
     let (then, now) = (derived(&bench), derived(&fresh));
-    let differ: Vec<String> = then.keys().filter(|task| now.get(*task) != then.get(*task)).cloned().collect();
-    assert_tasks(&differ, &tasks(&["onchain.metrics asset=ASSETS/year=2026"]));
-    assert_eq!(then.len(), now.len());
-    let values = "SELECT asset, metric, venue, event_time, revision, known_at, known_at_basis, value, unit, dataset \
-                  FROM onchain.metrics ORDER BY asset, metric, venue, event_time, revision";
-    let rows = |bench: &Bench| {
-        let session = bench.open().unwrap().session(bench.lake(), None).unwrap();
-        session.collect_blocking(values).unwrap().1
-    };
-    assert!(rows(&bench) == rows(&fresh));
+    let differ: Vec<&String> = then.keys().filter(|task| now.get(*task) != then.get(*task)).collect();
+    assert!(differ.is_empty() && then.len() == now.len(), "{differ:#?}");
 }
 
 #[test]

@@ -87,10 +87,11 @@ fn dying_process() {
             flushed.fetch_add(1, Ordering::Relaxed);
         }
         // Some finished tasks are then not durable yet.
-        RunEvent::Finished { .. } if flushed.load(Ordering::Relaxed) >= waves => {
-            if after.fetch_add(1, Ordering::Relaxed) == tasks {
-                std::process::exit(9);
-            }
+        RunEvent::Finished { .. }
+            if flushed.load(Ordering::Relaxed) >= waves
+                && after.fetch_add(1, Ordering::Relaxed) == tasks =>
+        {
+            std::process::exit(9);
         }
         _ => {}
     });

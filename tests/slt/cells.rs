@@ -33,9 +33,7 @@ pub(crate) fn table(contract: &Contract, rows: &[Row], defaults: Option<&Row>) -
         });
         match column.kind {
             ColumnType::Utf8 => Arc::new(StringArray::from_iter(cells)),
-            ColumnType::F64 => {
-                Arc::new(Float64Array::from_iter(cells.map(|c| c.map(|c| number(c)))))
-            }
+            ColumnType::F64 => Arc::new(Float64Array::from_iter(cells.map(|c| c.map(number)))),
             ColumnType::I64 => Arc::new(Int64Array::from_iter(
                 cells.map(|c| c.map(|c| c.parse::<i64>().unwrap())),
             )),

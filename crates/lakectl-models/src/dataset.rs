@@ -31,6 +31,8 @@ pub enum Role {
     ImpliedVol,
     /// A realised volatility, positive, fraction per square root of a year.
     RealisedVol,
+    /// A number that rises when options become dearer, whatever else moves it: it may widen an interval, never narrow it.
+    Alarm,
     /// Any other number.
     Plain,
 }

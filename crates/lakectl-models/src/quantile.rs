@@ -11,9 +11,10 @@
 //! `implied` and `realised` are the log implied and realised volatilities about their training means. The
 //! coefficients maximise a Student t(5) likelihood of the *daily* returns inside the horizon under normal priors
 //! (volatility moves almost one for one with its anchors, everything else hardly matters): a convex problem,
-//! solved by Newton steps. `b_implied` never falls below [`FitConfig::implied_floor`], so a higher implied
-//! volatility always means a wider interval. The plain features enter after their linear dependence on the
-//! implied volatility has been taken out, which leaves the whole effect of a parallel move to `b_implied`.
+//! solved by Newton steps. `b_implied` never falls below [`FitConfig::implied_floor`], and what rises with the implied
+//! volatility by its nature ([`Role::Alarm`]) never has a negative coefficient, so options that become dearer widen
+//! the interval. The plain features enter as they are: cleared of their dependence on the implied volatility they
+//! would answer a rise of the volatility alone, and could outweigh it.
 //! The shape of `z` is that of a sum of t(5) days, moved towards the quantiles of the training residuals as
 //! these become many; the location is the training drift, shrunk hard towards zero.
 
@@ -29,7 +30,7 @@ use lakectl_stats::special::{student_t_quantile, student_t_sd};
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::{Artifact, ModelKind};
-use crate::dataset::{DAYS_PER_YEAR, Dataset, Feature, Label};
+use crate::dataset::{DAYS_PER_YEAR, Dataset, Feature, Label, Role};
 use crate::error::ModelError;
 use crate::exact;
 use anchor::Anchor;
@@ -108,7 +109,7 @@ pub struct QuantileModel {
 
 impl ModelKind for QuantileModel {
     const KIND: &'static str = "quantile";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 }
 
 /// A predicted distribution of the log return, with what it was made from.
@@ -327,7 +328,7 @@ impl QuantileModel {
         let plain: f64 = self
             .plain
             .iter()
-            .map(|t| t.coefficient * t.value(row, implied))
+            .map(|t| t.coefficient * t.value(row))
             .sum();
         let log = self.core[0] + self.core[1] * implied + self.core[2] * realised + plain;
         libm::exp(log + self.anchor.level() + daily_unit()) * libm::sqrt(self.days())
@@ -391,7 +392,7 @@ fn maximise(
     for (i, l) in rows.iter().enumerate() {
         let (implied, realised) = anchor.centred(l.row);
         design.extend([1.0, implied, realised]);
-        design.extend(plain.iter().map(|t| t.value(l.row, implied)));
+        design.extend(plain.iter().map(|t| t.value(l.row)));
         // Overlapping horizons repeat the same days: each day shall count about once.
         let weight = data.row_weight();
         observations.extend(l.label.path.iter().map(|r| Observation {
@@ -433,7 +434,10 @@ fn maximise(
         }),
         Some(0.0),
     ];
-    lower.resize(width, None);
+    let alarms = plain
+        .iter()
+        .map(|t| data.features()[t.column].role == Role::Alarm);
+    lower.extend(alarms.map(|alarm| alarm.then_some(0.0)));
     likelihood::maximise(&design, &observations, &Penalty { mean, sd, lower })
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::slice::from_ref;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
 use arrow::compute::{concat_batches, filter_record_batch, take};
@@ -236,7 +237,7 @@ impl<'a> TableAudit<'a> {
         for index in 0..before.num_columns() {
             let a = take(before.column(index), &left, None)?;
             let b = take(after.column(index), &right, None)?;
-            let (x, y) = (encoded(&[a.clone()])?, encoded(&[b.clone()])?);
+            let (x, y) = (encoded(from_ref(&a))?, encoded(from_ref(&b))?);
             for row in (0..left.len()).filter(|row| x.row(*row) != y.row(*row)) {
                 let place = left.value(row) as usize;
                 self.note(

@@ -1,4 +1,4 @@
-//! The inputs that are no volatility anchors, cleared of their dependence on the implied one.
+//! The inputs that are no volatility anchors.
 
 use std::collections::BTreeSet;
 
@@ -19,9 +19,6 @@ pub(super) struct PlainTerm {
     pub(super) column: usize,
     #[serde(with = "exact::scalar")]
     mean: f64,
-    /// Slope on the implied anchor that is taken out.
-    #[serde(with = "exact::scalar")]
-    implied_slope: f64,
     #[serde(with = "exact::scalar")]
     sd: f64,
     #[serde(with = "exact::scalar")]
@@ -30,10 +27,9 @@ pub(super) struct PlainTerm {
 
 impl PlainTerm {
     /// The standardised, winsorised value; 0 (the training mean) when it is missing.
-    pub(super) fn value(&self, row: &[Option<f64>], implied: f64) -> f64 {
+    pub(super) fn value(&self, row: &[Option<f64>]) -> f64 {
         row[self.column].map_or(0.0, |x| {
-            ((x - self.mean - self.implied_slope * implied) / self.sd)
-                .clamp(-PLAIN_CLIP, PLAIN_CLIP)
+            ((x - self.mean) / self.sd).clamp(-PLAIN_CLIP, PLAIN_CLIP)
         })
     }
 }
@@ -52,18 +48,15 @@ pub(super) fn plain_terms(
             untrained.remove(&feature.family);
             continue;
         }
-        let pairs: Vec<(f64, f64)> = rows
-            .iter()
-            .filter_map(|l| l.row[column].map(|x| (anchor.centred(l.row).0, x)))
-            .collect();
+        let values: Vec<f64> = rows.iter().filter_map(|l| l.row[column]).collect();
         let family = |i: usize| features[i].family == feature.family;
         let of_family = rows
             .iter()
             .filter(|l| (0..features.len()).any(|i| family(i) && l.row[i].is_some()))
             .count();
-        let enough = pairs.len() >= config.min_rows
-            && pairs.len() as f64 >= config.min_coverage * of_family as f64;
-        if let Some(term) = enough.then(|| plain_term(column, &pairs)).flatten() {
+        let enough = values.len() >= config.min_rows
+            && values.len() as f64 >= config.min_coverage * of_family as f64;
+        if let Some(term) = enough.then(|| plain_term(column, &values)).flatten() {
             untrained.remove(&feature.family);
             terms.push(term);
         }
@@ -71,36 +64,16 @@ pub(super) fn plain_terms(
     (terms, untrained)
 }
 
-/// Mean, slope on the implied anchor and residual standard deviation of one feature; `None` if it is constant.
-fn plain_term(column: usize, pairs: &[(f64, f64)]) -> Option<PlainTerm> {
-    let n = pairs.len() as f64;
-    let implied_mean = pairs.iter().map(|(a, _)| a).sum::<f64>() / n;
-    let value_mean = pairs.iter().map(|(_, x)| x).sum::<f64>() / n;
-    let variance: f64 = pairs
-        .iter()
-        .map(|(a, _)| (a - implied_mean) * (a - implied_mean))
-        .sum();
-    let covariance: f64 = pairs
-        .iter()
-        .map(|(a, x)| (a - implied_mean) * (x - value_mean))
-        .sum();
-    let implied_slope = if variance > 1e-12 {
-        covariance / variance
-    } else {
-        0.0
-    };
-    let mean = value_mean - implied_slope * implied_mean;
-    let residual: f64 = pairs
-        .iter()
-        .map(|(a, x)| x - mean - implied_slope * a)
-        .map(|e| e * e)
-        .sum();
-    let sd = libm::sqrt(residual / n);
-    let size = libm::sqrt(pairs.iter().map(|(_, x)| x * x).sum::<f64>() / n);
+/// Mean and standard deviation of one feature; `None` if it is constant.
+fn plain_term(column: usize, values: &[f64]) -> Option<PlainTerm> {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let spread: f64 = values.iter().map(|x| (x - mean) * (x - mean)).sum();
+    let sd = libm::sqrt(spread / n);
+    let size = libm::sqrt(values.iter().map(|x| x * x).sum::<f64>() / n);
     (sd > 1e-9 * size && sd > 1e-12).then_some(PlainTerm {
         column,
         mean,
-        implied_slope,
         sd,
         coefficient: 0.0,
     })

@@ -31,14 +31,14 @@ fn features() -> Vec<Feature> {
         ("skew", "options", plain),
         ("curvature", "options", plain),
         ("term_structure", "options", plain),
-        ("surface_shock", "options", plain),
+        ("surface_shock", "options", Role::Alarm),
         ("funding_8h", "funding", plain),
         ("supply_elasticity", "onchain", plain),
         ("forced_flow", "onchain", plain),
         ("liquidity_impulse", "onchain", plain),
-        ("divergence_score", "divergence", plain),
+        ("divergence_score", "divergence", Role::Alarm),
         ("market_state_score", "signals", plain),
-        ("stressed_prob", "regime", plain),
+        ("stressed_prob", "regime", Role::Alarm),
     ]
     .into_iter()
     .map(|(name, family, role)| Feature::new(name, family, role))
@@ -116,7 +116,7 @@ impl Rows {
 /// A realised volatility of zero is a day without trades, not a calm one.
 fn positive_if_volatility(values: Vec<Option<f64>>, role: Role) -> Vec<Option<f64>> {
     match role {
-        Role::Plain => values,
+        Role::Alarm | Role::Plain => values,
         Role::ImpliedVol | Role::RealisedVol => {
             values.into_iter().map(|x| x.filter(|x| *x > 0.0)).collect()
         }

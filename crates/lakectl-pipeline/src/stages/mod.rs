@@ -100,12 +100,12 @@ pub const NATIVE_STAGES: [NativeStage; 7] = [
     },
     NativeStage {
         name: "quantile_fit",
-        version: 1,
+        version: 2,
         run: forecast::fit,
     },
     NativeStage {
         name: "quantile_predict",
-        version: 1,
+        version: 2,
         run: forecast::predict,
     },
     NativeStage {

@@ -207,7 +207,7 @@ fn values_that_may_not_be_stored() {
     let mut columns = batch(&hours(3)).columns().to_vec();
     columns[1] = arrow::array::new_null_array(columns[1].data_type(), 3);
     let nulls = RecordBatch::try_new(loose.clone(), columns).unwrap();
-    let error = write(&lake, &[nulls.clone()], false).unwrap_err();
+    let error = write(&lake, std::slice::from_ref(&nulls), false).unwrap_err();
     assert!(
         error
             .to_string()

@@ -156,8 +156,9 @@ fn task_table<'a>(tasks: impl Iterator<Item = &'a PlannedTask>) -> String {
 
 /// Stages with something to do, with the reason of most of their tasks.
 fn stage_table(context: &Context, plan: &Plan) -> String {
-    let mut stages: BTreeMap<usize, (BTreeMap<&str, usize>, BTreeMap<String, usize>)> =
-        BTreeMap::new();
+    /// Numbers of tasks by verdict, and by reason.
+    type Tally<'a> = (BTreeMap<&'a str, usize>, BTreeMap<String, usize>);
+    let mut stages: BTreeMap<usize, Tally<'_>> = BTreeMap::new();
     for task in &plan.tasks {
         let (verdicts, reasons) = stages.entry(task.stage).or_default();
         *verdicts.entry(task.verdict.word()).or_default() += 1;

@@ -48,7 +48,7 @@ fn stopped_by(place: &Place, name: &str, tasks: usize) -> Ended {
 #[test]
 fn ctrl_c_and_sigterm_keep_what_is_done() {
     let expected = Place::published().hashes();
-    for (name, tasks) in [("INT", 60), ("TERM", 150)] {
+    for (name, tasks) in [("INT", 60), ("TERM", 100)] {
         let place = Place::empty();
         let stopped = stopped_by(&place, name, tasks).code(130);
         assert!(
