@@ -200,7 +200,9 @@ fn ratio(_: &mut Criterion) {
             sigma,
         })
     });
-    println!("worst error on exact smiles: ours {ours:.1e} points, plain simplex {plain:.1e} points");
+    println!(
+        "worst error on exact smiles: ours {ours:.1e} points, plain simplex {plain:.1e} points"
+    );
 }
 
 criterion_group!(benches, bench, ratio);

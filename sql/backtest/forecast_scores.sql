@@ -13,13 +13,16 @@ closes AS (
     SELECT CAST((extract(epoch FROM event_time) + width_s) / 3600 AS BIGINT) AS hour, close AS price, known_at,
            width_s, series, venue
     FROM market.spot_bars
-    WHERE asset = $asset AND width_s >= 3600
+    -- Bars that close between full hours would be taken for another time.
+    WHERE asset = $asset AND width_s >= 3600 AND (extract(epoch FROM event_time) + width_s) % 3600 = 0
 ),
 prices AS (
     SELECT d.hour, c.price, c.known_at, d.ewma_vol
     FROM decisions d
     JOIN closes c ON c.hour = d.hour
-    QUALIFY row_number() OVER (PARTITION BY d.hour ORDER BY c.width_s, c.series, c.venue) = 1
+    QUALIFY row_number() OVER (
+        PARTITION BY d.hour
+        ORDER BY c.width_s, CASE WHEN c.series = 'spot' THEN 0 ELSE 1 END, c.series, c.venue) = 1
 ),
 horizons AS (
     SELECT DISTINCT horizon_hours FROM forecast.quantiles

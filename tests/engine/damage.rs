@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use lakectl_pipeline::Selected;
 use lakectl_pipeline::lake::{LakeAddress, Open};
@@ -172,14 +171,8 @@ fn damaged_records_stop_every_command_and_lose_nothing() {
 }
 
 fn try_run(bench: &Bench) -> Result<(), String> {
-    let opened = bench.open().map_err(|error| error.to_string())?;
-    let lake = opened.lake(&bench.lake_root(), Open::OrCreate).map_err(|error| error.to_string())?;
-    drop(Arc::new(lake));
-    try_go_quietly(bench)
-}
-
-fn try_go_quietly(bench: &Bench) -> Result<(), String> {
-    let lake = bench.open().and_then(|opened| opened.lake(&bench.lake_root(), Open::OrCreate));
+    let opened = bench.open().unwrap();
+    let lake = opened.lake(&bench.lake_root(), Open::OrCreate);
     lake.map_err(|error| error.to_string())?;
     bench.run(&Selected::default()).map(|_| ()).map_err(|error| error.to_string())
 }

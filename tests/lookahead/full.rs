@@ -49,7 +49,9 @@ fn the_recorded_markets_know_nothing_too_early() {
     if !is_wanted("the recorded markets") {
         return;
     }
-    let Some(root) = recorded_data("the recorded markets") else { return };
+    let Some(root) = recorded_data("the recorded markets") else {
+        return;
+    };
     let full = Bench::archive(&root);
     run(&full, None);
     assert_known_in_order(&full);

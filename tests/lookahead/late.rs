@@ -9,9 +9,28 @@ use lakectl_tests::{Bench, executed};
 use crate::twin::{Start, assert_tight, at, run};
 
 const METRICS: [&str; 23] = [
-    "mdia", "mvrv", "mvrv_long_short_diff", "mvrv_usd_1d", "mvrv_usd_7d", "mvrv_usd_30d", "mvrv_usd_60d", "mvrv_usd_90d",
-    "mvrv_usd_180d", "mvrv_usd_365d", "holders_1_10", "holders_10_100", "holders_100_1k", "holders_1k_10k", "exchange_inflow",
-    "exchange_outflow", "exchange_balance", "lth_supply", "sth_supply", "dormancy", "sth_sopr", "market_cap_usd",
+    "mdia",
+    "mvrv",
+    "mvrv_long_short_diff",
+    "mvrv_usd_1d",
+    "mvrv_usd_7d",
+    "mvrv_usd_30d",
+    "mvrv_usd_60d",
+    "mvrv_usd_90d",
+    "mvrv_usd_180d",
+    "mvrv_usd_365d",
+    "holders_1_10",
+    "holders_10_100",
+    "holders_100_1k",
+    "holders_1k_10k",
+    "exchange_inflow",
+    "exchange_outflow",
+    "exchange_balance",
+    "lth_supply",
+    "sth_supply",
+    "dormancy",
+    "sth_sopr",
+    "market_cap_usd",
     "stablecoin_supply_usd",
 ];
 const GOAL: &str = "signals.market_state";
@@ -25,7 +44,9 @@ fn document(metrics: &[&str], from: i32, to: i32) -> String {
     for day in from..=to {
         write!(text, "{}", first.plus(day)).unwrap();
         for value in &mut values {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             *value += (state >> 33) as f64 / f64::from(1_u32 << 30) - 1.0;
             write!(text, ",{value}").unwrap();
         }
@@ -41,7 +62,11 @@ fn dataset(file: &str, feeds: &str, venue: &str, metrics: &[&str]) -> String {
          [sources.archive.datasets.{file}.columns]\nevent_time = \"day\"\n[sources.archive.datasets.{file}.metrics]\n"
     );
     for metric in metrics {
-        writeln!(block, "{metric} = {{ column = \"{metric}\", unit = \"ratio\" }}").unwrap();
+        writeln!(
+            block,
+            "{metric} = {{ column = \"{metric}\", unit = \"ratio\" }}"
+        )
+        .unwrap();
     }
     block
 }
@@ -51,7 +76,11 @@ fn a_series_that_begins_later_is_not_foreseen() {
     let mut full = Bench::new("archive");
     let mut config = "[calendar]\nend = \"2025-12-31\"\n".to_owned();
     for coverage in ["options", "history", "daily", "forecast"] {
-        write!(config, "[coverage.{coverage}]\nasset = [\"BTC\"]\nstart = \"2025-01-01\"\n").unwrap();
+        write!(
+            config,
+            "[coverage.{coverage}]\nasset = [\"BTC\"]\nstart = \"2025-01-01\"\n"
+        )
+        .unwrap();
     }
     config.push_str("[sources.archive]\nassumed_availability = true\n");
     let root = full.folder().join("files");
@@ -59,20 +88,48 @@ fn a_series_that_begins_later_is_not_foreseen() {
     // A worse venue until the end of September, a better one from November on.
     for (file, feeds, venue, metrics, from, to) in [
         // A series that never stops, so that every day has a row.
-        ("always", "metrics", "coinmetrics", &["price_usd"][..], 0, 364),
+        (
+            "always",
+            "metrics",
+            "coinmetrics",
+            &["price_usd"][..],
+            0,
+            364,
+        ),
         ("early", "metrics", "santiment", &METRICS[..], 0, 272),
         ("late", "metrics", "glassnode", &METRICS[..], 304, 364),
-        ("early_mood", "sentiment", "alternative.me", &["fear_greed"][..], 0, 272),
-        ("late_mood", "sentiment", "santiment", &["social_sentiment"][..], 304, 364),
+        (
+            "early_mood",
+            "sentiment",
+            "alternative.me",
+            &["fear_greed"][..],
+            0,
+            272,
+        ),
+        (
+            "late_mood",
+            "sentiment",
+            "santiment",
+            &["social_sentiment"][..],
+            304,
+            364,
+        ),
     ] {
-        fs::write(root.join(format!("{file}.csv")), document(metrics, from, to)).unwrap();
+        fs::write(
+            root.join(format!("{file}.csv")),
+            document(metrics, from, to),
+        )
+        .unwrap();
         config.push_str(&dataset(file, feeds, venue, metrics));
     }
     full.project.set_text("configs/archive.toml", config);
     full.set("sources.archive.root", &root.display().to_string());
     run(&full, Some(GOAL));
     let days = full.sql("SELECT count(*) AS days FROM features.onchain_signals WHERE mdia_ready AND whale_ready AND sent_ready");
-    assert!(days.i64s("days").unwrap()[0] > Some(50), "the first venue is not used");
+    assert!(
+        days.i64s("days").unwrap()[0] > Some(50),
+        "the first venue is not used"
+    );
     assert_tight(
         &full,
         Some(GOAL),
@@ -88,13 +145,25 @@ fn a_series_that_begins_later_is_not_foreseen() {
 
 /// What an audited run leaves in a lake must never pass for complete rows.
 fn assert_never_mistaken(full: &mut Bench) {
-    let rows = |bench: &Bench| bench.sql("SELECT count(*) AS rows FROM onchain.metrics").i64s("rows").unwrap()[0];
+    let rows = |bench: &Bench| {
+        bench
+            .sql("SELECT count(*) AS rows FROM onchain.metrics")
+            .i64s("rows")
+            .unwrap()[0]
+    };
     let before = rows(full);
     full.known_until = Some(at("2025-06-01"));
     run(full, Some(GOAL));
     assert!(rows(full) < before);
     full.known_until = None;
-    let selected = Selected { until: Some(GOAL.to_owned()), ..Selected::default() };
+    let selected = Selected {
+        until: Some(GOAL.to_owned()),
+        ..Selected::default()
+    };
     let (_, report) = full.run(&selected).unwrap();
-    assert_eq!((rows(full), executed(&report)), (before, Vec::new()), "the complete cells are restored");
+    assert_eq!(
+        (rows(full), executed(&report)),
+        (before, Vec::new()),
+        "the complete cells are restored"
+    );
 }

@@ -2,7 +2,11 @@
 //!
 //! Every audit makes two lakes of the same documents, one of which ends at an instant, and compares what both say of the
 //! time before. Planted mistakes show that the comparison would notice.
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests say what they expect by failing")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests say what they expect by failing"
+)]
 
 mod full;
 mod late;

@@ -4,25 +4,69 @@ use lakectl_tests::Bench;
 
 /// A derived table, an input, and the columns that join a row with one that it was computed from.
 const PAIRS: [(&str, &str, &str); 19] = [
-    ("options.forwards", "market.option_quotes", "asset, event_time, expiry"),
-    ("options.greeks", "market.option_quotes", "asset, event_time, instrument"),
-    ("options.greeks", "options.forwards", "asset, event_time, expiry"),
-    ("options.slices", "options.greeks", "asset, event_time, expiry"),
-    ("options.surface_nodes", "options.slices", "asset, event_time"),
+    (
+        "options.forwards",
+        "market.option_quotes",
+        "asset, event_time, expiry",
+    ),
+    (
+        "options.greeks",
+        "market.option_quotes",
+        "asset, event_time, instrument",
+    ),
+    (
+        "options.greeks",
+        "options.forwards",
+        "asset, event_time, expiry",
+    ),
+    (
+        "options.slices",
+        "options.greeks",
+        "asset, event_time, expiry",
+    ),
+    (
+        "options.surface_nodes",
+        "options.slices",
+        "asset, event_time",
+    ),
     ("options.density", "options.slices", "asset, event_time"),
-    ("features.surface_pca", "options.surface_nodes", "asset, event_time"),
-    ("features.surface_factors", "options.surface_nodes", "asset, event_time"),
-    ("features.surface_factors", "options.density", "asset, event_time"),
-    ("features.surface_factors", "features.surface_pca", "asset, event_time"),
+    (
+        "features.surface_pca",
+        "options.surface_nodes",
+        "asset, event_time",
+    ),
+    (
+        "features.surface_factors",
+        "options.surface_nodes",
+        "asset, event_time",
+    ),
+    (
+        "features.surface_factors",
+        "options.density",
+        "asset, event_time",
+    ),
+    (
+        "features.surface_factors",
+        "features.surface_pca",
+        "asset, event_time",
+    ),
     ("onchain.indices", "onchain.daily", "asset, date"),
     ("features.onchain_signals", "features.mdia", "asset, date"),
     ("features.onchain_signals", "features.flows", "asset, date"),
     ("features.divergence", "onchain.indices", "asset, date"),
-    ("signals.market_state", "features.onchain_signals", "asset, date"),
+    (
+        "signals.market_state",
+        "features.onchain_signals",
+        "asset, date",
+    ),
     ("forecast.regimes", "features.matrix", "asset, as_of"),
     ("forecast.regimes", "models.regime", "asset, model_version"),
     ("forecast.quantiles", "features.matrix", "asset, as_of"),
-    ("forecast.quantiles", "models.quantile", "asset, horizon_hours, model_version"),
+    (
+        "forecast.quantiles",
+        "models.quantile",
+        "asset, horizon_hours, model_version",
+    ),
 ];
 
 /// Questions whose answer is (rows looked at, rows that are wrong).
@@ -75,7 +119,10 @@ pub(crate) fn assert_known_in_order(bench: &Bench) {
     let questions = QUESTIONS.map(|(question, query)| (question.to_owned(), query.to_owned()));
     for (question, query) in pairs.into_iter().chain(questions) {
         let answer = bench.sql(&query);
-        let (looked, wrong) = (answer.i64s("looked").unwrap()[0], answer.i64s("wrong").unwrap()[0]);
+        let (looked, wrong) = (
+            answer.i64s("looked").unwrap()[0],
+            answer.i64s("wrong").unwrap()[0],
+        );
         assert!(looked > Some(0), "{question}: nothing was looked at");
         assert_eq!(wrong, Some(0), "{question}: {wrong:?} of {looked:?} rows");
     }

@@ -69,7 +69,13 @@ pub(crate) fn assert_plants_found(full: &mut Bench, twin: &mut Bench) {
 /// Plants a mistake in both benches, runs them, and returns the first leak, which must be the planted one.
 pub(crate) fn planted(full: &mut Bench, twin: &mut Bench, plant: &Plant, goal: &str) -> Leak {
     let right = full.project.text(plant.file).unwrap().to_owned();
-    assert_eq!(right.matches(plant.right).count(), 1, "`{}` is not in {}", plant.right, plant.file);
+    assert_eq!(
+        right.matches(plant.right).count(),
+        1,
+        "`{}` is not in {}",
+        plant.right,
+        plant.file
+    );
     let wrong = right.replace(plant.right, plant.wrong);
     for bench in [&mut *full, &mut *twin] {
         bench.project.set_text(plant.file, wrong.clone());
@@ -81,10 +87,20 @@ pub(crate) fn planted(full: &mut Bench, twin: &mut Bench, plant: &Plant, goal: &
     }
     let first = leaks.first().cloned();
     let first = first.unwrap_or_else(|| panic!("{}: nothing was noticed", plant.name));
-    let named: Vec<(&str, Option<&str>)> =
-        leaks.iter().map(|leak| (leak.table.as_str(), leak.column.as_deref())).collect();
-    assert_eq!(named[0], (plant.table, Some(plant.column)), "{}: {named:?}", plant.name);
+    let named: Vec<(&str, Option<&str>)> = leaks
+        .iter()
+        .map(|leak| (leak.table.as_str(), leak.column.as_deref()))
+        .collect();
+    assert_eq!(
+        named[0],
+        (plant.table, Some(plant.column)),
+        "{}: {named:?}",
+        plant.name
+    );
     // A row is named by its key, and the two lakes say different things of it.
-    assert!(first.key.contains("asset=BTC") && first.before != first.after, "{first}");
+    assert!(
+        first.key.contains("asset=BTC") && first.before != first.after,
+        "{first}"
+    );
     first
 }

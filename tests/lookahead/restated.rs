@@ -27,17 +27,30 @@ fn a_restatement_reaches_no_earlier_decision() {
         "SELECT min(event_time) AS first, max(event_time) AS last, min(known_at) AS known, count(*) AS rows \
          FROM onchain.metrics WHERE revision > 0",
     );
-    assert!(restated.i64s("rows").unwrap()[0] > Some(0), "nothing was restated");
+    assert!(
+        restated.i64s("rows").unwrap()[0] > Some(0),
+        "nothing was restated"
+    );
     let time = |name: &str| lakectl_core::UtcTime::from_micros(restated.micros(name).unwrap()[0]);
     let (first, last, known) = (time("first"), time("last"), time("known"));
-    let inside = first.day().plus((last.day().days() - first.day().days()) / 2).start();
+    let inside = first
+        .day()
+        .plus((last.day().days() - first.day().days()) / 2)
+        .start();
     let between = last.day().plus(3).start();
-    assert!(between < known, "the restatement came at {known}, for days up to {last}");
+    assert!(
+        between < known,
+        "the restatement came at {known}, for days up to {last}"
+    );
     let just_before = lakectl_core::UtcTime::from_micros(known.micros() - 1);
     assert_tight(
         &full,
         Some(GOAL),
-        &[(inside, Start::Copy), (just_before, Start::Copy), (at("2025-11-01"), Start::Copy)],
+        &[
+            (inside, Start::Copy),
+            (just_before, Start::Copy),
+            (at("2025-11-01"), Start::Copy),
+        ],
     );
 
     let mut early = twin(&full, Some(GOAL), between, Start::Copy);

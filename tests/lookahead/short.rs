@@ -21,7 +21,10 @@ pub(crate) fn inside_a_lag(bench: &Bench, day: &str) -> lakectl_core::UtcTime {
         "SELECT event_time, known_at FROM market.option_quotes WHERE event_time < TIMESTAMP '{day}' \
          ORDER BY event_time DESC LIMIT 1"
     ));
-    let (event, known) = (rows.micros("event_time").unwrap()[0], rows.micros("known_at").unwrap()[0]);
+    let (event, known) = (
+        rows.micros("event_time").unwrap()[0],
+        rows.micros("known_at").unwrap()[0],
+    );
     assert!(known > event + 1, "the snapshot is known at once");
     lakectl_core::UtcTime::from_micros(event + (known - event) / 2)
 }

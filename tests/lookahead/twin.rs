@@ -32,9 +32,14 @@ pub(crate) fn run(bench: &Bench, goal: Option<&str>) {
     };
     let (summary, report) = bench.run(&selected).unwrap();
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
-    let known = bench.known_until.map_or("everything".to_owned(), |t| format!("known by {t}"));
+    let known = bench
+        .known_until
+        .map_or("everything".to_owned(), |t| format!("known by {t}"));
     let (ran, total) = (report.executed().len(), summary.tasks.total);
-    eprintln!("{known}: {ran} of {total} tasks in {:.1} s", clock.elapsed().as_secs_f64());
+    eprintln!(
+        "{known}: {ran} of {total} tasks in {:.1} s",
+        clock.elapsed().as_secs_f64()
+    );
 }
 
 /// Makes the twin that knows nothing after `known_until`.
@@ -58,7 +63,11 @@ pub(crate) fn compare(full: &Bench, twin: &Bench) -> Findings {
 }
 
 /// Insists that nothing leaks at any of the instants, and returns what was compared last.
-pub(crate) fn assert_tight(full: &Bench, goal: Option<&str>, instants: &[(UtcTime, Start)]) -> Findings {
+pub(crate) fn assert_tight(
+    full: &Bench,
+    goal: Option<&str>,
+    instants: &[(UtcTime, Start)],
+) -> Findings {
     let mut last = Findings::default();
     let mut leaking = Vec::new();
     for (known_until, start) in instants {
@@ -66,9 +75,18 @@ pub(crate) fn assert_tight(full: &Bench, goal: Option<&str>, instants: &[(UtcTim
         last = compare(full, &twin);
         let rows: u64 = last.compared.values().sum();
         eprintln!("  {rows} rows of {} tables compared", last.compared.len());
-        leaking.extend(last.leaks.iter().map(|leak| format!("at {known_until}: {leak}")));
+        leaking.extend(
+            last.leaks
+                .iter()
+                .map(|leak| format!("at {known_until}: {leak}")),
+        );
     }
-    assert!(leaking.is_empty(), "{} leaks\n{}", leaking.len(), leaking.join("\n"));
+    assert!(
+        leaking.is_empty(),
+        "{} leaks\n{}",
+        leaking.len(),
+        leaking.join("\n")
+    );
     last
 }
 

@@ -19,7 +19,11 @@ struct Recording {
 }
 
 const fn recording(dataset: &'static str, made: &'static str, first: i32, last: i32) -> Recording {
-    Recording { dataset, made, days: (first, last) }
+    Recording {
+        dataset,
+        made,
+        days: (first, last),
+    }
 }
 
 const RECORDINGS: [Recording; 6] = [
@@ -41,7 +45,8 @@ const DATASETS: [(&str, &str, bool, &str); 4] = [
 
 /// A number from 0 to 9 that looks random.
 fn digit(seed: u64, day: i32, salt: u64) -> i64 {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt.wrapping_mul(0xD1B5_4A32_D192_ED03);
+    let mut state =
+        seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt.wrapping_mul(0xD1B5_4A32_D192_ED03);
     state ^= u64::from(day.unsigned_abs()).wrapping_mul(0x8CB9_2BA7_2F3D_8DD7);
     for _ in 0..2 {
         state = (state ^ (state >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -58,17 +63,29 @@ fn document(number: usize, seed: u64) -> String {
     for day in from..=to {
         let draw = |salt: u64| digit(seed, day, own + salt);
         let date = first.plus(day);
-        let delay = if draw(1) < 3 { draw(2) } else { digit(seed, day, 1) };
+        let delay = if draw(1) < 3 {
+            draw(2)
+        } else {
+            digit(seed, day, 1)
+        };
         let done = date.plus(1).start().micros() / 1_000_000 + 3_000 * delay;
         let value = i64::from(day) + 100 + if draw(3) < 3 { draw(4) } else { 0 };
-        let value = if draw(5) == 0 { String::new() } else { value.to_string() };
+        let value = if draw(5) == 0 {
+            String::new()
+        } else {
+            value.to_string()
+        };
         writeln!(text, "{date},{done},{value}").unwrap();
     }
     text
 }
 
 fn dataset((name, venue, has_vendor_times, replacement): (&str, &str, bool, &str)) -> String {
-    let vendor_time = if has_vendor_times { "vendor_time = { column = \"done\", unit = \"s\" }\n" } else { "" };
+    let vendor_time = if has_vendor_times {
+        "vendor_time = { column = \"done\", unit = \"s\" }\n"
+    } else {
+        ""
+    };
     format!(
         "[sources.archive.datasets.{name}]\nglob = \"{name}_*.csv\"\nformat = \"metric_csv\"\nfeeds = \"metrics\"\n\
          document_time = \"name:%Y%m%dT%H%M%SZ\"\npartition = \"none\"\nwidth = \"1d\"\nlag = \"4h\"\nvenue = \"{venue}\"\n\
@@ -80,7 +97,14 @@ fn dataset((name, venue, has_vendor_times, replacement): (&str, &str, bool, &str
 /// When a recording was made.
 fn made(recording: &Recording) -> UtcTime {
     let (date, time) = recording.made.split_at(8);
-    at(&format!("{}-{}-{}T{}:{}:00Z", &date[..4], &date[4..6], &date[6..], &time[1..3], &time[3..5]))
+    at(&format!(
+        "{}-{}-{}T{}:{}:00Z",
+        &date[..4],
+        &date[4..6],
+        &date[6..],
+        &time[1..3],
+        &time[3..5]
+    ))
 }
 
 #[test]
@@ -95,19 +119,30 @@ fn audit(seed: u64) {
     let mut full = Bench::new("archive");
     let mut config = "[calendar]\nend = \"2025-06-20\"\n".to_owned();
     for coverage in ["options", "history", "daily", "forecast"] {
-        write!(config, "[coverage.{coverage}]\nasset = [\"BTC\"]\nstart = \"2025-01-01\"\n").unwrap();
+        write!(
+            config,
+            "[coverage.{coverage}]\nasset = [\"BTC\"]\nstart = \"2025-01-01\"\n"
+        )
+        .unwrap();
     }
     config.push_str("[sources.archive]\nassumed_availability = true\n");
     let root = full.folder().join("files");
     fs::create_dir_all(&root).unwrap();
     for (number, Recording { dataset, made, .. }) in RECORDINGS.iter().enumerate() {
-        fs::write(root.join(format!("{dataset}_{made}.csv")), document(number, seed)).unwrap();
+        fs::write(
+            root.join(format!("{dataset}_{made}.csv")),
+            document(number, seed),
+        )
+        .unwrap();
     }
     config.extend(DATASETS.map(dataset));
     full.project.set_text("configs/archive.toml", config);
     full.set("sources.archive.root", &root.display().to_string());
     run(&full, Some(GOAL));
-    let revised = full.sql("SELECT count(*) AS rows FROM onchain.metrics WHERE revision > 0").i64s("rows").unwrap()[0];
+    let revised = full
+        .sql("SELECT count(*) AS rows FROM onchain.metrics WHERE revision > 0")
+        .i64s("rows")
+        .unwrap()[0];
     assert!(revised > Some(30), "{revised:?} revisions");
     // Around the recordings, and in nights while values are becoming known one after the other.
     let mut instants: Vec<UtcTime> = RECORDINGS.iter().skip(1).step_by(2).map(made).collect();

@@ -367,7 +367,7 @@ fn short_histories_rest_on_the_anchor_and_the_prior_shape() {
     let forecast = model.predict(data.row(15)).unwrap();
     assert_eq!(
         forecast.basis(),
-        "options+returns;short_history;untrained:onchain"
+        "options+returns;partial:options;partial:returns;short_history;untrained:onchain"
     );
     let implied_daily = data.row(15)[0].unwrap() / 365f64.sqrt();
     let width = (forecast.quantiles[4] - forecast.quantiles[0]) / (2.0 * 1.56 * implied_daily);
