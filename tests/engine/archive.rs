@@ -46,13 +46,19 @@ impl Archive {
     /// The path of a day's chain.
     pub(crate) fn chain_path(&self, day: &str) -> PathBuf {
         let stamp = day.replace('-', "");
-        self.root.join(format!("deribit/chains/{}/deribit_options_snapshot_{stamp}T210000Z.csv.zst", &day[..7]))
+        self.root.join(format!(
+            "deribit/chains/{}/deribit_options_snapshot_{stamp}T210000Z.csv.zst",
+            &day[..7]
+        ))
     }
 
     /// Writes the chain of one day; volatilities at the money of BTC and ETH.
     pub(crate) fn chain(&self, day: &str, vols: [f64; 2]) {
         let path = self.chain_path(day);
-        write(&path, &zstd::encode_all(chain(day, vols).as_bytes(), 3).unwrap());
+        write(
+            &path,
+            &zstd::encode_all(chain(day, vols).as_bytes(), 3).unwrap(),
+        );
     }
 
     /// Writes daily bars from a month before the first day to `last`.
@@ -60,21 +66,43 @@ impl Archive {
         let first: Day = "2026-01-01".parse().unwrap();
         let last: Day = last.parse().unwrap();
         let mut bars = "timeOpen;open;high;low;close\n".to_owned();
-        let mut indices = ["date,symbol,open,high,low,close\n".to_owned(), "date,symbol,open,high,low,close\n".to_owned()];
+        let mut indices = [
+            "date,symbol,open,high,low,close\n".to_owned(),
+            "date,symbol,open,high,low,close\n".to_owned(),
+        ];
         let mut day = first;
         while day <= last {
             let price = 90_000.0 + 250.0 * f64::from(day.days() % 7);
-            bars.push_str(&format!("\"{day}T00:00:00.000Z\";{price};{};{};{price}\n", price + 90.0, price - 90.0));
+            bars.push_str(&format!(
+                "\"{day}T00:00:00.000Z\";{price};{};{};{price}\n",
+                price + 90.0,
+                price - 90.0
+            ));
             for (index, (symbol, level)) in indices.iter_mut().zip([("BTC", 50.0), ("ETH", 65.0)]) {
                 let level = level + f64::from(day.days() % 3);
-                index.push_str(&format!("{day},{symbol},{level},{},{},{level}\n", level + 1.0, level - 1.0));
+                index.push_str(&format!(
+                    "{day},{symbol},{level},{},{},{level}\n",
+                    level + 1.0,
+                    level - 1.0
+                ));
             }
             day = day.plus(1);
         }
         let packed = zstd::encode_all(bars.as_bytes(), 3).unwrap();
-        write(&self.root.join("ohlcv/coinmarketcap_daily/btc_historical.csv.zst"), &packed);
-        write(&self.root.join("deribit/dvol/btc_dvol.csv"), indices[0].as_bytes());
-        write(&self.root.join("deribit/dvol/eth_dvol.csv"), indices[1].as_bytes());
+        write(
+            &self
+                .root
+                .join("ohlcv/coinmarketcap_daily/btc_historical.csv.zst"),
+            &packed,
+        );
+        write(
+            &self.root.join("deribit/dvol/btc_dvol.csv"),
+            indices[0].as_bytes(),
+        );
+        write(
+            &self.root.join("deribit/dvol/eth_dvol.csv"),
+            indices[1].as_bytes(),
+        );
     }
 }
 
@@ -90,7 +118,10 @@ fn chain(day: &str, vols: [f64; 2]) -> String {
     let mut text = "timestamp,currency,instrument_name,expiry_datetime,strike,option_type,bid_price,ask_price,mark_price,\
                     underlying,implied_volatility,open_interest,volume,index_price,delta,vega\n"
         .to_owned();
-    for (asset, spot, step, vol) in [("BTC", 90_000.0, 4_000.0, vols[0]), ("ETH", 3_000.0, 150.0, vols[1])] {
+    for (asset, spot, step, vol) in [
+        ("BTC", 90_000.0, 4_000.0, vols[0]),
+        ("ETH", 3_000.0, 150.0, vols[1]),
+    ] {
         for days in [8, 22, 50, 120] {
             let expiry = start.plus(days);
             for place in -4..=4 {
@@ -111,8 +142,15 @@ fn chain(day: &str, vols: [f64; 2]) -> String {
 
 /// `7FEB26`.
 fn venue_date(day: Day) -> String {
-    const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+    const MONTHS: [&str; 12] = [
+        "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
+    ];
     let text = day.to_string();
     let number = |range: std::ops::Range<usize>| text[range].parse::<usize>().unwrap();
-    format!("{}{}{}", number(8..10), MONTHS[number(5..7) - 1], &text[2..4])
+    format!(
+        "{}{}{}",
+        number(8..10),
+        MONTHS[number(5..7) - 1],
+        &text[2..4]
+    )
 }

@@ -22,8 +22,18 @@ const HARMLESS: [Case; 12] = [
         what: "a comment, spacing and the case of keywords",
         change: |bench| {
             let path = "sql/options/slices.sql";
-            edit(bench, path, "WITH usable AS (", "-- Another remark.\nwith   usable\nas ( /* and one */");
-            edit(bench, "sql/market/option_quotes.sql", "WHERE asset = $asset AND", "where asset=$asset and -- x\n");
+            edit(
+                bench,
+                path,
+                "WITH usable AS (",
+                "-- Another remark.\nwith   usable\nas ( /* and one */",
+            );
+            edit(
+                bench,
+                "sql/market/option_quotes.sql",
+                "WHERE asset = $asset AND",
+                "where asset=$asset and -- x\n",
+            );
         },
         ran: &[],
         why: ("", ""),
@@ -32,22 +42,54 @@ const HARMLESS: [Case; 12] = [
         what: "comments, spacing, description, tags and retries of declarations",
         change: |bench| {
             edit(bench, OPTIONS, "[[stage]]", "# A remark.\n\n[[stage]]");
-            edit_stage(bench, OPTIONS, "options.density", "tags = [\"options\"]", "tags = [\"night\"]\nretries = 3");
-            edit_stage(bench, OPTIONS, "options.density", "description = \"Risk", "description = \"The risk");
-            edit_stage(bench, OPTIONS, "options.density", "left_tail f64?, right_tail", "left_tail  f64?,\nright_tail");
+            edit_stage(
+                bench,
+                OPTIONS,
+                "options.density",
+                "tags = [\"options\"]",
+                "tags = [\"night\"]\nretries = 3",
+            );
+            edit_stage(
+                bench,
+                OPTIONS,
+                "options.density",
+                "description = \"Risk",
+                "description = \"The risk",
+            );
+            edit_stage(
+                bench,
+                OPTIONS,
+                "options.density",
+                "left_tail f64?, right_tail",
+                "left_tail  f64?,\nright_tail",
+            );
         },
         ran: &[],
         why: ("", ""),
     },
     Case {
         what: "a condition that is always true",
-        change: |bench| edit(bench, "sql/market/option_quotes.sql", "WHERE", "WHERE true AND"),
+        change: |bench| {
+            edit(
+                bench,
+                "sql/market/option_quotes.sql",
+                "WHERE",
+                "WHERE true AND",
+            )
+        },
         ran: &["market.option_quotes asset=ASSETS/date=DAYS"],
         why: ("market.option_quotes", "sql "),
     },
     Case {
         what: "an expression of the same value",
-        change: |bench| edit(bench, "sql/options/forwards.sql", "v.forward, p.forward", "v.forward * 1.0 AS forward, p.forward"),
+        change: |bench| {
+            edit(
+                bench,
+                "sql/options/forwards.sql",
+                "v.forward, p.forward",
+                "v.forward * 1.0 AS forward, p.forward",
+            )
+        },
         ran: &["options.forwards asset=ASSETS/date=DAYS"],
         why: ("options.forwards", "sql "),
     },
@@ -71,7 +113,15 @@ const HARMLESS: [Case; 12] = [
     },
     Case {
         what: "a raised version",
-        change: |bench| edit_stage(bench, OPTIONS, "options.density", "description", "version = 2\ndescription"),
+        change: |bench| {
+            edit_stage(
+                bench,
+                OPTIONS,
+                "options.density",
+                "description",
+                "version = 2\ndescription",
+            )
+        },
         ran: &["options.density asset=ASSETS/date=DAYS"],
         why: ("options.density", "version 1 -> 2"),
     },
@@ -79,8 +129,19 @@ const HARMLESS: [Case; 12] = [
         // The readers see another contract and so other rows; what they compute is the same.
         what: "a column more",
         change: |bench| {
-            edit_stage(bench, OPTIONS, "options.forwards", "forward_source utf8", "forward_source utf8, one i64");
-            edit(bench, "sql/options/forwards.sql", "'venue' AS forward_source", "'venue' AS forward_source, 1 AS one");
+            edit_stage(
+                bench,
+                OPTIONS,
+                "options.forwards",
+                "forward_source utf8",
+                "forward_source utf8, one i64",
+            );
+            edit(
+                bench,
+                "sql/options/forwards.sql",
+                "'venue' AS forward_source",
+                "'venue' AS forward_source, 1 AS one",
+            );
         },
         ran: &[
             "options.{forwards,greeks} asset=ASSETS/date=DAYS",
@@ -90,12 +151,22 @@ const HARMLESS: [Case; 12] = [
     },
     Case {
         what: "other values in a column that its readers do not use",
-        change: |bench| edit(bench, "sql/options/forwards.sql", "* 10000 AS basis_bps", "* 20000 AS basis_bps"),
+        change: |bench| {
+            edit(
+                bench,
+                "sql/options/forwards.sql",
+                "* 10000 AS basis_bps",
+                "* 20000 AS basis_bps",
+            )
+        },
         ran: &[
             "options.{forwards,greeks} asset=ASSETS/date=DAYS",
             "features.matrix asset=ASSETS/year=YEARS",
         ],
-        why: ("options.greeks", "input options.forwards asset=BTC/date=2025-12-30: "),
+        why: (
+            "options.greeks",
+            "input options.forwards asset=BTC/date=2025-12-30: ",
+        ),
     },
     Case {
         // Its table stays as it was published. Rows that nobody takes would be quarantined, so they are looked at again.
@@ -104,7 +175,9 @@ const HARMLESS: [Case; 12] = [
             let path = "pipelines/market.toml";
             let text = bench.project.text(path).unwrap();
             let start = text.find("[[stage]]\ntable = \"market.rates\"").unwrap();
-            let end = text[start + 1..].find("[[stage]]").map_or(text.len(), |length| start + 1 + length);
+            let end = text[start + 1..]
+                .find("[[stage]]")
+                .map_or(text.len(), |length| start + 1 + length);
             let text = format!("{}{}", &text[..start], &text[end..]);
             bench.project.set_text(path, text);
         },
@@ -113,7 +186,14 @@ const HARMLESS: [Case; 12] = [
     },
     Case {
         what: "a unit's place in the settings of another source",
-        change: |bench| edit(bench, "configs/archive.toml", "lag = \"10m\"", "lag = \"11m\""),
+        change: |bench| {
+            edit(
+                bench,
+                "configs/archive.toml",
+                "lag = \"10m\"",
+                "lag = \"11m\"",
+            )
+        },
         ran: &[],
         why: ("", ""),
     },
@@ -134,13 +214,21 @@ fn a_change_without_effect_stops_where_rows_are_equal() {
         if !case.ran.is_empty() {
             let (table, words) = case.why;
             let reasons = run.reasons(table);
-            assert!(reasons.iter().any(|reason| reason.contains(words)), "{reasons:?}");
+            assert!(
+                reasons.iter().any(|reason| reason.contains(words)),
+                "{reasons:?}"
+            );
         }
         // What the case before had changed is as it was, from what is remembered.
         before.retain(|task| !run.executed().contains(task));
         assert_tasks(&run.restored(), &before);
         before = run.executed();
-        assert_eq!(bench.sql("SELECT * FROM market.rates").rows(), 18, "{}", case.what);
+        assert_eq!(
+            bench.sql("SELECT * FROM market.rates").rows(),
+            18,
+            "{}",
+            case.what
+        );
     }
 }
 
@@ -162,7 +250,12 @@ fn other_values_run_the_readers_and_a_reverted_change_runs_nothing() {
     let (before, shipped) = (hashes(&bench), bench.project.clone());
     let path = "sql/options/greeks.sql";
     // A volatility point more in every quote.
-    edit(&mut bench, path, "coalesce(mark_iv,", "0.01 + coalesce(mark_iv,");
+    edit(
+        &mut bench,
+        path,
+        "coalesce(mark_iv,",
+        "0.01 + coalesce(mark_iv,",
+    );
     let run = go(&bench, &Selected::default());
     let expected = tasks(&AFTER_GREEKS);
     assert_tasks(&run.executed(), &expected);
@@ -172,8 +265,15 @@ fn other_values_run_the_readers_and_a_reverted_change_runs_nothing() {
         "features.matrix asset=ASSETS/year=YEARS",
     ]);
     let changed = run.changed();
-    assert!(moved.iter().all(|task| changed.contains(task)), "{changed:#?}");
-    assert!(run.reasons("options.slices").iter().all(|reason| reason.starts_with("input options.greeks asset=")));
+    assert!(
+        moved.iter().all(|task| changed.contains(task)),
+        "{changed:#?}"
+    );
+    assert!(
+        run.reasons("options.slices")
+            .iter()
+            .all(|reason| reason.starts_with("input options.greeks asset="))
+    );
     assert_eq!(version(&bench), 2);
     assert_ne!(hashes(&bench), before);
 
@@ -203,12 +303,24 @@ fn a_parameter_that_changes_values_runs_all_that_reads_them() {
     ]);
     assert_tasks(&run.executed(), &expected);
     let reasons = run.reasons("onchain.daily");
-    assert_eq!(reasons.into_iter().collect::<Vec<_>>(), ["param.stale_days 5 -> 0"]);
-    let told = run.summary.stages.iter().find(|stage| stage.table == "onchain.daily").unwrap();
+    assert_eq!(
+        reasons.into_iter().collect::<Vec<_>>(),
+        ["param.stale_days 5 -> 0"]
+    );
+    let told = run
+        .summary
+        .stages
+        .iter()
+        .find(|stage| stage.table == "onchain.daily")
+        .unwrap();
     assert_eq!(told.reason.as_deref(), Some("param.stale_days 5 -> 0"));
 
     // The plan of the way back says that nothing has to be computed.
-    let position = bench.overrides.iter().position(|text| text.starts_with("params.stale_days")).unwrap();
+    let position = bench
+        .overrides
+        .iter()
+        .position(|text| text.starts_with("params.stale_days"))
+        .unwrap();
     bench.overrides.remove(position);
     let run = go(&bench, &Selected::default());
     assert_eq!(run.executed(), [""; 0]);

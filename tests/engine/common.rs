@@ -88,15 +88,29 @@ pub(crate) fn go(bench: &Bench, selected: &Selected) -> Run {
 pub(crate) fn try_go(bench: &Bench, selected: &Selected) -> Result<Run, PipelineError> {
     let plan = bench.open()?.plan(Some(&bench.lake()), selected, NOW)?;
     let (summary, report) = bench.run(selected)?;
-    let run = Run { plan, summary, report };
+    let run = Run {
+        plan,
+        summary,
+        report,
+    };
     run.check_plan();
     Ok(run)
 }
 
 impl Run {
     fn check_plan(&self) {
-        let planned: Vec<String> = self.plan.tasks.iter().map(|task| task.task.to_string()).collect();
-        let reported: Vec<String> = self.report.tasks.iter().map(|task| task.task.to_string()).collect();
+        let planned: Vec<String> = self
+            .plan
+            .tasks
+            .iter()
+            .map(|task| task.task.to_string())
+            .collect();
+        let reported: Vec<String> = self
+            .report
+            .tasks
+            .iter()
+            .map(|task| task.task.to_string())
+            .collect();
         assert_eq!(planned, reported);
         for (plan, report) in self.plan.tasks.iter().zip(&self.report.tasks) {
             let kept = match (&plan.verdict, &report.outcome) {
@@ -106,10 +120,16 @@ impl Run {
                 // An input was to run: with its rows the task runs, is taken from before, or cannot run.
                 (Verdict::Pending(_), outcome) => *outcome != Outcome::NotReached,
                 // The same for a task that never ran.
-                (Verdict::Run(_), Outcome::Restored | Outcome::Blocked { .. }) => plan.fingerprint.is_none(),
+                (Verdict::Run(_), Outcome::Restored | Outcome::Blocked { .. }) => {
+                    plan.fingerprint.is_none()
+                }
                 _ => false,
             };
-            assert!(kept, "{}: planned {}, came to {:?}", plan.task, plan.verdict, report.outcome);
+            assert!(
+                kept,
+                "{}: planned {}, came to {:?}",
+                plan.task, plan.verdict, report.outcome
+            );
         }
         let (planned, done) = (self.plan.totals(), self.report.totals());
         assert_eq!(planned.total, done.total);
@@ -155,10 +175,16 @@ impl Run {
 
     /// Why tasks of a table ran, each reason once.
     pub(crate) fn reasons(&self, table: &str) -> BTreeSet<String> {
-        let tasks = self.report.tasks.iter().filter(|task| task.task.table.as_str() == table);
+        let tasks = self
+            .report
+            .tasks
+            .iter()
+            .filter(|task| task.task.table.as_str() == table);
         tasks
             .filter_map(|task| match &task.outcome {
-                Outcome::Ran { reason, .. } | Outcome::Failed { reason, .. } => Some(reason.to_string()),
+                Outcome::Ran { reason, .. } | Outcome::Failed { reason, .. } => {
+                    Some(reason.to_string())
+                }
                 _ => None,
             })
             .collect()
@@ -180,8 +206,13 @@ pub(crate) fn tasks(patterns: &[&str]) -> Vec<String> {
         .collect();
     let mut done = Vec::new();
     while let Some(text) = open.pop() {
-        match text.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?))) {
-            Some((before, (set, after))) => open.extend(set.split(',').map(|word| format!("{before}{word}{after}"))),
+        match text
+            .split_once('{')
+            .and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+        {
+            Some((before, (set, after))) => {
+                open.extend(set.split(',').map(|word| format!("{before}{word}{after}")))
+            }
             None => done.push(text),
         }
     }
@@ -193,10 +224,16 @@ pub(crate) fn tasks(patterns: &[&str]) -> Vec<String> {
 #[track_caller]
 pub(crate) fn assert_tasks(found: &[String], expected: &[String]) {
     let difference = |a: &[String], b: &[String]| -> Vec<String> {
-        a.iter().filter(|task| !b.contains(*task)).cloned().collect()
+        a.iter()
+            .filter(|task| !b.contains(*task))
+            .cloned()
+            .collect()
     };
     let (extra, missing) = (difference(found, expected), difference(expected, found));
-    assert!(extra.is_empty() && missing.is_empty(), "not expected: {extra:#?}\nmissing: {missing:#?}");
+    assert!(
+        extra.is_empty() && missing.is_empty(),
+        "not expected: {extra:#?}\nmissing: {missing:#?}"
+    );
     assert_eq!(found.len(), expected.len(), "a task stands twice");
 }
 
@@ -204,7 +241,9 @@ pub(crate) fn assert_tasks(found: &[String], expected: &[String]) {
 pub(crate) fn hashes(bench: &Bench) -> BTreeMap<String, String> {
     let head = bench.lake().head().unwrap();
     let cells = head.cells.values().flat_map(|cells| cells.values());
-    cells.map(|cell| (cell.task().to_string(), cell.rows_hash.to_string())).collect()
+    cells
+        .map(|cell| (cell.task().to_string(), cell.rows_hash.to_string()))
+        .collect()
 }
 
 /// The newest version of the lake.
@@ -226,19 +265,30 @@ pub(crate) fn edit(bench: &mut Bench, path: &str, old: &str, new: &str) {
 pub(crate) fn edit_stage(bench: &mut Bench, path: &str, table: &str, old: &str, new: &str) {
     let text = bench.project.text(path).unwrap();
     let start = text.find(&format!("table = \"{table}\"")).unwrap();
-    let end = text[start..].find("[[stage]]").map_or(text.len(), |length| start + length);
-    assert!(text[start..end].contains(old), "`{old}` is not in the stage {table}");
+    let end = text[start..]
+        .find("[[stage]]")
+        .map_or(text.len(), |length| start + length);
+    assert!(
+        text[start..end].contains(old),
+        "`{old}` is not in the stage {table}"
+    );
     let block = text[start..end].replacen(old, new, 1);
     let text = format!("{}{block}{}", &text[..start], &text[end..]);
     bench.project.set_text(path, text);
 }
 
 pub(crate) fn until(goal: &str) -> Selected {
-    Selected { until: Some(goal.to_owned()), ..Selected::default() }
+    Selected {
+        until: Some(goal.to_owned()),
+        ..Selected::default()
+    }
 }
 
 pub(crate) fn select(selectors: &[&str]) -> Selected {
-    Selected { select: selectors.iter().map(|text| (*text).to_owned()).collect(), ..Selected::default() }
+    Selected {
+        select: selectors.iter().map(|text| (*text).to_owned()).collect(),
+        ..Selected::default()
+    }
 }
 
 pub(crate) fn day(text: &str) -> Day {
@@ -262,6 +312,11 @@ pub(crate) fn run_in(
         known_until: None,
     };
     let lake = Arc::new(opened.lake(lake, Open::OrCreate).unwrap());
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(opened.run(lake, &Selected::default(), options)).unwrap()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime
+        .block_on(opened.run(lake, &Selected::default(), options))
+        .unwrap()
 }

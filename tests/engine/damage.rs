@@ -7,33 +7,57 @@ use lakectl_pipeline::Selected;
 use lakectl_pipeline::lake::{LakeAddress, Open};
 use lakectl_tests::{Bench, NOW};
 
-use crate::common::{assert_tasks, demo, edit_stage, files_below, go, hashes, published, tasks, try_go, version};
+use crate::common::{
+    assert_tasks, demo, edit_stage, files_below, go, hashes, published, tasks, try_go, version,
+};
 
 #[test]
 fn folders_that_are_not_this_profiles_lake() {
     let bench = published();
     let root = bench.lake_root();
     let other = Bench::archive(bench.folder());
-    let error = other.open().unwrap().lake(&root, Open::OrCreate).unwrap_err();
+    let error = other
+        .open()
+        .unwrap()
+        .lake(&root, Open::OrCreate)
+        .unwrap_err();
     assert!(error.to_string().contains("profile demo"), "{error}");
     assert!(error.hint().unwrap().contains("--profile demo"), "{error}");
 
     let strange = bench.folder().join("strange");
     fs::create_dir(&strange).unwrap();
     fs::write(strange.join("thesis.doc"), "mine").unwrap();
-    let error = demo().open().unwrap().lake(&strange, Open::OrCreate).unwrap_err();
-    assert!(error.to_string().contains("thesis.doc") && error.hint().is_some(), "{error}");
+    let error = demo()
+        .open()
+        .unwrap()
+        .lake(&strange, Open::OrCreate)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("thesis.doc") && error.hint().is_some(),
+        "{error}"
+    );
     assert_eq!(files_below(&strange).len(), 1);
 
-    let error = demo().open().unwrap().lake(&bench.folder().join("none"), Open::Existing).unwrap_err();
+    let error = demo()
+        .open()
+        .unwrap()
+        .lake(&bench.folder().join("none"), Open::Existing)
+        .unwrap_err();
     assert!(error.to_string().contains("no lake"), "{error}");
     assert!(!bench.folder().join("none").exists());
 
     // A file where the folder should be.
-    let error = demo().open().unwrap().lake(&strange.join("thesis.doc"), Open::OrCreate).unwrap_err();
+    let error = demo()
+        .open()
+        .unwrap()
+        .lake(&strange.join("thesis.doc"), Open::OrCreate)
+        .unwrap_err();
     assert!(error.to_string().contains("thesis.doc"), "{error}");
     let error = LakeAddress::parse("s3://bucket/lake").unwrap_err();
-    assert!(error.to_string().contains("s3://bucket/lake") && error.hint().is_some(), "{error}");
+    assert!(
+        error.to_string().contains("s3://bucket/lake") && error.hint().is_some(),
+        "{error}"
+    );
     assert_eq!(version(&bench), 1);
 }
 
@@ -50,7 +74,9 @@ fn flip(path: &Path) -> Vec<u8> {
 fn file_of(bench: &Bench, table: &str, partition: &str) -> PathBuf {
     let lake = bench.lake();
     let head = lake.head().unwrap();
-    let cell = head.cell(&table.parse().unwrap(), &partition.parse().unwrap()).unwrap();
+    let cell = head
+        .cell(&table.parse().unwrap(), &partition.parse().unwrap())
+        .unwrap();
     lake.path_of(cell.file.as_ref().unwrap())
 }
 
@@ -66,23 +92,48 @@ fn a_damaged_data_file_fails_its_readers_only() {
     let good = flip(&path);
     // A query of that table, never wrong rows.
     let session = bench.open().unwrap().session(bench.lake(), None).unwrap();
-    for query in ["SELECT * FROM options.slices", "SELECT sum(a) FROM options.slices", "SELECT max(rmse_vol) FROM options.slices WHERE asset = 'BTC'"] {
+    for query in [
+        "SELECT * FROM options.slices",
+        "SELECT sum(a) FROM options.slices",
+        "SELECT max(rmse_vol) FROM options.slices WHERE asset = 'BTC'",
+    ] {
         let error = session.collect_blocking(query).err();
-        let text = error.map(|error| error.to_string()).unwrap_or_else(|| panic!("{query} gave rows of a damaged file"));
+        let text = error
+            .map(|error| error.to_string())
+            .unwrap_or_else(|| panic!("{query} gave rows of a damaged file"));
         assert!(text.contains(&name(&path)), "{text}");
     }
-    assert!(session.collect_blocking("SELECT * FROM options.greeks").is_ok());
+    assert!(
+        session
+            .collect_blocking("SELECT * FROM options.greeks")
+            .is_ok()
+    );
 
     // A run with nothing to do reads nothing.
     assert_eq!(go(&bench, &Selected::default()).executed(), [""; 0]);
     // A run whose tasks need it fails there, and completes elsewhere.
-    edit_stage(&mut bench, "pipelines/options.toml", "options.density", "description", "version = 2\ndescription");
+    edit_stage(
+        &mut bench,
+        "pipelines/options.toml",
+        "options.density",
+        "description",
+        "version = 2\ndescription",
+    );
     let run = go(&bench, &Selected::default());
-    assert_tasks(&run.executed(), &tasks(&["options.density asset=ASSETS/date=DAYS"]));
-    assert_tasks(&run.failed(), &tasks(&["options.density asset=BTC/date=2026-01-02"]));
+    assert_tasks(
+        &run.executed(),
+        &tasks(&["options.density asset=ASSETS/date=DAYS"]),
+    );
+    assert_tasks(
+        &run.failed(),
+        &tasks(&["options.density asset=BTC/date=2026-01-02"]),
+    );
     let failure = &run.summary.failures[0];
     assert!(failure.message.contains(&name(&path)), "{failure:?}");
-    assert!(failure.hint.as_ref().unwrap().contains("--force"), "{failure:?}");
+    assert!(
+        failure.hint.as_ref().unwrap().contains("--force"),
+        "{failure:?}"
+    );
     assert_eq!((version(&bench), hashes(&bench)), (2, before.clone()));
 
     // The advice helps: the file is written again, bit for bit.
@@ -94,11 +145,18 @@ fn a_damaged_data_file_fails_its_readers_only() {
     assert!(run.summary.is_success(), "{:?}", run.summary.failures);
     assert_eq!(run.changed(), [""; 0]);
     assert!(fs::read(&path).unwrap() == good);
-    assert!(session.collect_blocking("SELECT * FROM options.slices").is_ok());
+    assert!(
+        session
+            .collect_blocking("SELECT * FROM options.slices")
+            .is_ok()
+    );
 
     // The same for a file that is gone.
     fs::remove_file(&path).unwrap();
-    let error = session.collect_blocking("SELECT * FROM options.slices").unwrap_err().to_string();
+    let error = session
+        .collect_blocking("SELECT * FROM options.slices")
+        .unwrap_err()
+        .to_string();
     assert!(error.contains(&name(&path)), "{error}");
     let run = go(&bench, &force);
     assert!(run.summary.is_success(), "{:?}", run.summary.failures);
@@ -123,11 +181,17 @@ fn queries_never_give_rows_of_a_damaged_file() {
         bytes[at] ^= 1 << (at % 8);
         fs::write(&path, bytes).unwrap();
         let error = rows().expect_err("rows of a damaged file").to_string();
-        assert!(error.contains(&name(&path)) && error.contains("hint"), "byte {at}: {error}");
+        assert!(
+            error.contains(&name(&path)) && error.contains("hint"),
+            "byte {at}: {error}"
+        );
     }
     for length in [0, 4, good.len() / 2, good.len() - 1] {
         fs::write(&path, &good[..length]).unwrap();
-        assert!(rows().unwrap_err().to_string().contains(&name(&path)), "{length} bytes");
+        assert!(
+            rows().unwrap_err().to_string().contains(&name(&path)),
+            "{length} bytes"
+        );
     }
     fs::write(&path, &good).unwrap();
     assert!(rows().unwrap() == expected);
@@ -144,16 +208,25 @@ fn damaged_records_stop_every_command_and_lose_nothing() {
         .collect();
     let opened = bench.open().unwrap();
     let planned = |root: &Path| -> Result<(), String> {
-        let lake = opened.lake(root, Open::Existing).map_err(|error| format!("{error} {:?}", error.hint()))?;
+        let lake = opened
+            .lake(root, Open::Existing)
+            .map_err(|error| format!("{error} {:?}", error.hint()))?;
         let plan = opened.plan(Some(&lake), &Selected::default(), NOW);
-        plan.map(|_| ()).map_err(|error| format!("{error} hint {:?}", error.hint()))
+        plan.map(|_| ())
+            .map_err(|error| format!("{error} hint {:?}", error.hint()))
     };
-    let commits = records.iter().filter(|path| path.starts_with(bench.lake_root().join("_log"))).count();
+    let commits = records
+        .iter()
+        .filter(|path| path.starts_with(bench.lake_root().join("_log")))
+        .count();
     assert!(commits >= 1 && records.len() > commits + 1, "{records:?}");
     for path in &records {
         let good = flip(path);
         let error = planned(&bench.lake_root()).expect_err(&name(path));
-        assert!(error.contains(&name(path)) || name(path) == "lake.json", "{error}");
+        assert!(
+            error.contains(&name(path)) || name(path) == "lake.json",
+            "{error}"
+        );
         assert!(error.contains("Some("), "no hint: {error}");
         assert!(try_run(&bench).is_err());
         fs::write(path, &good[..good.len() / 3]).unwrap();
@@ -164,7 +237,10 @@ fn damaged_records_stop_every_command_and_lose_nothing() {
     assert!(files_below(&bench.lake_root()) == before);
 
     // A segment of results may be moved away, as its hint says: what it recorded is published or computed again.
-    let segment = records.iter().find(|path| path.starts_with(bench.lake_root().join("_cells"))).unwrap();
+    let segment = records
+        .iter()
+        .find(|path| path.starts_with(bench.lake_root().join("_cells")))
+        .unwrap();
     flip(segment);
     fs::remove_file(segment).unwrap();
     assert_eq!(go(&bench, &Selected::default()).executed(), [""; 0]);
@@ -174,7 +250,10 @@ fn try_run(bench: &Bench) -> Result<(), String> {
     let opened = bench.open().unwrap();
     let lake = opened.lake(&bench.lake_root(), Open::OrCreate);
     lake.map_err(|error| error.to_string())?;
-    bench.run(&Selected::default()).map(|_| ()).map_err(|error| error.to_string())
+    bench
+        .run(&Selected::default())
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }
 
 #[test]
@@ -186,9 +265,15 @@ fn a_disk_that_refuses_a_table_fails_that_table() {
     fs::write(bench.lake_root().join("data/options/slices"), "in the way").unwrap();
     let run = go(&bench, &Selected::default());
     assert!(!run.summary.is_success());
-    assert_tasks(&run.failed(), &tasks(&["options.slices asset=ASSETS/date=DAYS"]));
+    assert_tasks(
+        &run.failed(),
+        &tasks(&["options.slices asset=ASSETS/date=DAYS"]),
+    );
     let failure = &run.summary.failures[0];
-    assert!(failure.message.contains("data/options/slices"), "{failure:?}");
+    assert!(
+        failure.message.contains("data/options/slices"),
+        "{failure:?}"
+    );
     assert!(failure.hint.is_some(), "{failure:?}");
     assert_eq!(version(&bench), 1);
     assert!(hashes(&bench).contains_key("options.greeks asset=BTC/date=2026-01-01"));
@@ -204,7 +289,13 @@ fn a_disk_that_refuses_records_ends_the_run_and_publishes_nothing() {
     let before = hashes(&bench);
     let cells = bench.lake_root().join("_cells");
     let aside = bench.lake_root().join("_cells_aside");
-    edit_stage(&mut bench, "pipelines/options.toml", "options.density", "description", "version = 2\ndescription");
+    edit_stage(
+        &mut bench,
+        "pipelines/options.toml",
+        "options.density",
+        "description",
+        "version = 2\ndescription",
+    );
     // The run of that name may not make its folder.
     fs::rename(&cells, &aside).unwrap();
     fs::create_dir(&cells).unwrap();
@@ -212,12 +303,19 @@ fn a_disk_that_refuses_records_ends_the_run_and_publishes_nothing() {
     let (summary, report) = bench.run(&Selected::default()).unwrap();
     assert!(report.fatal.is_some());
     assert!(!summary.is_success());
-    assert!(summary.failures[0].message.contains("_cells"), "{:?}", summary.failures[0]);
+    assert!(
+        summary.failures[0].message.contains("_cells"),
+        "{:?}",
+        summary.failures[0]
+    );
     assert_eq!((version(&bench), hashes(&bench)), (1, before.clone()));
 
     fs::remove_dir_all(&cells).unwrap();
     fs::rename(&aside, &cells).unwrap();
     let run = try_go(&bench, &Selected::default()).unwrap();
-    assert_tasks(&run.executed(), &tasks(&["options.density asset=ASSETS/date=DAYS"]));
+    assert_tasks(
+        &run.executed(),
+        &tasks(&["options.density asset=ASSETS/date=DAYS"]),
+    );
     assert_eq!((version(&bench), hashes(&bench)), (2, before));
 }

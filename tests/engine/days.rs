@@ -23,7 +23,9 @@ fn a_new_day_runs_its_partitions_and_those_that_hold_it() {
         "{raw,norm}.demo_{santiment_metrics,glassnode_metrics,fred_rates,deribit_funding,deribit_dvol,\
          defillama_stablecoins,coinmetrics_assets,coinbase_candles,alternative_fear_greed} month=2026-01",
         &format!("market.option_quotes asset=ASSETS/date={NEXT}"),
-        &format!("options.{{forwards,greeks,slices,surface_nodes,density}} asset=ASSETS/date={NEXT}"),
+        &format!(
+            "options.{{forwards,greeks,slices,surface_nodes,density}} asset=ASSETS/date={NEXT}"
+        ),
         "market.future_quotes asset=ASSETS/month=2026-01",
         "market.{spot_bars,dvol,funding} asset=ASSETS/year=2026",
         "{market.rates,onchain.global_metrics,sentiment.daily} year=2026",
@@ -38,7 +40,12 @@ fn a_new_day_runs_its_partitions_and_those_that_hold_it() {
     ]);
     assert_tasks(&run.executed(), &expected);
     let days = run.reasons("features.matrix");
-    assert!(days.iter().all(|reason| reason.contains("days 2026-01-01 to 2026-01-03 -> 2026-01-01 to 2026-01-04")), "{days:?}");
+    assert!(
+        days.iter()
+            .all(|reason| reason
+                .contains("days 2026-01-01 to 2026-01-03 -> 2026-01-01 to 2026-01-04")),
+        "{days:?}"
+    );
 
     // The rows are those of a lake that had the day from the beginning; only its raw pages remember less.
     let mut fresh = demo();
@@ -46,11 +53,18 @@ fn a_new_day_runs_its_partitions_and_those_that_hold_it() {
     go(&fresh, &Selected::default());
     let derived = |bench: &Bench| {
         let mut hashes = hashes(bench);
-        hashes.retain(|task, _| !["raw.", "norm.", "quarantine."].iter().any(|schema| task.starts_with(schema)));
+        hashes.retain(|task, _| {
+            !["raw.", "norm.", "quarantine."]
+                .iter()
+                .any(|schema| task.starts_with(schema))
+        });
         hashes
     };
     let (then, now) = (derived(&bench), derived(&fresh));
-    let differ: Vec<&String> = then.keys().filter(|task| now.get(*task) != then.get(*task)).collect();
+    let differ: Vec<&String> = then
+        .keys()
+        .filter(|task| now.get(*task) != then.get(*task))
+        .collect();
     assert!(differ.is_empty() && then.len() == now.len(), "{differ:#?}");
 }
 
@@ -59,16 +73,28 @@ fn an_earlier_end_keeps_what_is_there() {
     let mut bench = published();
     let before = hashes(&bench);
     // The last planned day is the profile's; an earlier `--to` only selects.
-    let selected = Selected { to: Some(crate::common::day("2026-01-01")), ..Selected::default() };
+    let selected = Selected {
+        to: Some(crate::common::day("2026-01-01")),
+        ..Selected::default()
+    };
     let run = go(&bench, &selected);
     assert_eq!(run.executed(), [""; 0]);
     // With an earlier end of the calendar the months and years end earlier, and later days are not touched.
     bench.set("calendar.end", "2026-01-02");
     let run = go(&bench, &Selected::default());
-    assert!(run.executed().iter().all(|task| !task.contains(END)), "{:?}", run.executed());
+    assert!(
+        run.executed().iter().all(|task| !task.contains(END)),
+        "{:?}",
+        run.executed()
+    );
     let after = hashes(&bench);
     assert_eq!(after.len(), before.len());
-    assert!(before.iter().filter(|(task, _)| task.contains("date=")).all(|(task, hash)| after.get(task) == Some(hash)));
+    assert!(
+        before
+            .iter()
+            .filter(|(task, _)| task.contains("date="))
+            .all(|(task, hash)| after.get(task) == Some(hash))
+    );
     // And back again: everything is remembered.
     bench.set("calendar.end", END);
     let run = go(&bench, &Selected::default());
@@ -80,7 +106,12 @@ fn an_earlier_end_keeps_what_is_there() {
 fn a_calendar_that_ends_before_it_begins_is_refused() {
     let mut bench = published();
     bench.set("calendar.end", "2025-11-30");
-    let error = crate::common::try_go(&bench, &Selected::default()).err().unwrap();
-    assert!(error.to_string().contains("holds no partition") && error.hint().is_some(), "{error}");
+    let error = crate::common::try_go(&bench, &Selected::default())
+        .err()
+        .unwrap();
+    assert!(
+        error.to_string().contains("holds no partition") && error.hint().is_some(),
+        "{error}"
+    );
     assert_eq!(crate::common::version(&bench), 1);
 }

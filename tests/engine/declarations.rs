@@ -45,43 +45,128 @@ fn stages_that_are_declared_wrongly() {
     check(vec![
         (
             |b| edit_stage(b, OPTIONS, "options.density", "coverage =", "covrage ="),
-            words(&["pipelines/options.toml:", "options.density", "`covrage`", "`coverage`"]),
+            words(&[
+                "pipelines/options.toml:",
+                "options.density",
+                "`covrage`",
+                "`coverage`",
+            ]),
         ),
         (
-            |b| edit_stage(b, OPTIONS, "options.density", "kind = \"native\"", "kind = \"natve\""),
+            |b| {
+                edit_stage(
+                    b,
+                    OPTIONS,
+                    "options.density",
+                    "kind = \"native\"",
+                    "kind = \"natve\"",
+                )
+            },
             words(&["pipelines/options.toml:", "`natve`", "`native`"]),
         ),
         (
-            |b| edit_stage(b, OPTIONS, "options.density", "native = \"density\"", "native = \"denisty\""),
+            |b| {
+                edit_stage(
+                    b,
+                    OPTIONS,
+                    "options.density",
+                    "native = \"density\"",
+                    "native = \"denisty\"",
+                )
+            },
             words(&[&stage(OPTIONS, "options.density"), "`denisty`", "density"]),
         ),
         (
-            |b| edit_stage(b, OPTIONS, "options.density", "coverage = \"options\"", "coverage = \"opions\""),
-            words(&[&stage(OPTIONS, "options.density"), "`opions`", "demo", "[coverage.opions]", "options"]),
+            |b| {
+                edit_stage(
+                    b,
+                    OPTIONS,
+                    "options.density",
+                    "coverage = \"options\"",
+                    "coverage = \"opions\"",
+                )
+            },
+            words(&[
+                &stage(OPTIONS, "options.density"),
+                "`opions`",
+                "demo",
+                "[coverage.opions]",
+                "options",
+            ]),
         ),
         (
-            |b| edit_stage(b, OPTIONS, "options.density", "\"options.slices\" = \"self\"", "\"options.slicse\" = \"self\""),
-            words(&[&stage(OPTIONS, "options.density"), "`options.slicse`", "no stage makes", "`options.slices`"]),
+            |b| {
+                edit_stage(
+                    b,
+                    OPTIONS,
+                    "options.density",
+                    "\"options.slices\" = \"self\"",
+                    "\"options.slicse\" = \"self\"",
+                )
+            },
+            words(&[
+                &stage(OPTIONS, "options.density"),
+                "`options.slicse`",
+                "no stage makes",
+                "`options.slices`",
+            ]),
         ),
         (
             |b| edit_stage(b, OPTIONS, "options.density", "= \"self\"", "= \"selv\""),
             words(&["pipelines/options.toml:", "`selv`", "`self`"]),
         ),
         (
-            |b| edit_stage(b, OPTIONS, "options.density", "\"tenor_days\"]", "\"tenor\"]"),
+            |b| {
+                edit_stage(
+                    b,
+                    OPTIONS,
+                    "options.density",
+                    "\"tenor_days\"]",
+                    "\"tenor\"]",
+                )
+            },
             words(&["pipelines/options.toml:", "`tenor`", "`tenor_days`"]),
         ),
         (
-            |b| edit_stage(b, OPTIONS, "options.density", "table = \"options.density\"", "table = \"options.slices\""),
-            words(&[&stage(OPTIONS, "options.density"), &stage(OPTIONS, "options.slices"), "`options.slices`", "already made"]),
-        ),
-        (
-            |b| edit_stage(b, OPTIONS, "features.surface_pca", "\"pca_window_days\"", "\"pca_window_day\""),
-            words(&[&stage(OPTIONS, "features.surface_pca"), "`pca_window_day`", "[params]", "`pca_window_days`"]),
+            |b| {
+                edit_stage(
+                    b,
+                    OPTIONS,
+                    "options.density",
+                    "table = \"options.density\"",
+                    "table = \"options.slices\"",
+                )
+            },
+            words(&[
+                &stage(OPTIONS, "options.density"),
+                &stage(OPTIONS, "options.slices"),
+                "`options.slices`",
+                "already made",
+            ]),
         ),
         (
             |b| {
-                let text = b.project.text(OPTIONS).unwrap().replace("[[stage]]\ntable = \"options.density\"", "[[stage]\ntable = \"options.density\"");
+                edit_stage(
+                    b,
+                    OPTIONS,
+                    "features.surface_pca",
+                    "\"pca_window_days\"",
+                    "\"pca_window_day\"",
+                )
+            },
+            words(&[
+                &stage(OPTIONS, "features.surface_pca"),
+                "`pca_window_day`",
+                "[params]",
+                "`pca_window_days`",
+            ]),
+        ),
+        (
+            |b| {
+                let text = b.project.text(OPTIONS).unwrap().replace(
+                    "[[stage]]\ntable = \"options.density\"",
+                    "[[stage]\ntable = \"options.density\"",
+                );
                 b.project.set_text(OPTIONS, text);
             },
             words(&["pipelines/options.toml:"]),
@@ -92,11 +177,27 @@ fn stages_that_are_declared_wrongly() {
 #[test]
 fn a_loop_names_its_stages() {
     let mut bench = demo();
-    edit_stage(&mut bench, OPTIONS, "options.surface_nodes", "\"options.slices\" = \"self\"", "\"options.density\" = \"self\"");
-    edit_stage(&mut bench, OPTIONS, "options.density", "\"options.slices\" = \"self\"", "\"options.surface_nodes\" = \"self\"");
+    edit_stage(
+        &mut bench,
+        OPTIONS,
+        "options.surface_nodes",
+        "\"options.slices\" = \"self\"",
+        "\"options.density\" = \"self\"",
+    );
+    edit_stage(
+        &mut bench,
+        OPTIONS,
+        "options.density",
+        "\"options.slices\" = \"self\"",
+        "\"options.surface_nodes\" = \"self\"",
+    );
     let error = bench.open().err().unwrap().to_string();
     assert!(error.contains("need each other"), "{error}");
-    assert!(error.contains("options.density -> options.surface_nodes") || error.contains("options.surface_nodes -> options.density"), "{error}");
+    assert!(
+        error.contains("options.density -> options.surface_nodes")
+            || error.contains("options.surface_nodes -> options.density"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -105,18 +206,54 @@ fn queries_that_do_not_fit_their_declaration() {
     check(vec![
         // Another table than is declared.
         (
-            |b| edit(b, "sql/options/slices.sql", "FROM options.greeks GROUP", "FROM options.forwards GROUP"),
-            words(&[slices, "`options.forwards`", "does not declare", &stage(OPTIONS, "options.slices")]),
+            |b| {
+                edit(
+                    b,
+                    "sql/options/slices.sql",
+                    "FROM options.greeks GROUP",
+                    "FROM options.forwards GROUP",
+                )
+            },
+            words(&[
+                slices,
+                "`options.forwards`",
+                "does not declare",
+                &stage(OPTIONS, "options.slices"),
+            ]),
         ),
         // A declared one that is not read.
         (
-            |b| edit_stage(b, OPTIONS, "options.slices", "\"options.greeks\" = \"self\"", "\"options.greeks\" = \"self\"\n\"market.dvol\" = \"self\""),
-            words(&[&stage(OPTIONS, "options.slices"), "`market.dvol`", "does not read"]),
+            |b| {
+                edit_stage(
+                    b,
+                    OPTIONS,
+                    "options.slices",
+                    "\"options.greeks\" = \"self\"",
+                    "\"options.greeks\" = \"self\"\n\"market.dvol\" = \"self\"",
+                )
+            },
+            words(&[
+                &stage(OPTIONS, "options.slices"),
+                "`market.dvol`",
+                "does not read",
+            ]),
         ),
         // A parameter that is not there.
         (
-            |b| edit(b, "sql/onchain/daily.sql", "+ $stale_days +", "+ $stale_dayz +"),
-            words(&["onchain.daily", "`stale_dayz`", "`stale_days`", "pipelines/onchain.toml:"]),
+            |b| {
+                edit(
+                    b,
+                    "sql/onchain/daily.sql",
+                    "+ $stale_days +",
+                    "+ $stale_dayz +",
+                )
+            },
+            words(&[
+                "onchain.daily",
+                "`stale_dayz`",
+                "`stale_days`",
+                "pipelines/onchain.toml:",
+            ]),
         ),
         // No query at all.
         (
@@ -124,14 +261,26 @@ fn queries_that_do_not_fit_their_declaration() {
             words(&[slices]),
         ),
         (
-            |b| b.project.set_text("sql/options/slices.sql", "DELETE FROM options.greeks"),
+            |b| {
+                b.project
+                    .set_text("sql/options/slices.sql", "DELETE FROM options.greeks")
+            },
             words(&[slices]),
         ),
         (
             |b| {
-                edit_stage(b, OPTIONS, "options.density", "kind = \"native\"\nnative = \"density\"", "kind = \"sql\"");
+                edit_stage(
+                    b,
+                    OPTIONS,
+                    "options.density",
+                    "kind = \"native\"\nnative = \"density\"",
+                    "kind = \"sql\"",
+                );
             },
-            words(&[&stage(OPTIONS, "options.density"), "there is no `sql/options/density.sql`"]),
+            words(&[
+                &stage(OPTIONS, "options.density"),
+                "there is no `sql/options/density.sql`",
+            ]),
         ),
     ]);
 }
@@ -139,29 +288,57 @@ fn queries_that_do_not_fit_their_declaration() {
 #[test]
 fn settings_that_are_wrong() {
     check(vec![
-        (|b| b.profile = "dmeo".to_owned(), words(&["`dmeo`", "archive, demo"])),
-        (|b| b.set("params.stale_dayz", "3"), words(&["params.stale_dayz", "params.stale_days"])),
-        (|b| b.set("calendar.end", "2026-13-01"), words(&["2026-13-01"])),
+        (
+            |b| b.profile = "dmeo".to_owned(),
+            words(&["`dmeo`", "archive, demo"]),
+        ),
+        (
+            |b| b.set("params.stale_dayz", "3"),
+            words(&["params.stale_dayz", "params.stale_days"]),
+        ),
+        (
+            |b| b.set("calendar.end", "2026-13-01"),
+            words(&["2026-13-01"]),
+        ),
         (
             |b| edit(b, "configs/demo.toml", "[calendar]", "[calender]"),
             words(&["configs/demo.toml", "calender"]),
         ),
         (
-            |b| edit(b, "configs/demo.toml", "feeds = \"dvol\"", "feeds = \"dvool\""),
+            |b| {
+                edit(
+                    b,
+                    "configs/demo.toml",
+                    "feeds = \"dvol\"",
+                    "feeds = \"dvool\"",
+                )
+            },
             words(&["deribit_dvol", "dvool"]),
         ),
         (
-            |b| edit(b, "configs/demo.toml", "[sources.demo]\n", "[sources.demo\n"),
+            |b| {
+                edit(
+                    b,
+                    "configs/demo.toml",
+                    "[sources.demo]\n",
+                    "[sources.demo\n",
+                )
+            },
             words(&["configs/demo.toml"]),
         ),
     ]);
     // A source without its folder is found when documents are asked for.
     let bench = Bench::new("archive");
-    let error = crate::common::try_go(&bench, &lakectl_pipeline::Selected::default()).err().unwrap();
+    let error = crate::common::try_go(&bench, &lakectl_pipeline::Selected::default())
+        .err()
+        .unwrap();
     let text = format!("{error}\n{}", error.hint().unwrap_or_default());
     assert!(text.contains("sources.archive.root"), "{text}");
     let mut bench = Bench::new("archive");
     bench.set("sources.archive.root", "/nowhere/at/all");
-    let error = crate::common::try_go(&bench, &lakectl_pipeline::Selected::default()).err().unwrap().to_string();
+    let error = crate::common::try_go(&bench, &lakectl_pipeline::Selected::default())
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("/nowhere/at/all"), "{error}");
 }

@@ -29,12 +29,17 @@ fn computed() -> Archive {
     let chains = tasks(&[
         &format!("{{raw,norm}}.archive_deribit_chains date={DAYS}"),
         &format!("market.option_quotes asset=ASSETS/date={DAYS}"),
-        &format!("options.{{forwards,greeks,slices,surface_nodes,density}} asset=ASSETS/date={DAYS}"),
+        &format!(
+            "options.{{forwards,greeks,slices,surface_nodes,density}} asset=ASSETS/date={DAYS}"
+        ),
         "features.{surface_pca,surface_factors} asset=ASSETS/month={2026-01,2026-02}",
         "{raw,norm}.archive_{coinmarketcap_btc,deribit_dvol} all",
     ]);
     let executed = run.executed();
-    assert!(chains.iter().all(|task| executed.contains(task)), "{executed:#?}");
+    assert!(
+        chains.iter().all(|task| executed.contains(task)),
+        "{executed:#?}"
+    );
     let rows = |table: &str| bench_rows(&archive.bench, table);
     assert_eq!(rows("market.option_quotes"), 3 * 2 * 4 * 9 * 2);
     assert_eq!(rows("options.slices"), 3 * 2 * 4);
@@ -69,7 +74,10 @@ fn one_changed_document_runs_the_partitions_that_it_reaches() {
     ]);
     assert_tasks(&run.executed(), &affected);
     let why = run.reasons("raw.archive_deribit_chains");
-    assert!(why.iter().all(|reason| reason.starts_with("token ")), "{why:?}");
+    assert!(
+        why.iter().all(|reason| reason.starts_with("token ")),
+        "{why:?}"
+    );
     let changed = run.changed();
     for task in tasks(&[
         "market.option_quotes asset=ASSETS/date=2026-01-31",
@@ -92,7 +100,10 @@ fn one_changed_document_runs_the_partitions_that_it_reaches() {
         "market.option_quotes asset=ASSETS/date=2026-01-31",
     ]);
     assert_tasks(&run.executed(), &arrival);
-    let rest: Vec<String> = affected.into_iter().filter(|task| !arrival.contains(task)).collect();
+    let rest: Vec<String> = affected
+        .into_iter()
+        .filter(|task| !arrival.contains(task))
+        .collect();
     assert_tasks(&run.restored(), &rest);
     assert_eq!(bench_rows(bench, "raw.archive_deribit_chains"), 5);
     let derived = |mut hashes: BTreeMap<String, String>| {
@@ -122,14 +133,27 @@ fn a_touched_a_lost_and_a_found_file_run_nothing() {
     assert_eq!(run.executed(), [""; 0]);
     let gone = ["raw.archive_deribit_chains date=2026-01-30"];
     assert_eq!(run.summary.vanished, gone);
-    assert_eq!(run.plan.vanished.iter().map(ToString::to_string).collect::<Vec<_>>(), gone);
+    assert_eq!(
+        run.plan
+            .vanished
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        gone
+    );
     assert!(run.summary.is_success());
     assert_eq!((version(bench), hashes(bench)), (1, before.clone()));
 
     // Its readers can still be computed again.
-    let force = Selected { force: vec!["norm.archive_deribit_chains".to_owned()], ..Selected::default() };
+    let force = Selected {
+        force: vec!["norm.archive_deribit_chains".to_owned()],
+        ..Selected::default()
+    };
     let run = go(bench, &force);
-    assert_tasks(&run.executed(), &tasks(&[&format!("norm.archive_deribit_chains date={DAYS}")]));
+    assert_tasks(
+        &run.executed(),
+        &tasks(&[&format!("norm.archive_deribit_chains date={DAYS}")]),
+    );
     assert_eq!(run.changed(), [""; 0]);
 
     // Back again.
@@ -163,15 +187,29 @@ fn a_damaged_replacement_is_quarantined_and_what_was_known_stays() {
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     let run = go(bench, &Selected::default());
     assert!(run.summary.is_success(), "{:?}", run.summary.failures);
-    assert_tasks(&run.executed(), &tasks(&["{raw,norm}.archive_deribit_chains date=2026-01-31"]));
+    assert_tasks(
+        &run.executed(),
+        &tasks(&["{raw,norm}.archive_deribit_chains date=2026-01-31"]),
+    );
     assert!(run.summary.quarantined > 0);
     let rejects = bench.sql("SELECT reason, document FROM quarantine.archive_deribit_chains");
     let documents = rejects.texts("document").unwrap();
     let name = path.file_name().unwrap().to_str().unwrap();
-    assert!(documents.iter().flatten().any(|document| document.ends_with(name)), "{documents:?}");
+    assert!(
+        documents
+            .iter()
+            .flatten()
+            .any(|document| document.ends_with(name)),
+        "{documents:?}"
+    );
     let after = hashes(bench);
     let market = |task: &&String| !task.starts_with("raw.") && !task.starts_with("quarantine.");
-    assert!(before.keys().filter(market).all(|task| before.get(task) == after.get(task)));
+    assert!(
+        before
+            .keys()
+            .filter(market)
+            .all(|task| before.get(task) == after.get(task))
+    );
 }
 
 #[test]
@@ -183,8 +221,14 @@ fn a_new_day_of_recordings_runs_only_what_holds_it() {
     // Before its day is planned a document waits.
     let run = go(&archive.bench, &Selected::default());
     let executed = run.executed();
-    assert!(!executed.iter().any(|task| task.contains(next)), "{executed:#?}");
-    assert!(executed.contains(&"raw.archive_deribit_dvol all".to_owned()), "{executed:#?}");
+    assert!(
+        !executed.iter().any(|task| task.contains(next)),
+        "{executed:#?}"
+    );
+    assert!(
+        executed.contains(&"raw.archive_deribit_dvol all".to_owned()),
+        "{executed:#?}"
+    );
 
     archive.end(next);
     let run = go(&archive.bench, &Selected::default());
@@ -192,7 +236,9 @@ fn a_new_day_of_recordings_runs_only_what_holds_it() {
     let expected = tasks(&[
         &format!("{{raw,norm}}.archive_deribit_chains date={next}"),
         &format!("market.option_quotes asset=ASSETS/date={next}"),
-        &format!("options.{{forwards,greeks,slices,surface_nodes,density}} asset=ASSETS/date={next}"),
+        &format!(
+            "options.{{forwards,greeks,slices,surface_nodes,density}} asset=ASSETS/date={next}"
+        ),
         "market.future_quotes asset=ASSETS/month=2026-02",
         "market.{spot_bars,dvol,funding} asset=ASSETS/year=2026",
         "{market.rates,onchain.global_metrics,sentiment.daily} year=2026",
@@ -206,7 +252,10 @@ fn a_new_day_of_recordings_runs_only_what_holds_it() {
         "backtest.forecast_scores asset=ASSETS/month={2026-01,2026-02}",
     ]);
     assert_tasks(&run.executed(), &expected);
-    assert_eq!(bench_rows(&archive.bench, "market.option_quotes"), 4 * 2 * 4 * 9 * 2);
+    assert_eq!(
+        bench_rows(&archive.bench, "market.option_quotes"),
+        4 * 2 * 4 * 9 * 2
+    );
 }
 
 #[test]
@@ -224,13 +273,31 @@ fn a_file_that_cannot_be_read_holds_nothing_up() {
     assert!(run.summary.is_success(), "{:?}", run.summary.failures);
     let executed = run.executed();
     assert!(executed.contains(&"options.slices asset=BTC/date=2026-02-01".to_owned()));
-    let that_day: Vec<String> = executed.into_iter().filter(|task| task.contains("date=2026-01-31")).collect();
-    assert_tasks(&that_day, &tasks(&["{raw,norm}.archive_deribit_chains date=2026-01-31"]));
+    let that_day: Vec<String> = executed
+        .into_iter()
+        .filter(|task| task.contains("date=2026-01-31"))
+        .collect();
+    assert_tasks(
+        &that_day,
+        &tasks(&["{raw,norm}.archive_deribit_chains date=2026-01-31"]),
+    );
     let rejects = bench.sql("SELECT document, severity FROM quarantine.archive_deribit_chains");
     let name = path.file_name().unwrap().to_str().unwrap();
-    assert!(rejects.texts("document").unwrap().iter().flatten().any(|document| document.ends_with(name)));
+    assert!(
+        rejects
+            .texts("document")
+            .unwrap()
+            .iter()
+            .flatten()
+            .any(|document| document.ends_with(name))
+    );
     // What was known of that day stays.
     let after = hashes(bench);
     let derived = |task: &&String| task.contains("asset=") && task.contains("date=2026-01-31");
-    assert!(before.keys().filter(derived).all(|task| before.get(task) == after.get(task)));
+    assert!(
+        before
+            .keys()
+            .filter(derived)
+            .all(|task| before.get(task) == after.get(task))
+    );
 }

@@ -11,13 +11,20 @@ use crate::common::{Run, assert_tasks, demo, edit, go, hashes, published, tasks,
 /// Makes the greeks of one asset fail with an error of the query.
 fn break_greeks(bench: &mut Bench) {
     let path = "sql/options/greeks.sql";
-    edit(bench, path, "FROM priced", "FROM priced WHERE CAST(replace(asset, 'BTC', '1') AS INT) = 1");
+    edit(
+        bench,
+        path,
+        "FROM priced",
+        "FROM priced WHERE CAST(replace(asset, 'BTC', '1') AS INT) = 1",
+    );
 }
 
 /// Tasks that were settled with old rows of a failed one, with that one.
 fn stale(run: &Run) -> Vec<(String, String)> {
     let tasks = run.report.tasks.iter();
-    tasks.filter_map(|task| Some((task.task.to_string(), task.stale.as_ref()?.to_string()))).collect()
+    tasks
+        .filter_map(|task| Some((task.task.to_string(), task.stale.as_ref()?.to_string())))
+        .collect()
 }
 
 #[test]
@@ -30,11 +37,23 @@ fn a_failed_task_leaves_its_published_rows_and_marks_their_readers() {
     let failed = tasks(&["options.greeks asset=ETH/date=DAYS"]);
     assert_tasks(&run.failed(), &failed);
     assert_eq!(run.summary.tasks.failed, failed.len());
-    assert_tasks(&run.executed(), &tasks(&["options.greeks asset=ASSETS/date=DAYS"]));
+    assert_tasks(
+        &run.executed(),
+        &tasks(&["options.greeks asset=ASSETS/date=DAYS"]),
+    );
     assert_eq!(run.blocked(), [""; 0]);
-    let told: BTreeSet<&str> = run.summary.failures.iter().map(|failure| failure.task.as_str()).collect();
+    let told: BTreeSet<&str> = run
+        .summary
+        .failures
+        .iter()
+        .map(|failure| failure.task.as_str())
+        .collect();
     assert_eq!(told.into_iter().collect::<Vec<_>>(), failed);
-    assert!(run.summary.failures[0].message.contains("ETH"), "{:?}", run.summary.failures[0]);
+    assert!(
+        run.summary.failures[0].message.contains("ETH"),
+        "{:?}",
+        run.summary.failures[0]
+    );
 
     // Readers of the old rows say so, with the task behind it.
     let stale = stale(&run);
@@ -45,9 +64,15 @@ fn a_failed_task_leaves_its_published_rows_and_marks_their_readers() {
         "features.{divergence,matrix} asset=ETH/year=YEARS",
         "forecast.quantiles asset=ETH/month=2026-01",
     ]) {
-        assert!(names.contains(&task), "{task} is not called stale: {names:#?}");
+        assert!(
+            names.contains(&task),
+            "{task} is not called stale: {names:#?}"
+        );
     }
-    assert!(names.iter().all(|task| task.contains("asset=ETH")), "{names:#?}");
+    assert!(
+        names.iter().all(|task| task.contains("asset=ETH")),
+        "{names:#?}"
+    );
     assert!(stale.iter().all(|(_, root)| failed.contains(root)));
 
     // The other asset's rows are published under their new definition; all rows are as they were.
@@ -64,12 +89,19 @@ fn a_failed_task_leaves_its_published_rows_and_marks_their_readers() {
     let mended = go(&bench, &Selected::default());
     assert!(mended.summary.is_success());
     assert_eq!(mended.executed(), [""; 0]);
-    assert_tasks(&mended.restored(), &tasks(&["options.greeks asset=BTC/date=DAYS"]));
+    assert_tasks(
+        &mended.restored(),
+        &tasks(&["options.greeks asset=BTC/date=DAYS"]),
+    );
     assert_eq!(stale_count(&mended), 0);
 }
 
 fn stale_count(run: &Run) -> usize {
-    run.report.tasks.iter().filter(|task| task.stale.is_some()).count()
+    run.report
+        .tasks
+        .iter()
+        .filter(|task| task.stale.is_some())
+        .count()
 }
 
 #[test]
@@ -78,7 +110,10 @@ fn without_published_rows_each_reader_decides() {
     break_greeks(&mut bench);
     let run = go(&bench, &Selected::default());
     assert!(!run.summary.is_success());
-    assert_tasks(&run.failed(), &tasks(&["options.greeks asset=ETH/date=DAYS"]));
+    assert_tasks(
+        &run.failed(),
+        &tasks(&["options.greeks asset=ETH/date=DAYS"]),
+    );
     // `self` blocks; windows over the past accept.
     assert_tasks(
         &run.blocked(),
@@ -87,9 +122,23 @@ fn without_published_rows_each_reader_decides() {
             "features.surface_factors asset=ETH/month=MONTHS",
         ]),
     );
-    assert!(run.executed().iter().any(|task| task == "features.matrix asset=ETH/year=2026"));
-    let blocked = run.summary.failures.iter().find(|failure| failure.task.starts_with("options.slices")).unwrap();
-    assert!(blocked.message.contains("options.greeks asset=ETH/date=2025-12-30 is withheld"), "{blocked:?}");
+    assert!(
+        run.executed()
+            .iter()
+            .any(|task| task == "features.matrix asset=ETH/year=2026")
+    );
+    let blocked = run
+        .summary
+        .failures
+        .iter()
+        .find(|failure| failure.task.starts_with("options.slices"))
+        .unwrap();
+    assert!(
+        blocked
+            .message
+            .contains("options.greeks asset=ETH/date=2025-12-30 is withheld"),
+        "{blocked:?}"
+    );
     assert_eq!(run.summary.tasks.blocked, run.blocked().len());
     // What could be computed is published as one version.
     assert_eq!(version(&bench), 1);
@@ -97,7 +146,12 @@ fn without_published_rows_each_reader_decides() {
     assert!(!published_tasks.contains_key("options.greeks asset=ETH/date=2026-01-01"));
     let complete = hashes(&published());
     let btc = |task: &&String| task.contains("asset=BTC");
-    assert!(complete.keys().filter(btc).all(|task| published_tasks.get(task) == complete.get(task)));
+    assert!(
+        complete
+            .keys()
+            .filter(btc)
+            .all(|task| published_tasks.get(task) == complete.get(task))
+    );
 
     // Mended, what failed, what was blocked and what did without runs; the other asset's greeks have another query.
     bench.project = Project::built_in();
@@ -123,21 +177,71 @@ fn what_a_query_may_not_give_is_refused_and_named() {
     // (query, text of it, what stands there instead, words of the message)
     for (path, old, new, words) in [
         // A key that is not unique.
-        ("sql/options/forwards.sql", "LEFT JOIN parity p", "CROSS JOIN (VALUES (1), (2)) AS twice(x) LEFT JOIN parity p", "primary key"),
+        (
+            "sql/options/forwards.sql",
+            "LEFT JOIN parity p",
+            "CROSS JOIN (VALUES (1), (2)) AS twice(x) LEFT JOIN parity p",
+            "primary key",
+        ),
         // Rows of another partition.
-        ("sql/options/forwards.sql", "v.event_time, v.known_at", "v.event_time - INTERVAL '1 day' AS event_time, v.known_at", "does not belong to partition"),
-        ("sql/options/forwards.sql", "SELECT v.asset", "SELECT 'DOGE' AS asset", "`DOGE`"),
+        (
+            "sql/options/forwards.sql",
+            "v.event_time, v.known_at",
+            "v.event_time - INTERVAL '1 day' AS event_time, v.known_at",
+            "does not belong to partition",
+        ),
+        (
+            "sql/options/forwards.sql",
+            "SELECT v.asset",
+            "SELECT 'DOGE' AS asset",
+            "`DOGE`",
+        ),
         // Values that cannot be stored.
-        ("sql/options/forwards.sql", "v.forward, p.forward_parity", "v.forward / 0 AS forward, p.forward_parity", "forward"),
-        ("sql/options/forwards.sql", "v.forward, p.forward_parity", "NULL AS forward, p.forward_parity", "forward"),
+        (
+            "sql/options/forwards.sql",
+            "v.forward, p.forward_parity",
+            "v.forward / 0 AS forward, p.forward_parity",
+            "forward",
+        ),
+        (
+            "sql/options/forwards.sql",
+            "v.forward, p.forward_parity",
+            "NULL AS forward, p.forward_parity",
+            "forward",
+        ),
         // Columns that are not the declared ones.
-        ("sql/options/forwards.sql", "v.forward, p.forward_parity", "v.forward AS fwd, p.forward_parity", "fwd"),
-        ("sql/options/forwards.sql", "v.forward, p.forward_parity", "'high' AS forward, p.forward_parity", "forward"),
+        (
+            "sql/options/forwards.sql",
+            "v.forward, p.forward_parity",
+            "v.forward AS fwd, p.forward_parity",
+            "fwd",
+        ),
+        (
+            "sql/options/forwards.sql",
+            "v.forward, p.forward_parity",
+            "'high' AS forward, p.forward_parity",
+            "forward",
+        ),
         // A clock or a random number.
-        ("sql/options/forwards.sql", "v.forward, p.forward_parity", "v.forward + random() AS forward, p.forward_parity", "random"),
-        ("sql/options/forwards.sql", "v.event_time, v.known_at", "v.event_time, now() AS known_at", "now"),
+        (
+            "sql/options/forwards.sql",
+            "v.forward, p.forward_parity",
+            "v.forward + random() AS forward, p.forward_parity",
+            "random",
+        ),
+        (
+            "sql/options/forwards.sql",
+            "v.event_time, v.known_at",
+            "v.event_time, now() AS known_at",
+            "now",
+        ),
         // A column that is not there.
-        ("sql/options/forwards.sql", "v.forward, p.forward_parity", "v.forwrad AS forward, p.forward_parity", "forwrad"),
+        (
+            "sql/options/forwards.sql",
+            "v.forward, p.forward_parity",
+            "v.forwrad AS forward, p.forward_parity",
+            "forwrad",
+        ),
     ] {
         let mut bench = published();
         let before = hashes(&bench);
@@ -150,7 +254,10 @@ fn what_a_query_may_not_give_is_refused_and_named() {
                 continue;
             }
         };
-        assert_tasks(&run.failed(), &tasks(&["options.forwards asset=ASSETS/date=DAYS"]));
+        assert_tasks(
+            &run.failed(),
+            &tasks(&["options.forwards asset=ASSETS/date=DAYS"]),
+        );
         for failure in &run.summary.failures {
             assert!(failure.message.contains(words), "{new}: {failure:?}");
         }
@@ -164,9 +271,21 @@ fn a_failed_native_stage_is_isolated_too() {
     let before = hashes(&bench);
     bench.set("params.pca_window_days", "-5");
     let run = go(&bench, &Selected::default());
-    assert_tasks(&run.failed(), &tasks(&["features.surface_pca asset=ASSETS/month=MONTHS"]));
+    assert_tasks(
+        &run.failed(),
+        &tasks(&["features.surface_pca asset=ASSETS/month=MONTHS"]),
+    );
     assert_tasks(&run.executed(), &run.failed());
-    assert!(run.summary.failures[0].message.contains("pca_"), "{:?}", run.summary.failures[0]);
+    assert!(
+        run.summary.failures[0].message.contains("pca_"),
+        "{:?}",
+        run.summary.failures[0]
+    );
     assert_eq!((version(&bench), hashes(&bench)), (1, before));
-    assert!(run.report.tasks.iter().all(|task| !matches!(task.outcome, Outcome::NotReached)));
+    assert!(
+        run.report
+            .tasks
+            .iter()
+            .all(|task| !matches!(task.outcome, Outcome::NotReached))
+    );
 }

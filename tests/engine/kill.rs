@@ -12,26 +12,42 @@ use crate::common::{assert_tasks, demo, full, go, hashes, published, run_in};
 
 fn all_tasks() -> BTreeSet<String> {
     let run = go(&published(), &Selected::default());
-    run.report.tasks.iter().map(|task| task.task.to_string()).collect()
+    run.report
+        .tasks
+        .iter()
+        .map(|task| task.task.to_string())
+        .collect()
 }
 
 #[test]
 fn an_interrupted_run_goes_on_where_it_was() {
     let bench = demo();
     let (cancel, count) = (Cancel::default(), AtomicUsize::new(0));
-    let (summary, report) = run_in(&bench.open().unwrap(), &bench.lake_root(), "ended", &cancel, &|event| {
-        if matches!(event, RunEvent::Finished { .. }) && count.fetch_add(1, Ordering::Relaxed) == 70 {
-            cancel.cancel();
-        }
-    });
+    let (summary, report) = run_in(
+        &bench.open().unwrap(),
+        &bench.lake_root(),
+        "ended",
+        &cancel,
+        &|event| {
+            if matches!(event, RunEvent::Finished { .. })
+                && count.fetch_add(1, Ordering::Relaxed) == 70
+            {
+                cancel.cancel();
+            }
+        },
+    );
     assert!(summary.interrupted && !summary.is_success());
     assert_eq!(summary.version, 0);
     let lake = bench.lake();
     assert_eq!(lake.log().unwrap().len(), 0);
     assert_eq!(lake.head().unwrap().cells.len(), 0);
     let ran = |outcome: &Outcome| matches!(outcome, Outcome::Ran { .. });
-    let finished: Vec<String> =
-        report.tasks.iter().filter(|task| ran(&task.outcome)).map(|task| task.task.to_string()).collect();
+    let finished: Vec<String> = report
+        .tasks
+        .iter()
+        .filter(|task| ran(&task.outcome))
+        .map(|task| task.task.to_string())
+        .collect();
     assert!(finished.len() > 70, "{}", finished.len());
 
     let run = go(&bench, &Selected::default());
@@ -39,7 +55,10 @@ fn an_interrupted_run_goes_on_where_it_was() {
     let mut kept = finished.clone();
     kept.sort();
     assert_tasks(&run.restored(), &kept);
-    let rest: Vec<String> = all_tasks().into_iter().filter(|task| !finished.contains(task)).collect();
+    let rest: Vec<String> = all_tasks()
+        .into_iter()
+        .filter(|task| !finished.contains(task))
+        .collect();
     assert_tasks(&run.executed(), &rest);
     assert_eq!(run.summary.version, 1);
     assert_eq!(hashes(&bench), hashes(&published()));
@@ -50,7 +69,13 @@ fn a_run_that_is_cancelled_before_it_begins_does_nothing() {
     let bench = demo();
     let cancel = Cancel::default();
     cancel.cancel();
-    let (summary, report) = run_in(&bench.open().unwrap(), &bench.lake_root(), "ended", &cancel, &|_| {});
+    let (summary, report) = run_in(
+        &bench.open().unwrap(),
+        &bench.lake_root(),
+        "ended",
+        &cancel,
+        &|_| {},
+    );
     assert!(summary.interrupted);
     assert!(report.executed().is_empty());
     assert!(bench.lake().cells().unwrap().is_empty());
@@ -61,7 +86,13 @@ fn cancelling_a_run_with_nothing_to_do_changes_nothing() {
     let bench = published();
     let cancel = Cancel::default();
     cancel.cancel();
-    let (summary, report) = run_in(&bench.open().unwrap(), &bench.lake_root(), "ended", &cancel, &|_| {});
+    let (summary, report) = run_in(
+        &bench.open().unwrap(),
+        &bench.lake_root(),
+        "ended",
+        &cancel,
+        &|_| {},
+    );
     assert!(report.executed().is_empty());
     assert!(!summary.interrupted && summary.is_success());
     assert_eq!(summary.version, 1);
@@ -82,19 +113,25 @@ fn dying_process() {
     let (waves, tasks): (usize, usize) = (waves.parse().unwrap(), tasks.parse().unwrap());
     let opened = demo().open().unwrap();
     let (flushed, after) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    run_in(&opened, Path::new(&lake), "died", &Cancel::default(), &|event| match event {
-        RunEvent::Flushed { .. } => {
-            flushed.fetch_add(1, Ordering::Relaxed);
-        }
-        // Some finished tasks are then not durable yet.
-        RunEvent::Finished { .. }
-            if flushed.load(Ordering::Relaxed) >= waves
-                && after.fetch_add(1, Ordering::Relaxed) == tasks =>
-        {
-            std::process::exit(9);
-        }
-        _ => {}
-    });
+    run_in(
+        &opened,
+        Path::new(&lake),
+        "died",
+        &Cancel::default(),
+        &|event| match event {
+            RunEvent::Flushed { .. } => {
+                flushed.fetch_add(1, Ordering::Relaxed);
+            }
+            // Some finished tasks are then not durable yet.
+            RunEvent::Finished { .. }
+                if flushed.load(Ordering::Relaxed) >= waves
+                    && after.fetch_add(1, Ordering::Relaxed) == tasks =>
+            {
+                std::process::exit(9);
+            }
+            _ => {}
+        },
+    );
     unreachable!("the process should have died");
 }
 
@@ -102,16 +139,30 @@ fn dying_process() {
 fn a_process_that_dies_leaves_a_lake_that_the_next_run_completes() {
     let bench = demo();
     // The same lake dies again and again; each time something more is kept.
-    let deaths: &[&str] = if full() { &["0 0", "0 5", "1 0", "1 2", "2 3", "3 1", "2 0", "1 1"] } else { &["1 3", "1 0"] };
+    let deaths: &[&str] = if full() {
+        &["0 0", "0 5", "1 0", "1 2", "2 3", "3 1", "2 0", "1 1"]
+    } else {
+        &["1 3", "1 0"]
+    };
     let mut recorded = 0;
     for death in deaths {
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "kill::dying_process", "--nocapture", "--test-threads=1"])
+            .args([
+                "--exact",
+                "kill::dying_process",
+                "--nocapture",
+                "--test-threads=1",
+            ])
             .env(CHILD, bench.lake_root())
             .env(DEATH, death)
             .output()
             .unwrap();
-        assert_eq!(child.status.code(), Some(9), "{}", String::from_utf8_lossy(&child.stderr));
+        assert_eq!(
+            child.status.code(),
+            Some(9),
+            "{}",
+            String::from_utf8_lossy(&child.stderr)
+        );
         assert_eq!(bench.lake().head().unwrap().version, 0);
         let now = bench.lake().cells().unwrap().len();
         assert!(now >= recorded);

@@ -1,7 +1,7 @@
 //! The first run does everything once, the second one nothing.
 
-use lakectl_pipeline::engine::Verdict;
 use lakectl_pipeline::Selected;
+use lakectl_pipeline::engine::Verdict;
 use lakectl_tests::NOW;
 
 use crate::common::{assert_tasks, demo, go, hashes, published, tasks, version};
@@ -37,7 +37,13 @@ fn the_first_run_does_every_task_once_and_the_second_none() {
     assert!(first.summary.is_success(), "{:?}", first.summary.failures);
     assert_tasks(&first.executed(), &everything());
     assert_eq!(first.summary.version, 1);
-    assert_eq!(first.reasons("options.greeks").into_iter().collect::<Vec<_>>(), ["never run"]);
+    assert_eq!(
+        first
+            .reasons("options.greeks")
+            .into_iter()
+            .collect::<Vec<_>>(),
+        ["never run"]
+    );
     let hashes_then = hashes(&bench);
 
     let second = go(&bench, &Selected::default());
@@ -45,7 +51,13 @@ fn the_first_run_does_every_task_once_and_the_second_none() {
     assert_eq!(second.summary.tasks.reused, first.summary.tasks.ran);
     assert_eq!((second.summary.version, version(&bench)), (1, 1));
     assert_eq!(hashes(&bench), hashes_then);
-    assert!(second.summary.stages.iter().all(|stage| stage.reason.is_none() && stage.ran == 0));
+    assert!(
+        second
+            .summary
+            .stages
+            .iter()
+            .all(|stage| stage.reason.is_none() && stage.ran == 0)
+    );
 }
 
 #[test]
@@ -53,15 +65,26 @@ fn a_plan_of_a_published_lake_reuses_all_and_writes_nothing() {
     let bench = published();
     let lake = bench.lake();
     let files = crate::common::files_below(&bench.lake_root());
-    let plan = bench.open().unwrap().plan(Some(&lake), &Selected::default(), NOW).unwrap();
+    let plan = bench
+        .open()
+        .unwrap()
+        .plan(Some(&lake), &Selected::default(), NOW)
+        .unwrap();
     assert!(plan.tasks.iter().all(|task| task.verdict == Verdict::Reuse));
     assert_eq!(plan.tasks.len(), everything().len());
     assert!(crate::common::files_below(&bench.lake_root()) == files);
 
     // Without a lake everything would have to run.
-    let plan = bench.open().unwrap().plan(None, &Selected::default(), NOW).unwrap();
+    let plan = bench
+        .open()
+        .unwrap()
+        .plan(None, &Selected::default(), NOW)
+        .unwrap();
     let totals = plan.totals();
-    assert_eq!((totals.total, totals.ran), (everything().len(), everything().len()));
+    assert_eq!(
+        (totals.total, totals.ran),
+        (everything().len(), everything().len())
+    );
 }
 
 #[test]
@@ -76,7 +99,10 @@ fn a_goal_first_and_the_rest_later_is_the_same_as_all_at_once() {
         "market.future_quotes asset=ASSETS/month=MONTHS",
         "market.rates year=YEARS",
     ]);
-    let needed: Vec<String> = everything().into_iter().filter(|task| !others.contains(task)).collect();
+    let needed: Vec<String> = everything()
+        .into_iter()
+        .filter(|task| !others.contains(task))
+        .collect();
     assert_tasks(&forecast.executed(), &needed);
     let rest = go(&bench, &Selected::default());
     assert_tasks(&rest.executed(), &others);

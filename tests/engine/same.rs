@@ -16,7 +16,13 @@ fn cells(bench: &Bench) -> BTreeMap<String, String> {
     cells
         .map(|cell| {
             let file = cell.file.as_ref().map(|file| file.path.clone());
-            (cell.task().to_string(), format!("{} {} {} {file:?} {:?}", cell.fingerprint, cell.rows_hash, cell.rows, cell.days))
+            (
+                cell.task().to_string(),
+                format!(
+                    "{} {} {} {file:?} {:?}",
+                    cell.fingerprint, cell.rows_hash, cell.rows, cell.days
+                ),
+            )
         })
         .collect()
 }
@@ -29,8 +35,14 @@ fn two_lakes_and_any_number_of_jobs_agree() {
         bench.jobs = jobs;
         go(&bench, &Selected::default());
         let found = cells(&bench);
-        let differ: Vec<_> = found.iter().filter(|(task, cell)| expected.get(*task) != Some(cell)).collect();
-        assert!(differ.is_empty() && found.len() == expected.len(), "{jobs} jobs: {differ:#?}");
+        let differ: Vec<_> = found
+            .iter()
+            .filter(|(task, cell)| expected.get(*task) != Some(cell))
+            .collect();
+        assert!(
+            differ.is_empty() && found.len() == expected.len(),
+            "{jobs} jobs: {differ:#?}"
+        );
     }
 }
 
@@ -38,7 +50,13 @@ fn two_lakes_and_any_number_of_jobs_agree() {
 fn newest_days_first_gives_the_same() {
     let bench = demo();
     for from in ["2026-01-03", "2026-01-01", "2025-12-30"] {
-        go(&bench, &Selected { from: Some(day(from)), ..Selected::default() });
+        go(
+            &bench,
+            &Selected {
+                from: Some(day(from)),
+                ..Selected::default()
+            },
+        );
     }
     assert_eq!(cells(&bench), cells(&published()));
 }
@@ -47,12 +65,23 @@ fn newest_days_first_gives_the_same() {
 fn forced_tasks_give_equal_rows_and_publish_nothing() {
     let bench = published();
     let before = hashes(&bench);
-    let force = |name: &str| Selected { force: vec![name.to_owned()], ..Selected::default() };
+    let force = |name: &str| Selected {
+        force: vec![name.to_owned()],
+        ..Selected::default()
+    };
     let run = go(&bench, &force("options.greeks"));
     assert!(run.summary.is_success(), "{:?}", run.summary.failures);
-    assert_tasks(&run.executed(), &tasks(&["options.greeks asset=ASSETS/date=DAYS"]));
+    assert_tasks(
+        &run.executed(),
+        &tasks(&["options.greeks asset=ASSETS/date=DAYS"]),
+    );
     assert_eq!(run.changed(), [""; 0]);
-    assert_eq!(run.reasons("options.greeks").into_iter().collect::<Vec<_>>(), ["forced"]);
+    assert_eq!(
+        run.reasons("options.greeks")
+            .into_iter()
+            .collect::<Vec<_>>(),
+        ["forced"]
+    );
     assert_eq!(version(&bench), 1);
 
     // Everything, tags and descendants alike; a selection limits the partitions.
@@ -77,18 +106,33 @@ fn other_rows_under_the_same_fingerprint_are_an_error() {
     // Somebody recorded another result for one fingerprint.
     let lake = bench.lake();
     let head = lake.head().unwrap();
-    let (table, partition) = ("options.greeks".parse().unwrap(), "asset=ETH/date=2026-01-02".parse().unwrap());
+    let (table, partition) = (
+        "options.greeks".parse().unwrap(),
+        "asset=ETH/date=2026-01-02".parse().unwrap(),
+    );
     let mut cell = head.cell(&table, &partition).unwrap().as_ref().clone();
-    cell.rows_hash = head.cell(&"options.slices".parse().unwrap(), &partition).unwrap().rows_hash;
+    cell.rows_hash = head
+        .cell(&"options.slices".parse().unwrap(), &partition)
+        .unwrap()
+        .rows_hash;
     lake.record("zz-other", &[cell]).unwrap();
     drop(lake);
 
-    let selected = Selected { force: vec!["options.greeks".to_owned()], ..Selected::default() };
+    let selected = Selected {
+        force: vec!["options.greeks".to_owned()],
+        ..Selected::default()
+    };
     let run = go(&bench, &selected);
     assert!(!run.summary.is_success());
-    assert_tasks(&run.failed(), &tasks(&["options.greeks asset=ETH/date=2026-01-02"]));
+    assert_tasks(
+        &run.failed(),
+        &tasks(&["options.greeks asset=ETH/date=2026-01-02"]),
+    );
     let failure = &run.summary.failures[0];
-    assert!(failure.message.contains("is not deterministic"), "{failure:?}");
+    assert!(
+        failure.message.contains("is not deterministic"),
+        "{failure:?}"
+    );
     assert!(failure.hint.is_some());
     // Nothing of it is published, and its readers go on with what is.
     assert_eq!((version(&bench), hashes(&bench)), (1, before));
@@ -102,7 +146,15 @@ fn two_runs_at_the_same_time_publish_the_same_lake() {
         let runs = [0, 1].map(|number| {
             let root = root.clone();
             let opened = bench.open().unwrap();
-            scope.spawn(move || run_in(&opened, &root, &format!("both-{number}"), &Cancel::default(), &|_| {}))
+            scope.spawn(move || {
+                run_in(
+                    &opened,
+                    &root,
+                    &format!("both-{number}"),
+                    &Cancel::default(),
+                    &|_| {},
+                )
+            })
         });
         for run in runs {
             let (summary, _) = run.join().unwrap();
@@ -117,27 +169,46 @@ fn two_runs_at_the_same_time_publish_the_same_lake() {
 #[test]
 fn a_run_whose_inputs_changed_under_it_is_planned_again() {
     let mut bench = published();
-    edit(&mut bench, "sql/options/greeks.sql", "coalesce(mark_iv,", "0.01 + coalesce(mark_iv,");
+    edit(
+        &mut bench,
+        "sql/options/greeks.sql",
+        "coalesce(mark_iv,",
+        "0.01 + coalesce(mark_iv,",
+    );
     let mut other = demo();
     other.set("params.stale_days", "0");
-    let (opened, theirs, root) = (bench.open().unwrap(), other.open().unwrap(), bench.lake_root());
+    let (opened, theirs, root) = (
+        bench.open().unwrap(),
+        other.open().unwrap(),
+        bench.lake_root(),
+    );
     let started = AtomicBool::new(false);
     // In the middle of our run another one publishes other on-chain rows, which ours has looked at.
     let (summary, _) = run_in(&opened, &root, "ours", &Cancel::default(), &|event| {
         if matches!(event, RunEvent::Finished { .. }) && !started.swap(true, Ordering::Relaxed) {
             std::thread::scope(|scope| {
-                let run = scope.spawn(|| run_in(&theirs, &root, "theirs", &Cancel::default(), &|_| {}));
+                let run =
+                    scope.spawn(|| run_in(&theirs, &root, "theirs", &Cancel::default(), &|_| {}));
                 assert_eq!(run.join().unwrap().0.version, 2);
             });
         }
     });
     assert!(summary.is_success(), "{:?}", summary.failures);
     assert_eq!(summary.version, 3);
-    let log: Vec<String> = bench.lake().log().unwrap().into_iter().map(|info| info.run).collect();
+    let log: Vec<String> = bench
+        .lake()
+        .log()
+        .unwrap()
+        .into_iter()
+        .map(|info| info.run)
+        .collect();
     assert_eq!(log[1..], ["theirs", "ours"]);
     // The newest version is all ours, not a mixture.
     let run = go(&bench, &Selected::default());
-    assert_eq!((run.executed(), run.restored(), run.summary.version), (vec![], vec![], 3));
+    assert_eq!(
+        (run.executed(), run.restored(), run.summary.version),
+        (vec![], vec![], 3)
+    );
     let mut alone = published();
     alone.project = bench.project.clone();
     go(&alone, &Selected::default());

@@ -3,7 +3,9 @@
 use lakectl_pipeline::Selected;
 use lakectl_tests::NOW;
 
-use crate::common::{assert_tasks, day, demo, go, hashes, published, select, tasks, try_go, until, version};
+use crate::common::{
+    assert_tasks, day, demo, go, hashes, published, select, tasks, try_go, until, version,
+};
 
 /// What the surface of one day needs.
 fn surface(assets: &str, date: &str) -> Vec<String> {
@@ -29,8 +31,17 @@ fn one_asset_and_one_day_build_what_they_need() {
     assert_eq!(run.report.tasks.len(), 6);
 
     // The other asset: its documents are there already.
-    let run = go(&bench, &Selected { asset: Some("ETH".to_owned()), ..one.clone() });
-    let expected: Vec<String> = surface("ETH", "2026-01-02").into_iter().filter(|task| task.contains("ETH")).collect();
+    let run = go(
+        &bench,
+        &Selected {
+            asset: Some("ETH".to_owned()),
+            ..one.clone()
+        },
+    );
+    let expected: Vec<String> = surface("ETH", "2026-01-02")
+        .into_iter()
+        .filter(|task| task.contains("ETH"))
+        .collect();
     assert_tasks(&run.executed(), &expected);
     assert_eq!(run.summary.tasks.reused, 2);
 
@@ -49,7 +60,10 @@ fn one_asset_and_one_day_build_what_they_need() {
         "options.density asset=BTC/date={2026-01-01,2026-01-02,2026-01-03}",
         "features.{surface_pca,surface_factors} asset=BTC/month=2026-01",
     ]);
-    let rest: Vec<String> = all.into_iter().filter(|task| !surface("BTC", "2026-01-02").contains(task)).collect();
+    let rest: Vec<String> = all
+        .into_iter()
+        .filter(|task| !surface("BTC", "2026-01-02").contains(task))
+        .collect();
     assert_tasks(&run.executed(), &rest);
 
     // Built in pieces, the lake is the one that was built at once.
@@ -64,39 +78,75 @@ fn selectors_name_tables_schemas_tags_and_their_neighbours() {
     let lake = bench.lake();
     let selected = |selected: &Selected| -> Vec<String> {
         let plan = opened.plan(Some(&lake), selected, NOW).unwrap();
-        let mut tables: Vec<String> =
-            plan.tasks.iter().filter(|task| task.selected).map(|task| task.task.table.to_string()).collect();
+        let mut tables: Vec<String> = plan
+            .tasks
+            .iter()
+            .filter(|task| task.selected)
+            .map(|task| task.task.table.to_string())
+            .collect();
         tables.sort();
         tables.dedup();
         tables
     };
-    let needed = |goal: &str| opened.plan(Some(&lake), &until(goal), NOW).unwrap().tasks.len();
-    let options = ["options.density", "options.forwards", "options.greeks", "options.slices", "options.surface_nodes"];
+    let needed = |goal: &str| {
+        opened
+            .plan(Some(&lake), &until(goal), NOW)
+            .unwrap()
+            .tasks
+            .len()
+    };
+    let options = [
+        "options.density",
+        "options.forwards",
+        "options.greeks",
+        "options.slices",
+        "options.surface_nodes",
+    ];
     assert_eq!(selected(&select(&["options.*"])), options);
     assert_eq!(selected(&until("options")), options);
     assert_eq!(selected(&select(&["options.slices"])), ["options.slices"]);
     assert_eq!(selected(&select(&["slices"])), ["options.slices"]);
     assert_eq!(selected(&until("slices")), ["options.slices"]);
-    assert_eq!(selected(&select(&["options.greeks", "market_state"])), ["options.greeks", "signals.market_state"]);
-    assert_eq!(selected(&select(&["tag:scores"])), ["backtest.forecast_scores"]);
+    assert_eq!(
+        selected(&select(&["options.greeks", "market_state"])),
+        ["options.greeks", "signals.market_state"]
+    );
+    assert_eq!(
+        selected(&select(&["tag:scores"])),
+        ["backtest.forecast_scores"]
+    );
     // A schema comes before a tag of the same name, a tag alone is taken.
     assert_eq!(selected(&until("features")).len(), 10);
     assert_eq!(selected(&select(&["tag:features"])).len(), 12);
     assert_eq!(selected(&until("research")), ["features.matrix"]);
     assert_eq!(
         selected(&select(&["+options.forwards"])),
-        ["market.option_quotes", "norm.demo_deribit_options", "options.forwards", "raw.demo_deribit_options"]
+        [
+            "market.option_quotes",
+            "norm.demo_deribit_options",
+            "options.forwards",
+            "raw.demo_deribit_options"
+        ]
     );
     assert_eq!(
         selected(&select(&["forecast.quantiles+"])),
         ["backtest.forecast_scores", "forecast.quantiles"]
     );
     // A quarantine table is made by the stage that normalises.
-    assert_eq!(selected(&until("quarantine.demo_deribit_dvol")), ["norm.demo_deribit_dvol"]);
+    assert_eq!(
+        selected(&until("quarantine.demo_deribit_dvol")),
+        ["norm.demo_deribit_dvol"]
+    );
     // `--until` narrows `--select`.
-    let both = Selected { until: Some("options.greeks".to_owned()), ..select(&["options.*"]) };
+    let both = Selected {
+        until: Some("options.greeks".to_owned()),
+        ..select(&["options.*"])
+    };
     assert_eq!(selected(&both), ["options.forwards", "options.greeks"]);
-    assert!(needed("options") < needed("features.matrix") && needed("features.matrix") < needed("backtest"));
+    assert!(
+        needed("options") < needed("features.matrix")
+            && needed("features.matrix") < needed("backtest")
+    );
 }
 
 #[test]
@@ -113,16 +163,50 @@ fn wrong_names_are_refused_with_the_nearest() {
     let text = |text: &str| text.to_owned();
     let list = |text: &str| vec![text.to_owned()];
     for (error, words) in [
-        (with(&|s| s.until = Some(text("forcast"))), vec!["`forcast`", "did you mean", "`forecast`"]),
-        (with(&|s| s.until = Some(text("options.slice"))), vec!["`options.slice`", "`options.slices`"]),
-        (with(&|s| s.until = Some(text("daily"))), vec!["`daily` may be any of", "`onchain.daily`", "`sentiment.daily`"]),
-        (with(&|s| s.select = list("tag:option")), vec!["`tag:option`", "`tag:options`"]),
-        (with(&|s| s.select = list("option.*")), vec!["`option.*`", "`options.*`"]),
-        (with(&|s| s.select = list("greks+")), vec!["`greks`", "`options.greeks`"]),
-        (with(&|s| s.asset = Some(text("BTX"))), vec!["asset", "`BTX`", "`BTC`"]),
-        (with(&|s| s.force = list("options.grek")), vec!["`options.grek`", "`options.greeks`"]),
-        (with(&|s| s.refresh = list("raw.demo_deribit_option")), vec!["`raw.demo_deribit_options`"]),
-        (with(&|s| s.refresh = list("options.greeks")), vec!["`options.greeks`", "harvested", "force"]),
+        (
+            with(&|s| s.until = Some(text("forcast"))),
+            vec!["`forcast`", "did you mean", "`forecast`"],
+        ),
+        (
+            with(&|s| s.until = Some(text("options.slice"))),
+            vec!["`options.slice`", "`options.slices`"],
+        ),
+        (
+            with(&|s| s.until = Some(text("daily"))),
+            vec![
+                "`daily` may be any of",
+                "`onchain.daily`",
+                "`sentiment.daily`",
+            ],
+        ),
+        (
+            with(&|s| s.select = list("tag:option")),
+            vec!["`tag:option`", "`tag:options`"],
+        ),
+        (
+            with(&|s| s.select = list("option.*")),
+            vec!["`option.*`", "`options.*`"],
+        ),
+        (
+            with(&|s| s.select = list("greks+")),
+            vec!["`greks`", "`options.greeks`"],
+        ),
+        (
+            with(&|s| s.asset = Some(text("BTX"))),
+            vec!["asset", "`BTX`", "`BTC`"],
+        ),
+        (
+            with(&|s| s.force = list("options.grek")),
+            vec!["`options.grek`", "`options.greeks`"],
+        ),
+        (
+            with(&|s| s.refresh = list("raw.demo_deribit_option")),
+            vec!["`raw.demo_deribit_options`"],
+        ),
+        (
+            with(&|s| s.refresh = list("options.greeks")),
+            vec!["`options.greeks`", "harvested", "force"],
+        ),
         (
             with(&|s| {
                 s.until = Some(text("options.forwards"));
@@ -141,11 +225,22 @@ fn wrong_names_are_refused_with_the_nearest() {
 #[test]
 fn a_refresh_fetches_again_and_stops_at_equal_documents() {
     let bench = published();
-    let refresh = Selected { refresh: vec!["raw.demo_deribit_options".to_owned()], ..Selected::default() };
+    let refresh = Selected {
+        refresh: vec!["raw.demo_deribit_options".to_owned()],
+        ..Selected::default()
+    };
     let run = go(&bench, &refresh);
-    assert_tasks(&run.executed(), &tasks(&["raw.demo_deribit_options date=DAYS"]));
+    assert_tasks(
+        &run.executed(),
+        &tasks(&["raw.demo_deribit_options date=DAYS"]),
+    );
     assert_eq!(run.changed(), [""; 0]);
-    assert_eq!(run.reasons("raw.demo_deribit_options").into_iter().collect::<Vec<_>>(), ["refresh"]);
+    assert_eq!(
+        run.reasons("raw.demo_deribit_options")
+            .into_iter()
+            .collect::<Vec<_>>(),
+        ["refresh"]
+    );
     assert_eq!(version(&bench), 1);
     // One day of it.
     let one = Selected {
@@ -155,7 +250,10 @@ fn a_refresh_fetches_again_and_stops_at_equal_documents() {
         ..refresh
     };
     let run = go(&bench, &one);
-    assert_tasks(&run.executed(), &tasks(&["raw.demo_deribit_options date=2025-12-31"]));
+    assert_tasks(
+        &run.executed(),
+        &tasks(&["raw.demo_deribit_options date=2025-12-31"]),
+    );
 }
 
 #[test]
@@ -179,14 +277,35 @@ fn days_beyond_the_documents_are_empty_and_days_beyond_the_calendar_refused() {
         "options.{forwards,greeks,slices} asset=ASSETS/date={2026-01-04,2026-01-05}",
     ]);
     assert_tasks(&run.executed(), &expected);
-    assert!(run.report.tasks.iter().filter(|task| expected.contains(&task.task.to_string())).all(|task| task.rows == 0));
+    assert!(
+        run.report
+            .tasks
+            .iter()
+            .filter(|task| expected.contains(&task.task.to_string()))
+            .all(|task| task.rows == 0)
+    );
     let head = bench.lake().head().unwrap();
     let table = "options.slices".parse().unwrap();
-    let cell = head.cell(&table, &"asset=BTC/date=2026-01-05".parse().unwrap()).unwrap();
+    let cell = head
+        .cell(&table, &"asset=BTC/date=2026-01-05".parse().unwrap())
+        .unwrap();
     assert_eq!((cell.rows, &cell.file), (0, &None));
-    assert!(head.cell(&table, &"asset=BTC/date=2026-01-06".parse().unwrap()).is_none());
+    assert!(
+        head.cell(&table, &"asset=BTC/date=2026-01-06".parse().unwrap())
+            .is_none()
+    );
 
     // A range in which there is nothing.
-    let nothing = Selected { from: Some(day("2026-01-05")), to: Some(day("2026-01-04")), ..Selected::default() };
-    assert!(try_go(&bench, &nothing).err().unwrap().to_string().contains("no partition"));
+    let nothing = Selected {
+        from: Some(day("2026-01-05")),
+        to: Some(day("2026-01-04")),
+        ..Selected::default()
+    };
+    assert!(
+        try_go(&bench, &nothing)
+            .err()
+            .unwrap()
+            .to_string()
+            .contains("no partition")
+    );
 }

@@ -12,12 +12,34 @@ type Edit = fn(&mut Bench);
 
 /// Each changes something that the others leave alone, so that any of them can be in force together.
 const EDITS: [Edit; 8] = [
-    |b| edit(b, "sql/options/greeks.sql", "coalesce(mark_iv,", "0.01 + coalesce(mark_iv,"),
+    |b| {
+        edit(
+            b,
+            "sql/options/greeks.sql",
+            "coalesce(mark_iv,",
+            "0.01 + coalesce(mark_iv,",
+        )
+    },
     |b| edit(b, "sql/options/slices.sql", "/ 0.10 END", "/ 0.20 END"),
     |b| b.set("params.stale_days", "1"),
     |b| b.set("params.hysteresis_band", "0.1"),
-    |b| edit(b, "sql/market/spot_bars.sql", "volume, document_id", "2 * volume AS volume, document_id"),
-    |b| edit_stage(b, "pipelines/options.toml", "options.density", "description", "version = 2\ndescription"),
+    |b| {
+        edit(
+            b,
+            "sql/market/spot_bars.sql",
+            "volume, document_id",
+            "2 * volume AS volume, document_id",
+        )
+    },
+    |b| {
+        edit_stage(
+            b,
+            "pipelines/options.toml",
+            "options.density",
+            "description",
+            "version = 2\ndescription",
+        )
+    },
     |b| b.set("calendar.end", "2026-01-02"),
     |b| {
         b.set("sources.demo.market.end", "2026-01-04");
@@ -30,7 +52,10 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 }
@@ -60,16 +85,28 @@ fn any_sequence_of_edits_ends_in_the_lake_that_is_built_at_once() {
             // Half of the runs are stopped somewhere.
             let (cancel, stop) = (Cancel::default(), dice.roll(120));
             let finished = AtomicU64::new(0);
-            run_in(&bench.open().unwrap(), &bench.lake_root(), &format!("walk-{step}"), &cancel, &|event| {
-                let done = matches!(event, RunEvent::Finished { .. });
-                if done && finished.fetch_add(1, Ordering::Relaxed) == stop {
-                    cancel.cancel();
-                }
-            });
+            run_in(
+                &bench.open().unwrap(),
+                &bench.lake_root(),
+                &format!("walk-{step}"),
+                &cancel,
+                &|event| {
+                    let done = matches!(event, RunEvent::Finished { .. });
+                    if done && finished.fetch_add(1, Ordering::Relaxed) == stop {
+                        cancel.cancel();
+                    }
+                },
+            );
         }
         mask |= 1 << 7;
         apply(&mut bench, &overrides, mask);
-        let (summary, _) = run_in(&bench.open().unwrap(), &bench.lake_root(), "walk-end", &Cancel::default(), &|_| {});
+        let (summary, _) = run_in(
+            &bench.open().unwrap(),
+            &bench.lake_root(),
+            "walk-end",
+            &Cancel::default(),
+            &|_| {},
+        );
         assert!(summary.is_success(), "{:?}", summary.failures);
 
         let mut fresh = demo();
@@ -78,11 +115,21 @@ fn any_sequence_of_edits_ends_in_the_lake_that_is_built_at_once() {
         // Raw pages remember what they were.
         let derived = |bench: &Bench| {
             let mut hashes = hashes(bench);
-            hashes.retain(|task, _| !["raw.", "norm.", "quarantine."].iter().any(|schema| task.starts_with(schema)));
+            hashes.retain(|task, _| {
+                !["raw.", "norm.", "quarantine."]
+                    .iter()
+                    .any(|schema| task.starts_with(schema))
+            });
             hashes
         };
         let (walked, built) = (derived(&bench), derived(&fresh));
-        let differ: Vec<&String> = walked.keys().filter(|task| walked.get(*task) != built.get(*task)).collect();
-        assert!(differ.is_empty() && walked.len() == built.len(), "walk {walk}, edits {mask:b}: {differ:#?}");
+        let differ: Vec<&String> = walked
+            .keys()
+            .filter(|task| walked.get(*task) != built.get(*task))
+            .collect();
+        assert!(
+            differ.is_empty() && walked.len() == built.len(),
+            "walk {walk}, edits {mask:b}: {differ:#?}"
+        );
     }
 }

@@ -57,7 +57,9 @@ impl DivergenceClass {
 pub fn classify(days: &[Observation], band: f64) -> Option<DivergenceClass> {
     let mut class = None;
     for day in days {
-        class = day.score.map(|score| step(class.unwrap_or_default(), day, score, band));
+        class = day
+            .score
+            .map(|score| step(class.unwrap_or_default(), day, score, band));
     }
     class
 }
@@ -66,7 +68,9 @@ fn step(before: DivergenceClass, day: &Observation, score: f64, band: f64) -> Di
     use DivergenceClass::{Balanced, BreakoutRisk, HedgeDemand, UnderpricedRisk};
     let order = [HedgeDemand, UnderpricedRisk, BreakoutRisk];
     // The two extremes of the score win at once; otherwise the class of yesterday may stay.
-    let entered = order.into_iter().find(|&class| holds(class, day, score, 0.0));
+    let entered = order
+        .into_iter()
+        .find(|&class| holds(class, day, score, 0.0));
     let stays = before != Balanced && holds(before, day, score, band);
     match entered {
         Some(class @ (HedgeDemand | UnderpricedRisk)) => class,
@@ -83,7 +87,9 @@ fn holds(class: DivergenceClass, day: &Observation, score: f64, slack: f64) -> b
         DivergenceClass::BreakoutRisk => {
             day.call.is_some_and(|call| call > CALL_LIMIT - slack)
                 && day.elasticity.is_some_and(|z| z < ELASTICITY_LIMIT + slack)
-                && day.pressure.is_some_and(|pressure| pressure < PRESSURE_LIMIT + slack)
+                && day
+                    .pressure
+                    .is_some_and(|pressure| pressure < PRESSURE_LIMIT + slack)
         }
         DivergenceClass::Balanced => true,
     }
@@ -94,7 +100,13 @@ mod tests {
     use super::*;
 
     fn days(scores: &[f64]) -> Vec<Observation> {
-        scores.iter().map(|&score| Observation { score: Some(score), ..Observation::default() }).collect()
+        scores
+            .iter()
+            .map(|&score| Observation {
+                score: Some(score),
+                ..Observation::default()
+            })
+            .collect()
     }
 
     #[test]
@@ -116,15 +128,42 @@ mod tests {
 
     #[test]
     fn breakout_is_reachable_and_yields_to_extremes() {
-        let calm = Observation { score: Some(0.2), call: Some(1.2), elasticity: Some(-1.1), pressure: Some(0.0) };
-        let fading = Observation { call: Some(0.8), elasticity: Some(-0.8), ..calm };
-        let extreme = Observation { score: Some(2.0), ..calm };
+        let calm = Observation {
+            score: Some(0.2),
+            call: Some(1.2),
+            elasticity: Some(-1.1),
+            pressure: Some(0.0),
+        };
+        let fading = Observation {
+            call: Some(0.8),
+            elasticity: Some(-0.8),
+            ..calm
+        };
+        let extreme = Observation {
+            score: Some(2.0),
+            ..calm
+        };
         assert_eq!(classify(&[calm], 0.25), Some(DivergenceClass::BreakoutRisk));
-        assert_eq!(classify(&[calm, fading], 0.25), Some(DivergenceClass::BreakoutRisk));
+        assert_eq!(
+            classify(&[calm, fading], 0.25),
+            Some(DivergenceClass::BreakoutRisk)
+        );
         assert_eq!(classify(&[fading], 0.25), Some(DivergenceClass::Balanced));
-        assert_eq!(classify(&[calm, extreme], 0.25), Some(DivergenceClass::HedgeDemand));
+        assert_eq!(
+            classify(&[calm, extreme], 0.25),
+            Some(DivergenceClass::HedgeDemand)
+        );
         // Without a reading of supply nothing is claimed about it.
-        assert_eq!(classify(&[Observation { elasticity: None, ..calm }], 0.25), Some(DivergenceClass::Balanced));
+        assert_eq!(
+            classify(
+                &[Observation {
+                    elasticity: None,
+                    ..calm
+                }],
+                0.25
+            ),
+            Some(DivergenceClass::Balanced)
+        );
     }
 
     #[test]

@@ -173,7 +173,9 @@ impl Reason {
                 (false, false, false) => "missing: nothing",
             },
             Self::NoRule(f) => match (f.mdia, f.whales, f.long_short) {
-                (true, true, true) => "no rule matches; any one of mdia, whales, long_short could unlock a trade",
+                (true, true, true) => {
+                    "no rule matches; any one of mdia, whales, long_short could unlock a trade"
+                }
                 (true, true, false) => "no rule matches; mdia or whales could unlock a trade",
                 (true, false, true) => "no rule matches; mdia or long_short could unlock a trade",
                 (true, false, false) => "no rule matches; mdia could unlock a trade",
@@ -302,7 +304,13 @@ pub fn fuse(evidence: &Evidence, rules: Rules) -> Fusion {
     } else {
         None
     };
-    Fusion { state, score: Some(score), confidence: Confidence::of(points), size, reason }
+    Fusion {
+        state,
+        score: Some(score),
+        confidence: Confidence::of(points),
+        size,
+        reason,
+    }
 }
 
 fn missing(evidence: &Evidence) -> Fusion {
@@ -354,7 +362,11 @@ fn state(mdia: MdiaFlags, whales: WhaleFlags, ls: LongShortFlags, rules: Rules) 
 pub fn family_points(mdia: MdiaFlags, whales: WhaleFlags, ls: LongShortFlags) -> [i64; 3] {
     let first = |table: &[(bool, i64)]| table.iter().find(|(on, _)| *on).map_or(0, |(_, p)| *p);
     [
-        first(&[(mdia.strong_inflow, 2), (mdia.inflow, 1), (mdia.distribution, -1)]),
+        first(&[
+            (mdia.strong_inflow, 2),
+            (mdia.inflow, 1),
+            (mdia.distribution, -1),
+        ]),
         first(&[
             (whales.broad_accumulation, 2),
             (whales.strategic_accumulation, 1),
@@ -403,16 +415,27 @@ fn attribution(mdia: MdiaFlags, whales: WhaleFlags, ls: LongShortFlags, rules: R
     Reason::NoRule(Families {
         mdia: mdia_choices().into_iter().any(|m| trades(m, whales, ls)),
         whales: whale_choices().into_iter().any(|w| trades(mdia, w, ls)),
-        long_short: long_short_choices().into_iter().any(|l| trades(mdia, whales, l)),
+        long_short: long_short_choices()
+            .into_iter()
+            .any(|l| trades(mdia, whales, l)),
     })
 }
 
 fn mdia_choices() -> [MdiaFlags; 4] {
     let none = MdiaFlags::default();
     [
-        MdiaFlags { strong_inflow: true, ..none },
-        MdiaFlags { inflow: true, ..none },
-        MdiaFlags { distribution: true, ..none },
+        MdiaFlags {
+            strong_inflow: true,
+            ..none
+        },
+        MdiaFlags {
+            inflow: true,
+            ..none
+        },
+        MdiaFlags {
+            distribution: true,
+            ..none
+        },
         none,
     ]
 }
@@ -420,9 +443,18 @@ fn mdia_choices() -> [MdiaFlags; 4] {
 fn whale_choices() -> [WhaleFlags; 4] {
     let none = WhaleFlags::default();
     [
-        WhaleFlags { broad_accumulation: true, ..none },
-        WhaleFlags { strategic_accumulation: true, ..none },
-        WhaleFlags { distribution: true, ..none },
+        WhaleFlags {
+            broad_accumulation: true,
+            ..none
+        },
+        WhaleFlags {
+            strategic_accumulation: true,
+            ..none
+        },
+        WhaleFlags {
+            distribution: true,
+            ..none
+        },
         none,
     ]
 }
@@ -430,11 +462,28 @@ fn whale_choices() -> [WhaleFlags; 4] {
 fn long_short_choices() -> [LongShortFlags; 6] {
     let none = LongShortFlags::default();
     [
-        LongShortFlags { call_confirm: true, recovery: true, ..none },
-        LongShortFlags { call_confirm: true, trend: true, ..none },
-        LongShortFlags { weak_uptrend: true, ..none },
-        LongShortFlags { put_confirm: true, ..none },
-        LongShortFlags { weak_downtrend: true, ..none },
+        LongShortFlags {
+            call_confirm: true,
+            recovery: true,
+            ..none
+        },
+        LongShortFlags {
+            call_confirm: true,
+            trend: true,
+            ..none
+        },
+        LongShortFlags {
+            weak_uptrend: true,
+            ..none
+        },
+        LongShortFlags {
+            put_confirm: true,
+            ..none
+        },
+        LongShortFlags {
+            weak_downtrend: true,
+            ..none
+        },
         none,
     ]
 }

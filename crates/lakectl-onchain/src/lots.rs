@@ -49,7 +49,8 @@ impl LotTotals {
         let mut totals = Self::default();
         for lot in lots {
             let sound = lot.amount >= 0.0 && lot.price_usd > 0.0 && lot.age_days >= 0.0;
-            let finite = lot.amount.is_finite() && lot.price_usd.is_finite() && lot.age_days.is_finite();
+            let finite =
+                lot.amount.is_finite() && lot.price_usd.is_finite() && lot.age_days.is_finite();
             if !sound || !finite {
                 return Err(LotsError::Domain);
             }
@@ -107,12 +108,20 @@ impl LotTotals {
     }
 
     fn paid(&self) -> Result<f64, LotsError> {
-        if self.realized_cap_usd > 0.0 { Ok(self.realized_cap_usd) } else { Err(LotsError::Empty) }
+        if self.realized_cap_usd > 0.0 {
+            Ok(self.realized_cap_usd)
+        } else {
+            Err(LotsError::Empty)
+        }
     }
 }
 
 fn check_price(price_usd: f64) -> Result<f64, LotsError> {
-    if price_usd.is_finite() && price_usd > 0.0 { Ok(price_usd) } else { Err(LotsError::Domain) }
+    if price_usd.is_finite() && price_usd > 0.0 {
+        Ok(price_usd)
+    } else {
+        Err(LotsError::Domain)
+    }
 }
 
 /// MVRV of the coins that moved within the last `days` days (included).
@@ -135,8 +144,10 @@ pub fn mvrv_long_short_difference(lots: &[Lot], price_usd: f64) -> Result<f64, L
 mod tests {
     use super::*;
 
-    const ORACLE: &str =
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/oracles/onchain_lots.json"));
+    const ORACLE: &str = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/fixtures/oracles/onchain_lots.json"
+    ));
 
     fn close(left: f64, right: f64) -> bool {
         (left - right).abs() <= 1e-12 * right.abs().max(1.0)
@@ -176,7 +187,11 @@ mod tests {
                 ("lth_mvrv", long.mvrv(price).unwrap()),
             ];
             for (name, value) in found {
-                assert!(close(value, number(name)), "{name}: {value} for {}", number(name));
+                assert!(
+                    close(value, number(name)),
+                    "{name}: {value} for {}",
+                    number(name)
+                );
             }
             let difference = mvrv_long_short_difference(&lots, price).unwrap();
             assert!(close(difference, number("mvrv_365d") - number("mvrv_60d")));
@@ -185,10 +200,18 @@ mod tests {
 
     #[test]
     fn nothing_to_average_is_an_error() {
-        let old = [Lot { amount: 1.0, price_usd: 10.0, age_days: 400.0 }];
+        let old = [Lot {
+            amount: 1.0,
+            price_usd: 10.0,
+            age_days: 400.0,
+        }];
         assert_eq!(mvrv_within(&old, 20.0, 60.0), Err(LotsError::Empty));
         assert_eq!(mvrv_within(&old, f64::NAN, 500.0), Err(LotsError::Domain));
-        let broken = [Lot { amount: -1.0, price_usd: 10.0, age_days: 1.0 }];
+        let broken = [Lot {
+            amount: -1.0,
+            price_usd: 10.0,
+            age_days: 1.0,
+        }];
         assert_eq!(LotTotals::of(&broken, |_| true), Err(LotsError::Domain));
     }
 }

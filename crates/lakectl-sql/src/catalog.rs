@@ -69,7 +69,10 @@ impl LakeSession {
         let snapshot = Arc::new(snapshot);
         let mut tables: BTreeMap<TableId, Arc<dyn TableProvider>> = BTreeMap::new();
         for (id, meta) in &snapshot.tables {
-            tables.insert(id.clone(), Arc::new(LakeTable::new(&lake, &snapshot, id, meta)));
+            tables.insert(
+                id.clone(),
+                Arc::new(LakeTable::new(&lake, &snapshot, id, meta)),
+            );
         }
         let lake_tables = tables.clone();
         for (id, members) in &unions {

@@ -263,5 +263,8 @@ pub(crate) fn integers(batch: &RecordBatch, column: &str) -> Vec<Option<i64>> {
     let array = batch
         .column_by_name(column)
         .expect("the test asks for a column it selected");
-    array.as_primitive::<arrow::datatypes::Int64Type>().iter().collect()
+    array
+        .as_primitive::<arrow::datatypes::Int64Type>()
+        .iter()
+        .collect()
 }

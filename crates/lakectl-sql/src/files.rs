@@ -37,7 +37,9 @@ impl ParquetFileReaderFactory for VerifiedFiles {
     ) -> DfResult<Box<dyn AsyncFileReader + Send>> {
         let Some(cell) = file.extension::<CellFile>() else {
             let path = file.object_meta.location;
-            return Err(DataFusionError::Internal(format!("{path} is no file of the lake")));
+            return Err(DataFusionError::Internal(format!(
+                "{path} is no file of the lake"
+            )));
         };
         Ok(Box::new(VerifiedFile {
             lake: Arc::clone(&self.0),
@@ -69,7 +71,10 @@ impl VerifiedFile {
         let bytes = self.bytes()?;
         let (start, end) = (range.start as usize, range.end as usize);
         if start > end || end > bytes.len() {
-            return Err(ParquetError::EOF(format!("{range:?} of {} bytes", bytes.len())));
+            return Err(ParquetError::EOF(format!(
+                "{range:?} of {} bytes",
+                bytes.len()
+            )));
         }
         Ok(bytes.slice(start..end))
     }
@@ -92,7 +97,9 @@ impl AsyncFileReader for VerifiedFile {
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> Answer<'_, Vec<Bytes>> {
-        Box::pin(ready(ranges.into_iter().map(|range| self.slice(range)).collect()))
+        Box::pin(ready(
+            ranges.into_iter().map(|range| self.slice(range)).collect(),
+        ))
     }
 
     fn get_metadata<'a>(

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
+use lakectl_core::Day;
 use lakectl_tests::Bench;
 
 use super::number;
@@ -48,35 +49,39 @@ pub(super) fn options_are_in_the_basis(bench: &mut Bench, _: &Path) {
     }
 }
 
-/// The last snapshots before these decision times, with every implied volatility ten points higher.
-const SHOCKS: [(&str, &str); 3] = [
-    ("2026-02-10", "2026-02/deribit_options_snapshot_20260209T2"),
-    ("2026-03-20", "2026-03/deribit_options_snapshot_20260319T2"),
-    ("2026-07-01", "2026-06/deribit_options_snapshot_20260630T"),
+/// Before these decision times every implied volatility of the last snapshot is raised by ten points.
+const SHOCKED: [&str; 10] = [
+    "2026-01-17",
+    "2026-02-10",
+    "2026-02-19",
+    "2026-03-02",
+    "2026-03-13",
+    "2026-03-24",
+    "2026-04-15",
+    "2026-05-08",
+    "2026-06-09",
+    "2026-07-01",
 ];
 
-/// Runs again over a copy of the recordings in which three snapshots show dearer options.
+/// Runs again over a copy of the recordings in which some snapshots show dearer options.
 pub(super) fn dearer_options_widen_the_forecast(bench: &mut Bench, root: &Path) {
     let before = widths(bench);
     let copy = bench.folder().join("shocked");
     mirror(root, &copy);
-    for (_, file) in SHOCKS {
-        let folder = copy.join("deribit/chains");
-        let wanted = folder.join(file);
-        let (parent, prefix) = (
-            wanted.parent().unwrap(),
-            wanted.file_name().unwrap().to_str().unwrap(),
-        );
-        let mut names: Vec<_> = fs::read_dir(parent)
+    for time in SHOCKED {
+        let day = time.parse::<Day>().unwrap().plus(-1).to_string();
+        let folder = copy.join("deribit/chains").join(&day[..7]);
+        let prefix = format!("deribit_options_snapshot_{}T", day.replace('-', ""));
+        let mut names: Vec<String> = fs::read_dir(&folder)
             .unwrap()
-            .map(|e| e.unwrap().file_name())
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         names.sort();
-        let found = names
+        let last = names
             .iter()
-            .rfind(|name| name.to_str().unwrap().starts_with(prefix))
+            .rfind(|name| name.starts_with(&prefix))
             .unwrap();
-        raise(&parent.join(found));
+        raise(&folder.join(last));
     }
     bench.set("sources.archive.root", &copy.display().to_string());
     let (summary, _) = bench.run_until("forecast");
@@ -87,12 +92,12 @@ pub(super) fn dearer_options_widen_the_forecast(bench: &mut Bench, root: &Path) 
         eprintln!("{name}: {before:.4} -> {after:.4}");
         assert!(*after > 1.02 * before, "{name}: {before} -> {after}");
     }
-    assert_eq!(before.len(), 2 * SHOCKS.len());
+    assert_eq!(before.len(), 2 * SHOCKED.len());
 }
 
 /// 24 h interval widths at the shocked decision times.
 fn widths(bench: &Bench) -> Vec<(String, f64)> {
-    let times: Vec<String> = SHOCKS.iter().map(|(time, _)| format!("'{time}'")).collect();
+    let times = SHOCKED.map(|time| format!("'{time}'"));
     let table = bench.sql(&format!(
         "SELECT concat(asset, ' ', CAST(CAST(as_of AS DATE) AS VARCHAR)) AS name, q95 - q05 AS width
          FROM forecast.quantiles

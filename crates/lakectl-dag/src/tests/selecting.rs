@@ -97,7 +97,11 @@ fn a_dropped_asset_leaves_the_windows_but_an_earlier_end_does_not() {
     project.run();
     project.end = day("2026-02-02");
     // A year that the calendar now cuts short is computed again; whole days beyond its end stay as they are.
-    let cut = ["a.yearly asset=BTC/year=2026", "a.yearly asset=ETH/year=2026", "b.report all"];
+    let cut = [
+        "a.yearly asset=BTC/year=2026",
+        "a.yearly asset=ETH/year=2026",
+        "b.report all",
+    ];
     assert_eq!(project.executed(), cut);
     project.end = day("2026-02-04");
     project

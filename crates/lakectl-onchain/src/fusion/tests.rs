@@ -21,18 +21,33 @@ fn by_the_table(m: MdiaFlags, w: WhaleFlags, l: LongShortFlags, rules: Rules) ->
     let bear = l.put_confirm | l.bear | l.rollover | l.weak_downtrend | l.distribution_warning;
     let soft = l.rollover | l.weak_downtrend | l.distribution_warning;
     let table = [
-        (S::StrongBullish, m.strong_inflow & sponsored & l.call_confirm),
+        (
+            S::StrongBullish,
+            m.strong_inflow & sponsored & l.call_confirm,
+        ),
         (S::EarlyRecovery, inflow & sponsored & l.recovery),
-        (S::BearContinuation, !inflow & distrib & (l.put_confirm | l.bear)),
-        (S::DistributionRisk, distrib & soft & if v2 { !inflow } else { !m.strong_inflow }),
+        (
+            S::BearContinuation,
+            !inflow & distrib & (l.put_confirm | l.bear),
+        ),
+        (
+            S::DistributionRisk,
+            distrib & soft & if v2 { !inflow } else { !m.strong_inflow },
+        ),
         (
             S::Momentum,
-            inflow & !distrib & (l.trend | l.weak_uptrend) & if v2 { !w.retail_trap } else { !sponsored },
+            inflow
+                & !distrib
+                & (l.trend | l.weak_uptrend)
+                & if v2 { !w.retail_trap } else { !sponsored },
         ),
         (S::BullProbe, inflow & sponsored & !bull & !bear),
         (S::BearProbe, m.distribution & distrib & !bull & !bear),
     ];
-    table.iter().find(|(_, on)| *on).map_or(S::NoTrade, |(state, _)| *state)
+    table
+        .iter()
+        .find(|(_, on)| *on)
+        .map_or(S::NoTrade, |(state, _)| *state)
 }
 
 #[test]
@@ -41,7 +56,11 @@ fn truth_table_over_every_flag() {
     every(|m, w, l| {
         for rules in [Rules::Legacy, Rules::V2] {
             let found = state(m, w, l, rules);
-            assert_eq!(found, by_the_table(m, w, l, rules), "{rules:?} {m:?} {w:?} {l:?}");
+            assert_eq!(
+                found,
+                by_the_table(m, w, l, rules),
+                "{rules:?} {m:?} {w:?} {l:?}"
+            );
             seen.insert(found);
         }
     });
@@ -51,11 +70,27 @@ fn truth_table_over_every_flag() {
 #[test]
 fn conflicts_never_gate_the_state_and_never_strengthen_it() {
     every(|m, w, l| {
-        let calm_whales = WhaleFlags { mega_conflict: false, small_conflict: false, ..w };
-        let calm_ls = LongShortFlags { conflict: false, ..l };
-        assert_eq!(state(m, w, l, Rules::V2), state(m, calm_whales, calm_ls, Rules::V2));
-        let (noisy, calm) = (score(m, w, l, Rules::V2), score(m, calm_whales, calm_ls, Rules::V2));
-        assert!(noisy.abs() <= calm.abs() && noisy * calm >= 0, "{noisy} {calm}");
+        let calm_whales = WhaleFlags {
+            mega_conflict: false,
+            small_conflict: false,
+            ..w
+        };
+        let calm_ls = LongShortFlags {
+            conflict: false,
+            ..l
+        };
+        assert_eq!(
+            state(m, w, l, Rules::V2),
+            state(m, calm_whales, calm_ls, Rules::V2)
+        );
+        let (noisy, calm) = (
+            score(m, w, l, Rules::V2),
+            score(m, calm_whales, calm_ls, Rules::V2),
+        );
+        assert!(
+            noisy.abs() <= calm.abs() && noisy * calm >= 0,
+            "{noisy} {calm}"
+        );
     });
 }
 
@@ -67,7 +102,11 @@ fn sponsors_never_make_a_trend_weaker() {
         _ => 0,
     };
     every(|m, w, l| {
-        let unsponsored = WhaleFlags { broad_accumulation: false, strategic_accumulation: false, ..w };
+        let unsponsored = WhaleFlags {
+            broad_accumulation: false,
+            strategic_accumulation: false,
+            ..w
+        };
         if (l.trend || l.weak_uptrend) && !w.distribution && !w.strong_distribution {
             let with = state(m, w, l, Rules::V2);
             let without = state(m, unsponsored, l, Rules::V2);
@@ -75,39 +114,99 @@ fn sponsors_never_make_a_trend_weaker() {
         }
     });
     // The hole of the first table.
-    let m = MdiaFlags { inflow: true, ..MdiaFlags::default() };
-    let w = WhaleFlags { broad_accumulation: true, ..WhaleFlags::default() };
-    let l = LongShortFlags { call_confirm: true, trend: true, ..LongShortFlags::default() };
+    let m = MdiaFlags {
+        inflow: true,
+        ..MdiaFlags::default()
+    };
+    let w = WhaleFlags {
+        broad_accumulation: true,
+        ..WhaleFlags::default()
+    };
+    let l = LongShortFlags {
+        call_confirm: true,
+        trend: true,
+        ..LongShortFlags::default()
+    };
     assert_eq!(state(m, w, l, Rules::Legacy), MarketState::NoTrade);
     assert_eq!(state(m, w, l, Rules::V2), MarketState::Momentum);
 }
 
 fn fuse_all(m: MdiaFlags, w: WhaleFlags, l: LongShortFlags, rules: Rules) -> Fusion {
-    fuse(&Evidence { mdia: Some(m), whales: Some(w), long_short: Some(l) }, rules)
+    fuse(
+        &Evidence {
+            mdia: Some(m),
+            whales: Some(w),
+            long_short: Some(l),
+        },
+        rules,
+    )
 }
 
 #[test]
 fn shorts_can_be_confident() {
-    let m = MdiaFlags { distribution: true, ..MdiaFlags::default() };
-    let w = WhaleFlags { distribution: true, strong_distribution: true, ..WhaleFlags::default() };
-    let l = LongShortFlags { put_confirm: true, bear: true, ..LongShortFlags::default() };
+    let m = MdiaFlags {
+        distribution: true,
+        ..MdiaFlags::default()
+    };
+    let w = WhaleFlags {
+        distribution: true,
+        strong_distribution: true,
+        ..WhaleFlags::default()
+    };
+    let l = LongShortFlags {
+        put_confirm: true,
+        bear: true,
+        ..LongShortFlags::default()
+    };
     let short = fuse_all(m, w, l, Rules::V2);
-    assert_eq!((short.state, short.score), (MarketState::BearContinuation, Some(-5)));
+    assert_eq!(
+        (short.state, short.score),
+        (MarketState::BearContinuation, Some(-5))
+    );
     assert_eq!((short.confidence, short.size), (Confidence::High, 1.0));
     assert_eq!(fuse_all(m, w, l, Rules::Legacy).confidence, Confidence::Low);
-    let noisy = fuse_all(m, w, LongShortFlags { conflict: true, ..l }, Rules::V2);
+    let noisy = fuse_all(
+        m,
+        w,
+        LongShortFlags {
+            conflict: true,
+            ..l
+        },
+        Rules::V2,
+    );
     assert_eq!(noisy.score, Some(-4));
 }
 
 #[test]
 fn probes_have_a_gate_and_a_cap() {
     let l = LongShortFlags::default();
-    let broad = WhaleFlags { broad_accumulation: true, ..WhaleFlags::default() };
-    let strategic = WhaleFlags { strategic_accumulation: true, ..WhaleFlags::default() };
-    let strong = MdiaFlags { strong_inflow: true, inflow: true, ..MdiaFlags::default() };
-    let plain = MdiaFlags { inflow: true, ..MdiaFlags::default() };
-    let gated = WhaleFlags { mega_conflict: true, ..strategic };
-    for (m, w, size) in [(strong, broad, 0.60), (strong, strategic, 0.50), (plain, strategic, 0.35), (plain, gated, 0.0)] {
+    let broad = WhaleFlags {
+        broad_accumulation: true,
+        ..WhaleFlags::default()
+    };
+    let strategic = WhaleFlags {
+        strategic_accumulation: true,
+        ..WhaleFlags::default()
+    };
+    let strong = MdiaFlags {
+        strong_inflow: true,
+        inflow: true,
+        ..MdiaFlags::default()
+    };
+    let plain = MdiaFlags {
+        inflow: true,
+        ..MdiaFlags::default()
+    };
+    let gated = WhaleFlags {
+        mega_conflict: true,
+        ..strategic
+    };
+    for (m, w, size) in [
+        (strong, broad, 0.60),
+        (strong, strategic, 0.50),
+        (plain, strategic, 0.35),
+        (plain, gated, 0.0),
+    ] {
         let found = fuse_all(m, w, l, Rules::V2);
         assert_eq!((found.state, found.size), (MarketState::BullProbe, size));
         assert_eq!(found.reason == Some(Reason::ProbeGate), size == 0.0);
@@ -116,7 +215,10 @@ fn probes_have_a_gate_and_a_cap() {
 
 #[test]
 fn a_missing_family_is_named_and_never_traded() {
-    let evidence = Evidence { long_short: Some(LongShortFlags::default()), ..Evidence::default() };
+    let evidence = Evidence {
+        long_short: Some(LongShortFlags::default()),
+        ..Evidence::default()
+    };
     let found = fuse(&evidence, Rules::V2);
     assert_eq!((found.state, found.score), (MarketState::NoTrade, None));
     assert_eq!(found.reason.unwrap().text(), "missing: mdia, whales");
@@ -124,8 +226,20 @@ fn a_missing_family_is_named_and_never_traded() {
 
 #[test]
 fn no_trade_names_the_family_that_would_unlock_one() {
-    let m = MdiaFlags { inflow: true, ..MdiaFlags::default() };
-    let found = fuse_all(m, WhaleFlags::default(), LongShortFlags::default(), Rules::V2);
-    let unlocks = Families { mdia: false, whales: true, long_short: true };
+    let m = MdiaFlags {
+        inflow: true,
+        ..MdiaFlags::default()
+    };
+    let found = fuse_all(
+        m,
+        WhaleFlags::default(),
+        LongShortFlags::default(),
+        Rules::V2,
+    );
+    let unlocks = Families {
+        mdia: false,
+        whales: true,
+        long_short: true,
+    };
     assert_eq!(found.reason, Some(Reason::NoRule(unlocks)));
 }

@@ -100,7 +100,11 @@ pub(super) static AGGREGATES: &[AggregateSpec] = &[AggregateSpec {
 }];
 
 fn fused(args: &[f64]) -> Option<Fusion> {
-    let bits = |i: usize| args.get(i).copied().filter(|v| v.fract() == 0.0 && (0.0..1024.0).contains(v));
+    let bits = |i: usize| {
+        args.get(i)
+            .copied()
+            .filter(|v| v.fract() == 0.0 && (0.0..1024.0).contains(v))
+    };
     let rules = match args.get(3) {
         Some(1.0) => Rules::Legacy,
         None | Some(2.0) => Rules::V2,
@@ -125,7 +129,17 @@ fn class_of_last(columns: &[&[f64]]) -> Result<ScalarValue> {
             pressure: present(3, row),
         })
         .collect();
-    let band = columns.get(4).and_then(|bands| bands.last()).copied().unwrap_or(0.25);
-    let class = if band >= 0.0 { classify(&days, band) } else { None };
-    Ok(ScalarValue::Utf8(class.map(|class| class.name().to_owned())))
+    let band = columns
+        .get(4)
+        .and_then(|bands| bands.last())
+        .copied()
+        .unwrap_or(0.25);
+    let class = if band >= 0.0 {
+        classify(&days, band)
+    } else {
+        None
+    };
+    Ok(ScalarValue::Utf8(
+        class.map(|class| class.name().to_owned()),
+    ))
 }

@@ -53,10 +53,17 @@ impl Stated {
             Value::Int(self.document_time),
             text(&format!("document-{}", self.document_time)),
             Value::Int(self.sequence),
-            text(&self.dataset.map_or_else(|| format!("{}_{}", self.venue, self.replacement), str::to_owned)),
+            text(&self.dataset.map_or_else(
+                || format!("{}_{}", self.venue, self.replacement),
+                str::to_owned,
+            )),
             text(self.replacement),
             text(self.metric),
-            if self.value.is_nan() { Value::Null } else { Value::Number(self.value) },
+            if self.value.is_nan() {
+                Value::Null
+            } else {
+                Value::Number(self.value)
+            },
             text("unit"),
             text(self.venue),
         ]
@@ -65,12 +72,17 @@ impl Stated {
 
 /// The normalised rows as a table.
 pub(crate) fn norm(rows: &[Stated]) -> RecordBatch {
-    table(NORM_METRICS, &rows.iter().map(Stated::row).collect::<Vec<_>>())
+    table(
+        NORM_METRICS,
+        &rows.iter().map(Stated::row).collect::<Vec<_>>(),
+    )
 }
 
 /// A number in [-1, 1) from a name and a day, the same on every machine.
 pub(crate) fn noise(name: &str, day: i64) -> f64 {
-    let mut hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let mut hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
+        (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
+    });
     hash ^= (day as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     for _ in 0..3 {
         hash = (hash ^ (hash >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -144,7 +156,9 @@ pub(crate) fn surfaces(days: std::ops::Range<i64>) -> RecordBatch {
                     "known_at" => Value::Int(at + 60_000_000),
                     "slices" => Value::Int(11),
                     "reason" => Value::Null,
-                    name => Value::Number(path(name, 0.1, 0.02, at / DAY) + 0.001 * noise(name, at / HOUR)),
+                    name => Value::Number(
+                        path(name, 0.1, 0.02, at / DAY) + 0.001 * noise(name, at / HOUR),
+                    ),
                 })
                 .collect()
         })

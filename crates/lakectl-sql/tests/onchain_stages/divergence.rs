@@ -17,7 +17,11 @@ fn scaled(sky: &RecordBatch, column: &str, from: i64, by: f64) -> RecordBatch {
     let index = sky.schema().index_of(column).unwrap();
     let values: Float64Array = (0..sky.num_rows())
         .map(|row| {
-            let factor = if instant(sky, "event_time", row) >= from { by } else { 1.0 };
+            let factor = if instant(sky, "event_time", row) >= from {
+                by
+            } else {
+                1.0
+            };
             number(sky, column, row).map(|x| x * factor)
         })
         .collect();
@@ -28,14 +32,24 @@ fn scaled(sky: &RecordBatch, column: &str, from: i64, by: f64) -> RecordBatch {
 
 fn last(lab: &Lab, date: &str) -> usize {
     let batch = lab.get("features.divergence");
-    (0..batch.num_rows()).find(|&row| value(batch, "date", row) == Value::Int(day(date))).unwrap()
+    (0..batch.num_rows())
+        .find(|&row| value(batch, "date", row) == Value::Int(day(date)))
+        .unwrap()
 }
 
 #[test]
 fn terms_add_up_and_classes_are_the_kernel() {
     let lab = base();
     let out = lab.get("features.divergence");
-    let terms = ["left_tail", "skew", "put_wing", "butterfly", "forced_flow", "liquidity", "elasticity"];
+    let terms = [
+        "left_tail",
+        "skew",
+        "put_wing",
+        "butterfly",
+        "forced_flow",
+        "liquidity",
+        "elasticity",
+    ];
     let observations: Vec<Observation> = (0..out.num_rows())
         .map(|row| Observation {
             score: number(out, "score", row),
@@ -47,10 +61,17 @@ fn terms_add_up_and_classes_are_the_kernel() {
     let mut scored = 0;
     for row in 59..out.num_rows() {
         let class = classify(&observations[row - 59..=row], 0.25);
-        assert_eq!(text(out, "class", row), class.map_or("insufficient_data", |class| class.name()));
-        let Some(score) = number(out, "score_raw", row) else { continue };
-        let shares: Vec<f64> =
-            terms.iter().filter_map(|term| number(out, &format!("contrib_{term}"), row)).collect();
+        assert_eq!(
+            text(out, "class", row),
+            class.map_or("insufficient_data", |class| class.name())
+        );
+        let Some(score) = number(out, "score_raw", row) else {
+            continue;
+        };
+        let shares: Vec<f64> = terms
+            .iter()
+            .filter_map(|term| number(out, &format!("contrib_{term}"), row))
+            .collect();
         let whole = number(out, "terms_abs", row).unwrap();
         assert!((shares.iter().sum::<f64>() * whole - score).abs() < 1e-9);
         assert!((shares.iter().map(|share| share.abs()).sum::<f64>() - 1.0).abs() < 1e-9);
@@ -70,7 +91,10 @@ fn dear_puts_without_pressure_are_hedge_demand() {
     let row = last(calm, "2026-01-10");
     let tail = |lab: &Lab| number(lab.get("features.divergence"), "tail", row).unwrap();
     assert!(tail(&fear) > tail(calm) + 0.5);
-    assert_eq!(text(fear.get("features.divergence"), "class", row), "hedge_demand");
+    assert_eq!(
+        text(fear.get("features.divergence"), "class", row),
+        "hedge_demand"
+    );
 }
 
 #[test]
@@ -79,7 +103,10 @@ fn a_side_without_data_gives_no_class_and_a_reason() {
     let row = last(&blind, "2025-12-01");
     let out = blind.get("features.divergence");
     assert_eq!(text(out, "class", row), "insufficient_data");
-    assert_eq!(text(out, "reason", row), "tail: no surface younger than a day");
+    assert_eq!(
+        text(out, "reason", row),
+        "tail: no surface younger than a day"
+    );
     assert!(number(out, "pressure", row).is_some());
 
     let mut flows = base().clone();

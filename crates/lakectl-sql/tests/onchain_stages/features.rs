@@ -11,7 +11,13 @@ fn run(rows: &[Stated]) -> Lab {
 /// No further than the indices.
 fn run_indices(rows: &[Stated]) -> Lab {
     let mut lab = lab(rows, surfaces(0..0));
-    for table in ["onchain.metrics", "onchain.global_metrics", "sentiment.daily", "onchain.daily", "onchain.indices"] {
+    for table in [
+        "onchain.metrics",
+        "onchain.global_metrics",
+        "sentiment.daily",
+        "onchain.daily",
+        "onchain.indices",
+    ] {
         lab.run(table, "BTC", 2025..=2025);
     }
     lab
@@ -19,7 +25,9 @@ fn run_indices(rows: &[Stated]) -> Lab {
 
 fn row_of(lab: &Lab, table: &str, date: &str) -> usize {
     let batch = lab.get(table);
-    (0..batch.num_rows()).find(|&row| value(batch, "date", row) == Value::Int(day(date))).unwrap()
+    (0..batch.num_rows())
+        .find(|&row| value(batch, "date", row) == Value::Int(day(date)))
+        .unwrap()
 }
 
 fn flag(lab: &Lab, table: &str, column: &str, row: usize) -> Option<bool> {
@@ -32,26 +40,49 @@ fn flag(lab: &Lab, table: &str, column: &str, row: usize) -> Option<bool> {
 #[test]
 fn a_decision_reads_the_newest_known_day_until_it_is_stale() {
     let first = day("2025-03-10");
-    let mut rows: Vec<Stated> = (0..3).map(|i| Stated::new("mvrv", first + i, 1.0 + i as f64)).collect();
+    let mut rows: Vec<Stated> = (0..3)
+        .map(|i| Stated::new("mvrv", first + i, 1.0 + i as f64))
+        .collect();
     // Said again later: of the oldest day, which moves nothing, and of the newest one, which does.
     for (offset, value) in [(0, 50.0), (2, 60.0)] {
-        rows.push(Stated { document_time: (first + 5) * DAY + HOUR, ..Stated::new("mvrv", first + offset, value) });
+        rows.push(Stated {
+            document_time: (first + 5) * DAY + HOUR,
+            ..Stated::new("mvrv", first + offset, value)
+        });
     }
     let mut lab = Lab::default();
     lab.put("norm.metrics", "event_time", norm(&rows));
     lab.put("norm.sentiment", "event_time", norm(&[]));
-    for table in ["onchain.metrics", "onchain.global_metrics", "sentiment.daily", "onchain.daily"] {
+    for table in [
+        "onchain.metrics",
+        "onchain.global_metrics",
+        "sentiment.daily",
+        "onchain.daily",
+    ] {
         lab.run(table, "BTC", 2025..=2025);
     }
     let daily = lab.get("onchain.daily");
     let found: Vec<(i64, f64, f64)> = (0..daily.num_rows())
         .map(|row| {
-            let Value::Int(date) = value(daily, "date", row) else { panic!() };
-            (date - first, number(daily, "value", row).unwrap(), number(daily, "age_days", row).unwrap())
+            let Value::Int(date) = value(daily, "date", row) else {
+                panic!()
+            };
+            (
+                date - first,
+                number(daily, "value", row).unwrap(),
+                number(daily, "age_days", row).unwrap(),
+            )
         })
         .collect();
     // Known 28 hours after the day began: a day is read two midnights later.
-    let expected = [(2, 1.0, 2.0), (3, 2.0, 2.0), (4, 3.0, 2.0), (5, 3.0, 3.0), (6, 60.0, 4.0), (7, 60.0, 5.0)];
+    let expected = [
+        (2, 1.0, 2.0),
+        (3, 2.0, 2.0),
+        (4, 3.0, 2.0),
+        (5, 3.0, 3.0),
+        (6, 60.0, 4.0),
+        (7, 60.0, 5.0),
+    ];
     assert_eq!(found, expected);
 }
 
@@ -60,19 +91,34 @@ fn components_have_the_right_sign_and_only_a_rise_is_a_spike() {
     let at = day("2025-09-01");
     let bump = |metric: &'static str, factor: f64| {
         let mut rows = world(days());
-        for row in rows.iter_mut().filter(|row| row.metric == metric && row.day == at) {
+        for row in rows
+            .iter_mut()
+            .filter(|row| row.metric == metric && row.day == at)
+        {
             row.value *= factor;
         }
         run_indices(&rows)
     };
     let base = run_indices(&world(days()));
     let decision = "2025-09-03";
-    let index = |lab: &Lab, name: &str| number(lab.get("onchain.indices"), name, row_of(lab, "onchain.indices", decision)).unwrap();
+    let index = |lab: &Lab, name: &str| {
+        number(
+            lab.get("onchain.indices"),
+            name,
+            row_of(lab, "onchain.indices", decision),
+        )
+        .unwrap()
+    };
     // Old coins that move are supply that responds.
     assert!(index(&bump("dormancy", 3.0), "supply_elasticity") > index(&base, "supply_elasticity"));
-    assert!(index(&bump("lth_supply", 1.2), "supply_elasticity") < index(&base, "supply_elasticity"));
+    assert!(
+        index(&bump("lth_supply", 1.2), "supply_elasticity") < index(&base, "supply_elasticity")
+    );
     assert!(index(&bump("sth_sopr", 0.7), "forced_flow") > index(&base, "forced_flow"));
-    assert!(index(&bump("stablecoin_supply_usd", 1.1), "liquidity_impulse") > index(&base, "liquidity_impulse"));
+    assert!(
+        index(&bump("stablecoin_supply_usd", 1.1), "liquidity_impulse")
+            > index(&base, "liquidity_impulse")
+    );
     assert_eq!(index(&bump("exchange_inflow", 4.0), "inflow_spike"), 1.0);
     assert_eq!(index(&bump("exchange_inflow", 0.01), "inflow_spike"), 0.0);
 }
@@ -82,10 +128,14 @@ fn an_index_is_the_weighted_mean_of_its_components() {
     let lab = base();
     let indices = lab.get("onchain.indices");
     let get = |name: &str, row: usize| number(indices, name, row).unwrap();
-    let rows = row_of(lab, "onchain.indices", "2025-06-01")..row_of(lab, "onchain.indices", "2025-12-31");
+    let rows =
+        row_of(lab, "onchain.indices", "2025-06-01")..row_of(lab, "onchain.indices", "2025-12-31");
     let raw = |row: usize| {
         (0.35 * get("inflow_spike", row) - 0.25 * get("z_sth_change", row)
-            + 0.2 * (get("z_netflow_change", row) + get("z_miner_outflow", row) + get("loss_selling", row)))
+            + 0.2
+                * (get("z_netflow_change", row)
+                    + get("z_miner_outflow", row)
+                    + get("loss_selling", row)))
             / 1.2
     };
     for row in rows {
@@ -99,7 +149,10 @@ fn an_index_is_the_weighted_mean_of_its_components() {
 #[test]
 fn a_missing_input_lowers_coverage_and_then_says_so() {
     let without = |gone: &[&str]| {
-        let rows: Vec<Stated> = world(days()).into_iter().filter(|row| !gone.contains(&row.metric)).collect();
+        let rows: Vec<Stated> = world(days())
+            .into_iter()
+            .filter(|row| !gone.contains(&row.metric))
+            .collect();
         run(&rows)
     };
     let lab = without(&["dormancy", "stablecoin_exchange_netflow_usd"]);
@@ -107,34 +160,65 @@ fn a_missing_input_lowers_coverage_and_then_says_so() {
     let indices = lab.get("onchain.indices");
     assert!(number(indices, "supply_elasticity", row).is_some());
     assert!((number(indices, "coverage_supply_elasticity", row).unwrap() - 0.7).abs() < 1e-12);
-    assert!(number(indices, "liquidity_impulse", row).is_some(), "0.4 + 0.2 is enough");
+    assert!(
+        number(indices, "liquidity_impulse", row).is_some(),
+        "0.4 + 0.2 is enough"
+    );
 
     let lab = without(&["dormancy", "lth_supply", "mdia", "holders_1_10"]);
     let indices = lab.get("onchain.indices");
     assert_eq!(number(indices, "supply_elasticity", row), None);
-    assert_eq!(text(indices, "reason", row), "supply_elasticity: missing lth_supply, dormancy");
+    assert_eq!(
+        text(indices, "reason", row),
+        "supply_elasticity: missing lth_supply, dormancy"
+    );
     let state = lab.get("signals.market_state");
-    assert_eq!((text(state, "state", row).as_str(), number(state, "score", row)), ("no_trade", None));
-    assert_eq!(text(state, "reason", row), "missing: mdia; missing: holder balances");
-    assert_eq!(flag(&lab, "features.onchain_signals", "whale_ready", row), Some(false));
-    assert_eq!(flag(&lab, "features.onchain_signals", "mvrv_ls_ready", row), Some(true));
+    assert_eq!(
+        (
+            text(state, "state", row).as_str(),
+            number(state, "score", row)
+        ),
+        ("no_trade", None)
+    );
+    assert_eq!(
+        text(state, "reason", row),
+        "missing: mdia; missing: holder balances"
+    );
+    assert_eq!(
+        flag(&lab, "features.onchain_signals", "whale_ready", row),
+        Some(false)
+    );
+    assert_eq!(
+        flag(&lab, "features.onchain_signals", "mvrv_ls_ready", row),
+        Some(true)
+    );
 }
 
 #[test]
 fn constants_invent_nothing() {
     let mut rows = world(days());
     for row in &mut rows {
-        row.value = METRICS.iter().find(|(metric, ..)| *metric == row.metric).unwrap().1;
+        row.value = METRICS
+            .iter()
+            .find(|(metric, ..)| *metric == row.metric)
+            .unwrap()
+            .1;
     }
     let lab = run(&rows);
     let row = row_of(&lab, "onchain.indices", "2025-12-01");
     for name in ["supply_elasticity", "forced_flow", "liquidity_impulse"] {
-        assert!(number(lab.get("onchain.indices"), name, row).unwrap().abs() < 1e-6, "{name}");
+        assert!(
+            number(lab.get("onchain.indices"), name, row).unwrap().abs() < 1e-6,
+            "{name}"
+        );
     }
     let signals = lab.get("features.onchain_signals");
     assert_eq!(text(signals, "mdia_regime", row), "neutral");
     assert_eq!(text(signals, "whale_regime", row), "mixed");
-    assert_eq!(text(lab.get("signals.market_state"), "state", row), "no_trade");
+    assert_eq!(
+        text(lab.get("signals.market_state"), "state", row),
+        "no_trade"
+    );
 }
 
 #[test]
@@ -175,11 +259,21 @@ fn flags_are_nested_and_states_move() {
     for row in row_of(lab, table, "2025-03-01")..row_of(lab, table, "2026-01-15") {
         for (narrow, wide) in implied {
             if flag(lab, table, narrow, row) == Some(true) {
-                assert_eq!(flag(lab, table, wide, row), Some(true), "{narrow} without {wide}");
+                assert_eq!(
+                    flag(lab, table, wide, row),
+                    Some(true),
+                    "{narrow} without {wide}"
+                );
             }
         }
-        for family in ["mdia", "whale", "mvrv_ls", "sent", "flow", "mvrv60", "mvrv_all"] {
-            assert_eq!(flag(lab, table, &format!("{family}_ready"), row), Some(true), "{family} {row}");
+        for family in [
+            "mdia", "whale", "mvrv_ls", "sent", "flow", "mvrv60", "mvrv_all",
+        ] {
+            assert_eq!(
+                flag(lab, table, &format!("{family}_ready"), row),
+                Some(true),
+                "{family} {row}"
+            );
         }
         seen.insert(text(lab.get("signals.market_state"), "state", row));
     }
@@ -197,7 +291,10 @@ fn numbers_of_the_wide_table_vary() {
         .iter()
         .filter(|field| field.data_type().is_numeric())
         .filter(|field| {
-            let mut values: Vec<f64> = rows.clone().filter_map(|row| number(signals, field.name(), row)).collect();
+            let mut values: Vec<f64> = rows
+                .clone()
+                .filter_map(|row| number(signals, field.name(), row))
+                .collect();
             values.sort_by(f64::total_cmp);
             values.dedup();
             values.len() < 2
@@ -205,5 +302,10 @@ fn numbers_of_the_wide_table_vary() {
         .map(|field| field.name().clone())
         .collect();
     // The fear and greed index is not part of this world.
-    assert!(still.iter().all(|name| name == "sent_fear_greed" || name.starts_with("sent_m")), "{still:?}");
+    assert!(
+        still
+            .iter()
+            .all(|name| name == "sent_fear_greed" || name.starts_with("sent_m")),
+        "{still:?}"
+    );
 }

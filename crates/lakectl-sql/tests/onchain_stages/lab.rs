@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray,
 };
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
@@ -46,7 +46,10 @@ fn project() -> PathBuf {
 }
 
 fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
-    let start = text.find(from).unwrap_or_else(|| panic!("no {from} in {text}")) + from.len();
+    let start = text
+        .find(from)
+        .unwrap_or_else(|| panic!("no {from} in {text}"))
+        + from.len();
     let end = text[start..].find(to).unwrap();
     &text[start..start + end]
 }
@@ -55,21 +58,37 @@ fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
 pub(crate) fn declared(table: &str) -> Declared {
     let all: String = ["onchain", "signals", "options"]
         .iter()
-        .map(|file| std::fs::read_to_string(project().join(format!("pipelines/{file}.toml"))).unwrap())
+        .map(|file| {
+            std::fs::read_to_string(project().join(format!("pipelines/{file}.toml"))).unwrap()
+        })
         .collect();
     let stage = all
         .split("[[stage]]")
         .find(|stage| stage.contains(&format!("table = \"{table}\"\n")))
         .unwrap_or_else(|| panic!("{table} is not declared"));
-    let windows = stage.split("[stage.inputs]\n").nth(1).unwrap().lines().take_while(|line| line.starts_with('"'));
+    let windows = stage
+        .split("[stage.inputs]\n")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .take_while(|line| line.starts_with('"'));
     Declared {
-        contract: between(stage, "columns = \"\"\"", "\"\"\"").parse().unwrap(),
-        keys: between(stage, "primary_key = [", "]").split(", ").map(|k| k.trim_matches('"').to_owned()).collect(),
+        contract: between(stage, "columns = \"\"\"", "\"\"\"")
+            .parse()
+            .unwrap(),
+        keys: between(stage, "primary_key = [", "]")
+            .split(", ")
+            .map(|k| k.trim_matches('"').to_owned())
+            .collect(),
         time: between(stage, "time_column = \"", "\"").to_owned(),
         windows: windows
             .map(|line| {
                 let name = between(line, "\"", "\"").to_owned();
-                let days = if line.contains("lookback") { between(line, "lookback = \"", "d\"").parse().unwrap() } else { 0 };
+                let days = if line.contains("lookback") {
+                    between(line, "lookback = \"", "d\"").parse().unwrap()
+                } else {
+                    0
+                };
                 (name, days)
             })
             .collect(),
@@ -79,42 +98,56 @@ pub(crate) fn declared(table: &str) -> Declared {
 /// Builds a table from rows.
 pub(crate) fn table(contract: &str, rows: &[Vec<Value>]) -> RecordBatch {
     let contract: Contract = contract.parse().unwrap();
-    let columns = contract.columns().iter().enumerate().map(|(i, column)| -> ArrayRef {
-        let cells = rows.iter().map(|row| &row[i]);
-        let ints = || {
-            cells.clone().map(|v| match v {
-                Value::Int(i) => Some(*i),
-                Value::Null => None,
-                other => panic!("{} is {other:?}", column.name),
-            })
-        };
-        match column.kind {
-            ColumnType::Utf8 => std::sync::Arc::new(StringArray::from_iter(cells.map(|v| match v {
-                Value::Text(t) => Some(t.clone()),
-                _ => None,
-            }))),
-            ColumnType::F64 => std::sync::Arc::new(Float64Array::from_iter(cells.map(|v| match v {
-                Value::Number(x) => Some(*x),
-                _ => None,
-            }))),
-            ColumnType::Bool => std::sync::Arc::new(BooleanArray::from_iter(cells.map(|v| match v {
-                Value::Flag(b) => Some(*b),
-                _ => None,
-            }))),
-            ColumnType::I64 => std::sync::Arc::new(Int64Array::from_iter(ints())),
-            ColumnType::Ts => {
-                std::sync::Arc::new(TimestampMicrosecondArray::from_iter(ints()).with_timezone("UTC"))
+    let columns = contract
+        .columns()
+        .iter()
+        .enumerate()
+        .map(|(i, column)| -> ArrayRef {
+            let cells = rows.iter().map(|row| &row[i]);
+            let ints = || {
+                cells.clone().map(|v| match v {
+                    Value::Int(i) => Some(*i),
+                    Value::Null => None,
+                    other => panic!("{} is {other:?}", column.name),
+                })
+            };
+            match column.kind {
+                ColumnType::Utf8 => {
+                    std::sync::Arc::new(StringArray::from_iter(cells.map(|v| match v {
+                        Value::Text(t) => Some(t.clone()),
+                        _ => None,
+                    })))
+                }
+                ColumnType::F64 => {
+                    std::sync::Arc::new(Float64Array::from_iter(cells.map(|v| match v {
+                        Value::Number(x) => Some(*x),
+                        _ => None,
+                    })))
+                }
+                ColumnType::Bool => {
+                    std::sync::Arc::new(BooleanArray::from_iter(cells.map(|v| match v {
+                        Value::Flag(b) => Some(*b),
+                        _ => None,
+                    })))
+                }
+                ColumnType::I64 => std::sync::Arc::new(Int64Array::from_iter(ints())),
+                ColumnType::Ts => std::sync::Arc::new(
+                    TimestampMicrosecondArray::from_iter(ints()).with_timezone("UTC"),
+                ),
+                ColumnType::Date => {
+                    std::sync::Arc::new(Date32Array::from_iter(ints().map(|v| v.map(|d| d as i32))))
+                }
+                ColumnType::Binary => panic!("no binary columns here"),
             }
-            ColumnType::Date => std::sync::Arc::new(Date32Array::from_iter(ints().map(|v| v.map(|d| d as i32)))),
-            ColumnType::Binary => panic!("no binary columns here"),
-        }
-    });
+        });
     RecordBatch::try_new(schema_of(&contract), columns.collect()).unwrap()
 }
 
 /// One value of a batch.
 pub(crate) fn value(batch: &RecordBatch, column: &str, row: usize) -> Value {
-    let array = batch.column_by_name(column).unwrap_or_else(|| panic!("no column {column}"));
+    let array = batch
+        .column_by_name(column)
+        .unwrap_or_else(|| panic!("no column {column}"));
     if array.is_null(row) {
         return Value::Null;
     }
@@ -124,7 +157,9 @@ pub(crate) fn value(batch: &RecordBatch, column: &str, row: usize) -> Value {
         DataType::Int64 => Value::Int(array.as_primitive::<Int64Type>().value(row)),
         DataType::Boolean => Value::Flag(array.as_boolean().value(row)),
         DataType::Date32 => Value::Int(array.as_primitive::<Date32Type>().value(row).into()),
-        DataType::Timestamp(_, _) => Value::Int(array.as_primitive::<TimestampMicrosecondType>().value(row)),
+        DataType::Timestamp(_, _) => {
+            Value::Int(array.as_primitive::<TimestampMicrosecondType>().value(row))
+        }
         other => panic!("{other}"),
     }
 }
@@ -148,7 +183,9 @@ pub(crate) fn text(batch: &RecordBatch, column: &str, row: usize) -> String {
 
 /// The instant of a row in microseconds, from a time or a date column.
 pub(crate) fn instant(batch: &RecordBatch, column: &str, row: usize) -> i64 {
-    let Value::Int(i) = value(batch, column, row) else { panic!("{column} is null") };
+    let Value::Int(i) = value(batch, column, row) else {
+        panic!("{column} is null")
+    };
     match batch.column_by_name(column).unwrap().data_type() {
         DataType::Date32 => i * DAY,
         _ => i,
@@ -156,9 +193,14 @@ pub(crate) fn instant(batch: &RecordBatch, column: &str, row: usize) -> i64 {
 }
 
 /// The rows whose instant satisfies the condition.
-pub(crate) fn keep(batch: &RecordBatch, column: &str, condition: impl Fn(i64) -> bool) -> RecordBatch {
-    let mask: BooleanArray =
-        (0..batch.num_rows()).map(|row| Some(condition(instant(batch, column, row)))).collect();
+pub(crate) fn keep(
+    batch: &RecordBatch,
+    column: &str,
+    condition: impl Fn(i64) -> bool,
+) -> RecordBatch {
+    let mask: BooleanArray = (0..batch.num_rows())
+        .map(|row| Some(condition(instant(batch, column, row))))
+        .collect();
     filter_record_batch(batch, &mask).unwrap()
 }
 
@@ -179,7 +221,10 @@ pub(crate) fn params(asset: &str, start: i64, end: i64) -> BTreeMap<String, Lite
         ("start", at(start)),
         ("end", at(end)),
         ("stale_days", Literal::Int(5)),
-        ("venue_order", Literal::Text("coinmetrics,glassnode,santiment".to_owned())),
+        (
+            "venue_order",
+            Literal::Text("coinmetrics,glassnode,santiment".to_owned()),
+        ),
         ("index_coverage_min", Literal::Float(0.6)),
         ("fusion_rules", Literal::Int(2)),
         ("hysteresis_band", Literal::Float(0.25)),
@@ -197,7 +242,8 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn put(&mut self, name: &str, time: &str, batch: RecordBatch) {
-        self.tables.insert(name.to_owned(), (batch, time.to_owned()));
+        self.tables
+            .insert(name.to_owned(), (batch, time.to_owned()));
     }
 
     pub(crate) fn get(&self, name: &str) -> &RecordBatch {
@@ -218,7 +264,13 @@ impl Lab {
         self.put(name, &declared.time, all);
     }
 
-    fn partition(&self, name: &str, declared: &Declared, asset: &str, (start, end): (i64, i64)) -> RecordBatch {
+    fn partition(
+        &self,
+        name: &str,
+        declared: &Declared,
+        asset: &str,
+        (start, end): (i64, i64),
+    ) -> RecordBatch {
         let sql = project().join(format!("sql/{}.sql", name.replace('.', "/")));
         let granted = declared
             .windows
@@ -227,17 +279,26 @@ impl Lab {
                 let (batch, time) = &self.tables[input];
                 let window = (start - days) * DAY..end * DAY;
                 let batch = keep(batch, time, |at| window.contains(&at));
-                StageTable { id: input.parse::<TableId>().unwrap(), schema: batch.schema(), batches: vec![batch] }
+                StageTable {
+                    id: input.parse::<TableId>().unwrap(),
+                    schema: batch.schema(),
+                    batches: vec![batch],
+                }
             })
             .collect();
         let (schema, batches) = engine()
-            .run_stage(&std::fs::read_to_string(sql).unwrap(), granted, &params(asset, start, end))
+            .run_stage(
+                &std::fs::read_to_string(sql).unwrap(),
+                granted,
+                &params(asset, start, end),
+            )
             .unwrap_or_else(|e| panic!("{name}: {e}"));
-        let rows = conform(&schema, &batches, &declared.contract).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let rows = sort_unique(&schema_of(&declared.contract), &rows, &declared.keys).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let outside = (0..rows.num_rows()).find(|&row| {
-            !(start * DAY..end * DAY).contains(&instant(&rows, &declared.time, row))
-        });
+        let rows = conform(&schema, &batches, &declared.contract)
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        let rows = sort_unique(&schema_of(&declared.contract), &rows, &declared.keys)
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        let outside = (0..rows.num_rows())
+            .find(|&row| !(start * DAY..end * DAY).contains(&instant(&rows, &declared.time, row)));
         assert_eq!(outside, None, "{name} has a row outside its partition");
         rows
     }

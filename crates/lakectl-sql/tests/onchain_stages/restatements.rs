@@ -9,8 +9,15 @@ fn revisions(rows: &[Stated]) -> Vec<(f64, i64, i64, String)> {
     (0..out.num_rows())
         .map(|row| {
             let hours = (instant(out, "known_at", row) - instant(out, "event_time", row)) / HOUR;
-            let Value::Int(revision) = value(out, "revision", row) else { panic!("no revision") };
-            (number(out, "value", row).unwrap(), hours, revision, text(out, "known_at_basis", row))
+            let Value::Int(revision) = value(out, "revision", row) else {
+                panic!("no revision")
+            };
+            (
+                number(out, "value", row).unwrap(),
+                hours,
+                revision,
+                text(out, "known_at_basis", row),
+            )
         })
         .collect()
 }
@@ -34,13 +41,21 @@ fn a_changed_value_is_known_from_its_document() {
     let found = revisions(&[back, changed, first, same]);
     let lag = || "lag".to_owned();
     let document = || "document".to_owned();
-    let expected = vec![(10.0, 28, 0, lag()), (12.0, 20 * 24, 1, document()), (10.0, 30 * 24, 2, document())];
+    let expected = vec![
+        (10.0, 28, 0, lag()),
+        (12.0, 20 * 24, 1, document()),
+        (10.0, 30 * 24, 2, document()),
+    ];
     assert_eq!(found, expected);
 }
 
 #[test]
 fn a_correction_keeps_the_time_and_the_last_one_counts() {
-    let mut rows = vec![stated(10.0, 28, 2, "correction"), stated(11.0, 28, 2, "correction"), stated(9.0, 28, 2, "correction")];
+    let mut rows = vec![
+        stated(10.0, 28, 2, "correction"),
+        stated(11.0, 28, 2, "correction"),
+        stated(9.0, 28, 2, "correction"),
+    ];
     for (i, row) in rows.iter_mut().enumerate() {
         row.sequence = [0, 2, 1][i];
     }
@@ -69,13 +84,21 @@ fn pages_that_follow_each_other_keep_their_lag() {
             rows.push(row);
         }
     }
-    assert!(revisions(&rows).iter().all(|(_, hours, revision, _)| *hours == 28 && *revision == 0));
+    assert!(
+        revisions(&rows)
+            .iter()
+            .all(|(_, hours, revision, _)| *hours == 28 && *revision == 0)
+    );
 }
 
 #[test]
 fn a_restated_month_leaves_the_next_one_alone() {
     let mut rows = Vec::new();
-    for (page, ends, made) in [("2025-05-01", "2025-05-31", "2025-06-01"), ("2025-05-01", "2025-05-31", "2025-06-08"), ("2025-06-01", "2025-06-30", "2025-07-01")] {
+    for (page, ends, made) in [
+        ("2025-05-01", "2025-05-31", "2025-06-01"),
+        ("2025-05-01", "2025-05-31", "2025-06-08"),
+        ("2025-06-01", "2025-06-30", "2025-07-01"),
+    ] {
         for d in day(page)..=day(ends) {
             let restated = made == "2025-06-08";
             let mut row = Stated::new("mvrv", d, if restated { 2.0 } else { 1.0 });
@@ -85,26 +108,47 @@ fn a_restated_month_leaves_the_next_one_alone() {
     }
     let found = revisions(&rows);
     assert_eq!(found.len(), 31 + 31 + 30);
-    assert!(found.iter().all(|(value, hours, revision, _)| (*revision == 1) == (*value == 2.0) && (*revision == 1 || *hours == 28)));
+    assert!(found.iter().all(
+        |(value, hours, revision, _)| (*revision == 1) == (*value == 2.0)
+            && (*revision == 1 || *hours == 28)
+    ));
 }
 
 #[test]
 fn a_second_dataset_of_a_venue_is_no_earlier_source() {
     // Its usual lag is shorter than what the first one took; what it restates was still unknown then.
-    let slow = Stated { known_at: (day("2025-06-10") + 6) * DAY, ..stated(10.0, 0, 20, "restatement") };
-    let before = Stated { day: slow.day - 5, ..slow.clone() };
-    let mut later = Stated { document_time: slow.document_time + DAY, ..stated(11.0, 28, 20, "restatement") };
+    let slow = Stated {
+        known_at: (day("2025-06-10") + 6) * DAY,
+        ..stated(10.0, 0, 20, "restatement")
+    };
+    let before = Stated {
+        day: slow.day - 5,
+        ..slow.clone()
+    };
+    let mut later = Stated {
+        document_time: slow.document_time + DAY,
+        ..stated(11.0, 28, 20, "restatement")
+    };
     later.dataset = Some("another");
     let all = revisions(&[slow, before.clone(), later.clone()]);
     assert_eq!(all[2], (11.0, 21 * 24, 1, "document".to_owned()));
     // Hiding what was not public yet does not bring the restatement forward.
-    assert_eq!(revisions(&[before, later])[1], (11.0, 21 * 24, 0, "document".to_owned()));
+    assert_eq!(
+        revisions(&[before, later])[1],
+        (11.0, 21 * 24, 0, "document".to_owned())
+    );
 }
 
 #[test]
 fn venues_and_assets_stay_apart() {
-    let other = Stated { venue: "glassnode", ..stated(20.0, 30, 40, "restatement") };
-    let eth = Stated { asset: Some("ETH"), ..stated(30.0, 28, 40, "restatement") };
+    let other = Stated {
+        venue: "glassnode",
+        ..stated(20.0, 30, 40, "restatement")
+    };
+    let eth = Stated {
+        asset: Some("ETH"),
+        ..stated(30.0, 28, 40, "restatement")
+    };
     let found = revisions(&[stated(10.0, 28, 2, "restatement"), other, eth]);
     assert_eq!(found.iter().map(|f| f.0).collect::<Vec<_>>(), [10.0, 20.0]);
 }
@@ -160,24 +204,44 @@ fn nothing_known_later_changes_what_was_known() {
         assert!(full.get(name).num_rows() > 300, "{name}");
     }
     let metrics = full.get("onchain.metrics");
-    let second = (0..metrics.num_rows()).filter(|&row| number(metrics, "revision", row) == Some(1.0)).count();
+    let second = (0..metrics.num_rows())
+        .filter(|&row| number(metrics, "revision", row) == Some(1.0))
+        .count();
     assert_eq!(second, 60);
 
-    for (cut, hours, year) in
-        [("2025-01-01", 0, 2025), ("2025-05-20", 7, 2025), ("2025-07-21", 0, 2025), ("2025-12-31", 0, 2025), ("2026-01-02", 5, 2026)]
-    {
+    for (cut, hours, year) in [
+        ("2025-01-01", 0, 2025),
+        ("2025-05-20", 7, 2025),
+        ("2025-07-21", 0, 2025),
+        ("2025-12-31", 0, 2025),
+        ("2026-01-02", 5, 2026),
+    ] {
         let until = day(cut) * DAY + hours * HOUR;
-        let known: Vec<Stated> = rows.iter().filter(|row| row.known_at <= until).cloned().collect();
+        let known: Vec<Stated> = rows
+            .iter()
+            .filter(|row| row.known_at <= until)
+            .cloned()
+            .collect();
         let mut past = lab(&known, keep(&sky(), "known_at", |at| at <= until));
         past.run_chain("BTC", 2024..=year);
         assert_same_until(&full, &past, until, i64::MIN, cut);
     }
 
     // Without the restatement every decision before it is the same.
-    let plain: Vec<Stated> = rows.iter().filter(|row| row.document_time == row.known_at).cloned().collect();
+    let plain: Vec<Stated> = rows
+        .iter()
+        .filter(|row| row.document_time == row.known_at)
+        .cloned()
+        .collect();
     let mut unrevised = lab(&plain, sky());
     unrevised.run_chain("BTC", 2024..=2026);
-    assert_same_until(&full, &unrevised, day("2025-07-20") * DAY, i64::MIN, "restatement");
+    assert_same_until(
+        &full,
+        &unrevised,
+        day("2025-07-20") * DAY,
+        i64::MIN,
+        "restatement",
+    );
 }
 
 #[test]
