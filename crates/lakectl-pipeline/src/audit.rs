@@ -215,6 +215,10 @@ impl<'a> TableAudit<'a> {
     /// Pairs the rows of one partition by their keys and compares the pairs column by column.
     fn compare(&mut self, before: &RecordBatch, after: &RecordBatch) -> Result<(), PipelineError> {
         self.compared += before.num_rows() as u64;
+        // Arrow holds the bytes of numbers against each other, so equal batches are equal bits.
+        if before == after {
+            return Ok(());
+        }
         let mut places: BTreeMap<(Fingerprint, u32), usize> = self
             .numbered_keys(after)?
             .into_iter()
