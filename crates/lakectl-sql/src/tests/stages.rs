@@ -201,36 +201,3 @@ fn a_parsed_query_can_be_run_again_and_again() {
 fn the_engines_version_is_part_of_ours() {
     assert!(crate::ENGINE_VERSION.ends_with(datafusion::DATAFUSION_VERSION));
 }
-
-/// What a task pays for its session, in a form that a person reads.
-#[test]
-#[ignore = "prints times, asserts nothing"]
-#[allow(clippy::print_stderr)]
-fn measure_the_cost_of_a_session() {
-    let timed = |what: &str, count: u32, run: &mut dyn FnMut()| {
-        let start = std::time::Instant::now();
-        (0..count).for_each(|_| run());
-        eprintln!(
-            "{what}: {:.1} us",
-            start.elapsed().as_secs_f64() * 1e6 / f64::from(count)
-        );
-    };
-    timed("new engine", 20, &mut || drop(SqlEngine::new()));
-    let engine = SqlEngine::new();
-    let window = "SELECT asset, event_time, zscore(x) OVER w AS z, avg(x) OVER w AS a, stddev(x) OVER w AS s FROM m.bars \
-                  WINDOW w AS (PARTITION BY asset ORDER BY event_time ROWS BETWEEN 89 PRECEDING AND CURRENT ROW)";
-    for (what, sql, rows) in [
-        ("constant", "SELECT 1 AS x", 1),
-        ("scan of 1 row", "SELECT * FROM m.bars", 1),
-        ("three windows over 1 row", window, 1),
-        ("three windows over 3,000 rows", window, 3_000),
-    ] {
-        let query = analyse(sql).unwrap();
-        let table = series(rows);
-        timed(what, 50, &mut || {
-            engine
-                .run_query(&query, vec![table.clone()], &Default::default())
-                .unwrap();
-        });
-    }
-}
