@@ -186,9 +186,13 @@ pub fn recorded_data(test: &str) -> Option<PathBuf> {
     if folder.join("deribit").is_dir() {
         return Some(folder);
     }
-    eprintln!(
-        "SKIPPED {test}: no recorded data in {} (set LAKE_TEST_DATA)",
-        folder.display()
+    // Past the capture of test output, so that it is read.
+    let _ = std::io::Write::write_fmt(
+        &mut std::io::stderr(),
+        format_args!(
+            "SKIPPED {test}: no recorded data in {} (set LAKE_TEST_DATA)\n",
+            folder.display()
+        ),
     );
     None
 }
