@@ -13,11 +13,7 @@ pub(crate) fn is_full() -> bool {
 
 fn is_wanted(test: &str) -> bool {
     if !is_full() {
-        // Past the capture of test output, so that it is read.
-        let _ = std::io::Write::write_fmt(
-            &mut std::io::stderr(),
-            format_args!("SKIPPED {test}: set LAKE_TEST_FULL=1\n"),
-        );
+        lakectl_tests::say_skipped(&format!("{test}: set LAKE_TEST_FULL=1"));
     }
     is_full()
 }

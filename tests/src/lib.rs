@@ -186,13 +186,14 @@ pub fn recorded_data(test: &str) -> Option<PathBuf> {
     if folder.join("deribit").is_dir() {
         return Some(folder);
     }
-    // Past the capture of test output, so that it is read.
-    let _ = std::io::Write::write_fmt(
-        &mut std::io::stderr(),
-        format_args!(
-            "SKIPPED {test}: no recorded data in {} (set LAKE_TEST_DATA)\n",
-            folder.display()
-        ),
-    );
+    say_skipped(&format!(
+        "{test}: no recorded data in {} (set LAKE_TEST_DATA)",
+        folder.display()
+    ));
     None
+}
+
+/// Says aloud that a test was skipped, past the capture of test output.
+pub fn say_skipped(what: &str) {
+    let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("SKIPPED {what}\n"));
 }

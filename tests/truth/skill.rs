@@ -262,12 +262,8 @@ fn forecasts_follow_the_true_law() {
 #[test]
 fn forecasts_capture_most_of_the_skill_there_is() {
     if !crate::full() {
-        // Past the capture of test output, so that it is read.
-        let _ = std::io::Write::write_fmt(
-            &mut std::io::stderr(),
-            format_args!(
-                "SKIPPED forecasts_capture_most_of_the_skill_there_is: set LAKE_TEST_FULL=1\n"
-            ),
+        lakectl_tests::say_skipped(
+            "forecasts_capture_most_of_the_skill_there_is: set LAKE_TEST_FULL=1",
         );
         return;
     }

@@ -1,4 +1,5 @@
-//! Rows that no planned partition takes: counted and quarantined, never silently dropped.
+//! Rows that no planned partition takes: counted and quarantined, never silently dropped. Rows after the calendar's end are
+//! no such rows: they wait in `norm.*` until the calendar reaches them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -75,12 +75,6 @@ impl CellIndex {
         self.cells.get(fingerprint)?.last()
     }
 
-    /// Returns the result of one table with this fingerprint.
-    pub fn of_table(&self, table: &TableId, fingerprint: &Fingerprint) -> Option<&Arc<Cell>> {
-        let cells = self.cells.get(fingerprint)?;
-        cells.iter().rev().find(|cell| cell.table == *table)
-    }
-
     /// Returns all results in the order of their fingerprints.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Cell>> {
         self.cells.values().flatten()

@@ -179,7 +179,6 @@ fn one_fingerprint_with_two_results() {
         index.get(&first.fingerprint).unwrap().rows_hash,
         second.rows_hash
     );
-    assert!(index.of_table(&table("a.c"), &first.fingerprint).is_none());
     let error = StoreError::from(index.conflicts()[0].clone()).to_string();
     for word in [
         "a.b all",
