@@ -105,9 +105,9 @@ fn check_identity(door: &Door, profile: &str) -> Result<bool, StoreError> {
     let found: Identity = serde_json::from_slice(&bytes).map_err(|e| StoreError::Damaged {
         path: path.clone(),
         problem: e.to_string(),
-        repair: "restore it: it holds {\"format\":1,\"profile\":\"<profile>\"}",
+        repair: "restore it: it holds {\"format\":2,\"profile\":\"<profile>\"}",
     })?;
-    if found.format != FORMAT {
+    if found.format > FORMAT {
         return Err(StoreError::NewerFormat {
             path,
             found: found.format,
