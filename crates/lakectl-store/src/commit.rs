@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lakectl_core::{Cell, Fingerprint, PartitionKey, TableId, TaskKey, UtcTime};
 use serde::{Deserialize, Serialize};
 
-use crate::object::{Door, Entry, FORMAT, Put, seal, unseal};
+use crate::object::{Door, Entry, FORMAT, Put, seal};
 use crate::{Snapshot, StoreError, TableMeta};
 
 /// The log of the one branch there is; other branches will be folders beside it.
@@ -302,10 +302,9 @@ pub(crate) fn read(
         problem: problem.to_owned(),
         repair: REPAIR,
     };
-    let bytes = door
-        .get(&path)?
+    let (commit, id) = door
+        .get_sealed::<Commit>(&path, REPAIR)?
         .ok_or_else(|| damaged("it is missing, but a later version was published"))?;
-    let (commit, id) = unseal::<Commit>(&full, &bytes, REPAIR)?;
     if commit.version != version {
         return Err(damaged("it holds another version than its name says"));
     }

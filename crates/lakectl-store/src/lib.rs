@@ -16,6 +16,7 @@
 mod cell;
 mod commit;
 mod error;
+mod failpoint;
 mod lake;
 mod note;
 mod object;
@@ -28,8 +29,10 @@ pub use crate::parquet::{contract_of, schema_of};
 pub use cell::{CellIndex, Nondeterminism};
 pub use commit::{CommitInfo, CommitRequest};
 pub use error::StoreError;
+pub use failpoint::Failpoint;
 pub use lake::{Lake, WriteSpec, Written};
-pub use open::{LakeAddress, Open};
+pub use object::{Bucket, LakeAddress};
+pub use open::Open;
 pub use snapshot::{Snapshot, TableMeta, VersionRef};
 
 #[cfg(test)]
