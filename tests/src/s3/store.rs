@@ -95,17 +95,21 @@ impl Memory {
         self.before(fault).await?;
         let bytes = whole(input.body).await;
         let bytes = bytes.map_err(|e| s3_error!(IncompleteBody, "{e}"))?;
+        let clock;
         {
             let mut state = self.shared.state();
             if create && !state.ignore_conditions && state.objects.contains_key(&input.key) {
                 return Err(s3_error!(PreconditionFailed, "the name is taken"));
             }
             state.clock += 1;
-            let clock = state.clock;
+            clock = state.clock;
             state.objects.insert(input.key, (bytes, clock));
         }
         self.after(fault).await?;
-        Ok(S3Response::new(PutObjectOutput::default()))
+        Ok(S3Response::new(PutObjectOutput {
+            e_tag: Some(ETag::Strong(clock.to_string())),
+            ..PutObjectOutput::default()
+        }))
     }
 
     async fn get(&self, input: GetObjectInput) -> S3Result<S3Response<GetObjectOutput>> {
