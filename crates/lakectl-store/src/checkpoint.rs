@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chunk::{self, ChunkRef, Chunks};
 use crate::log::{Log, versions};
-use crate::object::{Door, Entry, FORMAT, seal, unseal};
+use crate::object::{Door, Entry, FORMAT, seal};
 use crate::{Snapshot, StoreError, TableMeta};
 
 /// Commits that are replayed at most, so that a commit writes little and opening reads little.
@@ -79,10 +79,9 @@ fn read(log: Log<'_>, version: u64) -> Result<Option<(Checkpoint, Snapshot)>, St
     let path = path_of(log, version);
     let full = log.door.full(&path);
     // Gone since it was listed: then the log serves.
-    let Some(bytes) = log.door.get(&path)? else {
+    let Some((checkpoint, _)) = log.door.get_sealed::<Checkpoint>(&path, REPAIR)? else {
         return Ok(None);
     };
-    let (checkpoint, _) = unseal::<Checkpoint>(&full, &bytes, REPAIR)?;
     // A log that was cut back and went on has other commits under the same numbers.
     let (_, id) = log.read(version)?;
     if checkpoint.version != version || checkpoint.branch != log.branch || checkpoint.id != id {

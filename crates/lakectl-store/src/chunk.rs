@@ -134,17 +134,20 @@ fn read_one(
         problem: problem.to_owned(),
         repair,
     };
-    let bytes = door.get(&path)?.ok_or_else(|| damaged("it is missing"))?;
-    if Fingerprint::of(&bytes) != chunk.hash {
-        return Err(damaged(
-            "its content does not match its name (cut off or altered)",
-        ));
-    }
-    let cells = decode(table, &bytes).ok_or_else(|| damaged("it is of another make"))?;
-    if cells.len() as u64 != chunk.cells {
-        return Err(damaged("it holds another number of cells than recorded"));
-    }
-    Ok(cells)
+    let verified = |bytes: &[u8]| {
+        if Fingerprint::of(bytes) != chunk.hash {
+            return Err(damaged(
+                "its content does not match its name (cut off or altered)",
+            ));
+        }
+        let cells = decode(table, bytes).ok_or_else(|| damaged("it is of another make"))?;
+        match cells.len() as u64 == chunk.cells {
+            true => Ok(cells),
+            false => Err(damaged("it holds another number of cells than recorded")),
+        }
+    };
+    let cells = door.get_verified(&path, |bytes| verified(&bytes))?;
+    cells.ok_or_else(|| damaged("it is missing"))
 }
 
 /// Encodes cells of one table. What their fingerprints were made of is kept elsewhere.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lakectl_core::{Cell, TaskKey, UtcTime};
+use lakectl_core::{Cell, CellFile, Fingerprint, TaskKey, UtcTime};
 
 use crate::branch::MAIN;
 use crate::checkpoint::{self, Changed, Checkpoint};
@@ -10,7 +10,7 @@ use crate::commit::Commit;
 use crate::log::Span;
 use crate::object::lock;
 use crate::request::Moved;
-use crate::{CommitInfo, CommitRequest, Lake, Snapshot, StoreError, VersionRef};
+use crate::{CommitInfo, CommitRequest, Failpoint, Lake, Snapshot, StoreError, VersionRef};
 
 /// Each lost race means that another run committed, so only a crowd gets near this.
 const COMMIT_ATTEMPTS: u32 = 1_000;
@@ -41,7 +41,7 @@ impl Default for Head {
 }
 
 impl Head {
-    fn apply(&mut self, commit: &Commit, id: lakectl_core::Fingerprint, cells: Vec<Arc<Cell>>) {
+    fn apply(&mut self, commit: &Commit, id: Fingerprint, cells: Vec<Arc<Cell>>) {
         for cell in &cells {
             self.changed.note(&cell.table, &cell.partition);
         }
@@ -259,7 +259,9 @@ impl Lake {
                 return Ok(Snapshot::clone(&head));
             };
             self.check_files(&cells)?;
+            Failpoint::BeforeCommit.reached();
             if let Some(id) = self.files().put(&commit)? {
+                Failpoint::Committed.reached();
                 return Ok(self.committed(head, &commit, id, cells));
             }
         }
@@ -274,7 +276,7 @@ impl Lake {
         &self,
         parent: Arc<Snapshot>,
         commit: &Commit,
-        id: lakectl_core::Fingerprint,
+        id: Fingerprint,
         cells: Vec<Cell>,
     ) -> Snapshot {
         let cells = cells.into_iter().map(Arc::new).collect();
@@ -351,8 +353,10 @@ impl Lake {
 
     /// Refuses to publish what nobody could read.
     fn check_files(&self, cells: &[Cell]) -> Result<(), StoreError> {
-        for file in cells.iter().filter_map(|cell| cell.file.as_ref()) {
-            match self.door.size(&file.path)? {
+        let files: Vec<&CellFile> = cells.iter().filter_map(|cell| cell.file.as_ref()).collect();
+        let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
+        for (file, size) in files.into_iter().zip(self.door.sizes(&paths)?) {
+            match size {
                 Some(bytes) if bytes == file.bytes => {}
                 Some(_) => return Err(self.missing(file, "it has another size than recorded")),
                 None => return Err(self.missing(file, "it is missing")),

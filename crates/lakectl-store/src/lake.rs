@@ -15,7 +15,7 @@ use crate::history::Head;
 use crate::object::Door;
 use crate::open::{self, Open};
 use crate::rows::{Times, conform, digest};
-use crate::{CellIndex, StoreError, cell, contract_of, note, parquet, schema_of};
+use crate::{CellIndex, LakeAddress, StoreError, cell, contract_of, note, parquet, schema_of};
 
 /// How rows are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,19 +80,30 @@ pub struct Lake {
 }
 
 impl Lake {
-    /// Opens the lake in the folder `root` on its branch `main`, whose grandparent must exist if the lake is to be made.
+    /// Opens the lake at an address on its branch `main`. If it is to be made in a folder, the grandparent must exist;
+    /// the bucket must exist.
     ///
     /// # Errors
     /// [`StoreError::NotALake`], [`StoreError::NoLake`], [`StoreError::OtherProfile`], [`StoreError::NewerFormat`],
-    /// or [`StoreError::Io`] if the folder cannot be read or made.
-    pub fn open(root: &Path, profile: &str, mode: Open) -> Result<Self, StoreError> {
-        let door = open::door(root, profile, mode)?;
-        Ok(Self {
+    /// [`StoreError::Io`] if the folder cannot be read or made, [`StoreError::Access`] or [`StoreError::Remote`] if the
+    /// bucket cannot.
+    pub fn open(
+        address: impl Into<LakeAddress>,
+        profile: &str,
+        mode: Open,
+    ) -> Result<Self, StoreError> {
+        let door = open::door(&address.into(), profile, mode)?;
+        Ok(Self::behind(door, profile))
+    }
+
+    /// The lake behind a door that was found to lead to one.
+    pub(crate) fn behind(door: Door, profile: &str) -> Self {
+        Self {
             door: Arc::new(door),
             profile: profile.to_owned(),
             branch: MAIN.to_owned(),
             head: Mutex::default(),
-        })
+        }
     }
 
     /// Returns the same lake on another branch, whether there is one of that name or not.
@@ -105,7 +116,7 @@ impl Lake {
         }
     }
 
-    /// Returns the lake's folder.
+    /// Returns where the lake is, for people: its folder, or `s3://bucket/prefix`, which no file system opens.
     pub fn root(&self) -> &Path {
         self.door.root()
     }
@@ -115,7 +126,8 @@ impl Lake {
         &self.profile
     }
 
-    /// Returns where a cell's file is. Readers that go there themselves do not verify its digest.
+    /// Returns where a cell's file is, in the form of [`Lake::root`]. Readers that go there themselves do not verify its
+    /// digest.
     pub fn path_of(&self, file: &CellFile) -> PathBuf {
         self.door.full(&file.path)
     }
@@ -228,19 +240,16 @@ impl Lake {
     /// # Errors
     /// [`StoreError::DamagedData`] if the file is not the one that was written, [`StoreError::Damaged`] if it is gone.
     pub fn read_file(&self, file: &CellFile) -> Result<Vec<u8>, StoreError> {
-        let bytes = self
-            .door
-            .get(&file.path)?
-            .ok_or_else(|| self.missing(file, "it is missing"))?;
-        let found = Fingerprint::of(&bytes);
-        if found != file.hash {
-            return Err(StoreError::DamagedData {
+        let verify = |bytes: Vec<u8>| match Fingerprint::of(&bytes) {
+            found if found == file.hash => Ok(bytes),
+            found => Err(StoreError::DamagedData {
                 path: self.path_of(file),
                 expected: file.hash,
                 found,
-            });
-        }
-        Ok(bytes)
+            }),
+        };
+        let read = self.door.get_verified(&file.path, verify)?;
+        read.ok_or_else(|| self.missing(file, "it is missing"))
     }
 
     pub(crate) fn missing(&self, file: &CellFile, problem: &str) -> StoreError {

@@ -4,7 +4,7 @@ use lakectl_core::Fingerprint;
 
 use crate::StoreError;
 use crate::commit::Commit;
-use crate::object::{Door, Entry, Put, seal, unseal};
+use crate::object::{Door, Entry, Put, seal};
 
 /// The folder that holds a folder for each branch.
 pub(crate) const FOLDER: &str = "_log";
@@ -67,10 +67,9 @@ impl Log<'_> {
     /// Reads a version, if it is there.
     pub(crate) fn find(&self, version: u64) -> Result<Option<(Commit, Fingerprint)>, StoreError> {
         let path = self.path_of(version);
-        let Some(bytes) = self.door.get(&path)? else {
+        let Some((commit, id)) = self.door.get_sealed::<Commit>(&path, REPAIR)? else {
             return Ok(None);
         };
-        let (commit, id) = unseal::<Commit>(&self.door.full(&path), &bytes, REPAIR)?;
         if commit.version != version {
             return Err(self.damaged(version, "it holds another version than its name says"));
         }
