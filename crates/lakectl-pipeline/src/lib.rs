@@ -11,6 +11,7 @@
 
 mod assembly;
 pub mod audit;
+mod branches;
 mod compute;
 mod error;
 mod harvest;
@@ -46,7 +47,8 @@ pub mod engine {
 /// What commands need to know of the lake.
 pub mod lake {
     pub use lakectl_store::{
-        CommitInfo, Lake, LakeAddress, Open, Snapshot, StoreError, TableMeta, VersionRef,
+        BranchInfo, CommitInfo, Lake, LakeAddress, MAIN, Merge, MergeConflict, Open, Origin,
+        Signed, Snapshot, StoreError, TableMeta, VersionRef,
     };
 }
 

@@ -21,12 +21,15 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
-    /// The lake: a folder (default: `lake/<profile>` in the project, else in the working folder); s3:// is for later
+    /// The lake: a folder (default: `lake/<profile>` in the project, else in the working folder), or `s3://bucket/prefix`
     #[arg(long, global = true, value_name = "ADDRESS", env = "LAKE_ROOT")]
     pub(crate) lake: Option<String>,
     /// Settings to use: `configs/<profile>.toml` over `configs/base.toml`
     #[arg(long, global = true, value_name = "NAME", default_value = crate::context::DEFAULT_PROFILE, env = "LAKE_PROFILE")]
     pub(crate) profile: String,
+    /// The branch of the lake to work on
+    #[arg(long, global = true, value_name = "NAME", default_value = lakectl_pipeline::lake::MAIN, env = "LAKE_BRANCH")]
+    pub(crate) branch: String,
     /// Override one setting, for example `params.stale_days=7` (repeatable; `doctor` lists the settings)
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
@@ -138,6 +141,80 @@ pub(crate) enum Command {
     Completions {
         /// The shell
         shell: Shell,
+    },
+    /// Begin, list, end and merge branches of the lake
+    #[command(subcommand, after_long_help = help::BRANCH)]
+    Branch(BranchCommand),
+    /// Go back to an earlier version, by a new one
+    #[command(after_long_help = help::ROLLBACK)]
+    Rollback {
+        /// The version: a number from `log`, or a time
+        version: String,
+        /// Why, for the log
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+}
+
+/// What to do with branches.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BranchCommand {
+    /// Begin a branch at a version of another one; nothing is copied
+    #[command(after_long_help = help::BRANCH_JSON)]
+    Create {
+        /// Its name: a small letter, then small letters, digits, `-`, `_` and `.`
+        name: String,
+        /// The version to begin with (default: the newest)
+        #[arg(long, value_name = "VERSION|TIME")]
+        at: Option<String>,
+        /// The branch to begin at (default: that of `--branch`)
+        #[arg(long, value_name = "BRANCH")]
+        from: Option<String>,
+        /// Why, for the log
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            hide_default_value = true
+        )]
+        why: String,
+    },
+    /// List the branches
+    #[command(after_long_help = help::BRANCH_JSON)]
+    List,
+    /// End a branch
+    #[command(after_long_help = help::BRANCH_DELETE)]
+    Delete {
+        /// Its name
+        name: String,
+        /// Why, for the log
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            hide_default_value = true
+        )]
+        why: String,
+    },
+    /// Bring what changed on a branch into another one, as one commit
+    #[command(after_long_help = help::BRANCH_MERGE)]
+    Merge {
+        /// The branch that the changes come from
+        name: String,
+        /// The branch that they go into (default: that of `--branch`)
+        #[arg(long, value_name = "BRANCH")]
+        into: Option<String>,
+        /// Say what would happen, write nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Why, for the log
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            hide_default_value = true
+        )]
+        why: String,
     },
 }
 

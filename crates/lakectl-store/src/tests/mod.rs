@@ -1,5 +1,6 @@
 //! Helpers, and the tests of the store by subject.
 
+mod branches;
 mod commits;
 mod faults;
 mod opening;

@@ -1,10 +1,12 @@
 //! One file a verb.
 
+mod branch;
 mod doctor;
 mod graph;
 mod history;
 mod init;
 mod plan;
+mod rollback;
 mod run;
 mod show;
 mod sql;
@@ -61,6 +63,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
                 Command::Graph => graph::graph(&context),
                 Command::Log { limit } => history::log(&context, limit),
                 Command::Show { table } => show::show(&context, &table),
+                Command::Branch(command) => branch::branch(&context, &command),
+                Command::Rollback { version, why } => rollback::rollback(&context, &version, &why),
                 Command::Init { .. } | Command::Completions { .. } | Command::Doctor => {
                     Ok(Done::Well)
                 }
@@ -83,6 +87,8 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Doctor => ("doctor", &[]),
         Command::Init { .. } => ("init", &[]),
         Command::Completions { .. } => ("completions", &[]),
+        Command::Branch(_) => ("branch", &[]),
+        Command::Rollback { .. } => ("rollback", &[]),
     };
     if matches!(format, Format::Text | Format::Json) || more.contains(&format) {
         return Ok(());
