@@ -21,6 +21,11 @@ use crate::*;
 
 type Rows = Vec<(Day, String)>;
 
+/// Whether the long forms of tests are wanted: `LAKE_TEST_FULL=1`.
+fn full() -> bool {
+    std::env::var_os("LAKE_TEST_FULL").is_some_and(|value| value != "0")
+}
+
 fn table(text: &str) -> TableId {
     text.parse().unwrap()
 }
@@ -44,15 +49,13 @@ struct Lake {
 }
 
 impl World for Lake {
-    fn published(&self, task: &TaskKey) -> Option<Arc<Cell>> {
-        self.published.get(task).cloned()
-    }
-
-    fn published_partitions(&self, table: &TableId) -> Vec<PartitionKey> {
-        self.published
-            .keys()
-            .filter(|task| task.table == *table)
-            .map(|task| task.partition.clone())
+    fn published(&self, table: &TableId) -> Vec<(PartitionKey, Arc<Cell>)> {
+        let cells = self
+            .published
+            .iter()
+            .filter(|(task, _)| task.table == *table);
+        cells
+            .map(|(task, cell)| (task.partition.clone(), cell.clone()))
             .collect()
     }
 

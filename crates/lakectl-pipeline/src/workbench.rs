@@ -10,8 +10,7 @@ use lakectl_core::{
     Cell, Day, DayRange, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
 };
 use lakectl_dag::{
-    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, StageKind, World, execute,
-    plan,
+    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, World, execute, plan,
 };
 use lakectl_sql::LakeSession;
 use lakectl_store::{
@@ -82,14 +81,10 @@ struct LakeWorld {
 }
 
 impl World for LakeWorld {
-    fn published(&self, task: &TaskKey) -> Option<Arc<Cell>> {
-        self.snapshot.cell(&task.table, &task.partition).cloned()
-    }
-
-    fn published_partitions(&self, table: &TableId) -> Vec<PartitionKey> {
+    fn published(&self, table: &TableId) -> Vec<(PartitionKey, Arc<Cell>)> {
         self.snapshot
             .partitions(table)
-            .map(|(key, _)| key.clone())
+            .map(|(key, cell)| (key.clone(), cell.clone()))
             .collect()
     }
 
@@ -304,7 +299,7 @@ impl Workbench {
         let took = i64::try_from(clock.elapsed().as_micros()).unwrap_or(0);
         let time = UtcTime::from_micros((options.now.micros() + took).max(base.time.micros() + 1));
         let mut request = CommitRequest::new(base, &options.run_id, time, "run");
-        request.dropped = self.abandoned(base, plan);
+        request.dropped = plan.abandoned.iter().cloned().collect();
         request.cells = report
             .new_cells()
             .iter()
@@ -330,37 +325,6 @@ impl Workbench {
             }
         }
         Ok(lake.commit(request)?)
-    }
-
-    /// Published partitions of the planned tables that the declarations have no place for any more, such as those of a
-    /// former grain or of an asset that is not covered now: beside the new ones their rows would count twice. Raw
-    /// partitions stay, for they cannot be computed again.
-    fn abandoned(&self, base: &Snapshot, plan: &Plan) -> BTreeSet<TaskKey> {
-        let stages = plan
-            .tasks
-            .iter()
-            .map(|task| task.stage)
-            .collect::<BTreeSet<_>>();
-        let stages = stages
-            .iter()
-            .map(|stage| &self.assembly.pipeline.stages()[*stage]);
-        let tables = stages
-            .filter(|stage| stage.kind != StageKind::Harvest)
-            .flat_map(|stage| stage.outputs());
-        let mut dropped = BTreeSet::new();
-        for table in tables {
-            let Some(known) = plan.partitions(table) else {
-                continue;
-            };
-            let gone = base
-                .partitions(table)
-                .filter(|(key, _)| known.find(key).is_none());
-            dropped.extend(gone.map(|(key, _)| TaskKey {
-                table: table.clone(),
-                partition: key.clone(),
-            }));
-        }
-        dropped
     }
 
     fn meta(&self, table: &TableId) -> TableMeta {

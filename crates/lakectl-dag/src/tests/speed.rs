@@ -54,6 +54,25 @@ fn a_thousand_tasks_in_chains() {
     time("1000 stages", &mut Project::new(&text));
 }
 
+/// Plans that are mostly read from the lake: 1,000 chains of ten stages over ten days.
+#[test]
+fn a_hundred_thousand_tasks() {
+    if !full() {
+        return;
+    }
+    let values: Vec<String> = (0..1_000).map(|i| format!("A{i:04}")).collect();
+    let mut text = stage("s.t0", "sql", "day", "asset", "");
+    for i in 1..10 {
+        let input = format!("\"s.t{}\" = \"self\"", i - 1);
+        text += &stage(&format!("s.t{i}"), "sql", "day", "asset", &input);
+    }
+    let mut project = Project::new(&text);
+    project.end = day("2026-02-09");
+    let keys = &mut project.coverages.get_mut("c").unwrap().keys;
+    keys.insert("asset".to_owned(), values);
+    time("10 stages x 1,000 keys x 10 days", &mut project);
+}
+
 #[test]
 fn five_thousand_tasks_with_long_windows() {
     let text = [
