@@ -50,11 +50,13 @@ struct Lake {
 
 impl World for Lake {
     fn published(&self, table: &TableId) -> Vec<(PartitionKey, Arc<Cell>)> {
-        let cells = self
-            .published
-            .iter()
-            .filter(|(task, _)| task.table == *table);
+        let first = TaskKey {
+            table: table.clone(),
+            partition: PartitionKey::default(),
+        };
+        let cells = self.published.range(first..);
         cells
+            .take_while(|(task, _)| task.table == *table)
             .map(|(task, cell)| (task.partition.clone(), cell.clone()))
             .collect()
     }
