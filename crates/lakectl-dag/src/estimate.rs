@@ -41,6 +41,17 @@ pub struct Estimate {
     pub elapsed: f64,
 }
 
+impl Estimate {
+    /// Adds a task to compute.
+    pub fn add(&mut self, cost: Option<&Cost>) {
+        self.tasks += 1;
+        match cost {
+            Some(cost) => self.cost.add(cost),
+            None => self.unknown += 1,
+        }
+    }
+}
+
 impl Plan {
     /// Returns the expected cost of each task: that of its own published result, else the median of the results of its stage
     /// that are published or taken up again; `None` if there are none.
@@ -95,14 +106,8 @@ impl Plan {
             if !counts(&task.verdict) {
                 continue;
             }
-            sum.tasks += 1;
-            match &costs[i] {
-                Some(cost) => {
-                    sum.cost.add(cost);
-                    seconds[i] = cost.seconds;
-                }
-                None => sum.unknown += 1,
-            }
+            sum.add(costs[i].as_ref());
+            seconds[i] = costs[i].map_or(0.0, |cost| cost.seconds);
         }
         sum.elapsed = self.elapsed(&seconds, jobs.max(1));
         sum

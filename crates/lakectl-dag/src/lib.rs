@@ -31,6 +31,7 @@ mod outline;
 mod partition;
 mod plan;
 mod runner;
+mod scope;
 mod verdict;
 mod window;
 
@@ -38,6 +39,7 @@ pub use board::{Grant, TaskSpec, World};
 pub use change::Change;
 pub use declare::{
     Audit, DeclareError, Missing, Origin, StageDecl, StageInput, StageKind, parse_stages,
+    parse_stages_with,
 };
 pub use estimate::{Cost, Estimate};
 pub use event::{Outcome, RunEvent, RunReport, TaskReport, Totals};

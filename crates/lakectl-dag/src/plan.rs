@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use lakectl_core::{Cell, Day, DayRange, Fingerprint, Parts, TableId, TaskKey};
 
-use crate::board::{Board, Scope};
+use crate::board::Board;
 use crate::event::Totals;
 use crate::fingerprint::Definition;
 use crate::nearest::hint;
 use crate::partition::{Calendar, Entry, TablePartitions};
+use crate::scope::Scope;
 use crate::verdict::Demand;
 use crate::{Coverage, Listing, Pipeline, StageKind, Verdict, World};
 

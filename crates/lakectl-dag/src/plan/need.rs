@@ -7,7 +7,7 @@ use lakectl_core::TaskKey;
 
 use super::{Selection, wanted};
 use crate::Pipeline;
-use crate::board::{Scope, TaskRef};
+use crate::scope::{Scope, TaskRef};
 use crate::verdict::Demand;
 
 /// Which entries of each stage's main table are selected, and which are needed by those.
