@@ -10,12 +10,13 @@ mod trouble;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use lakectl_core::{
     Cell, Day, DayRange, Fingerprint, FingerprintBuilder, Grain, PartitionKey, Parts, TableId,
     TaskKey,
 };
+use tokio::runtime::Runtime;
 
 use crate::*;
 
@@ -236,6 +237,8 @@ struct Project {
     jobs: usize,
     order: Order,
     cancel: Cancel,
+    /// Asks the run to end after so many events.
+    stop_after: Option<usize>,
     events: Mutex<Vec<RunEvent>>,
 }
 
@@ -264,6 +267,7 @@ impl Project {
             jobs: 2,
             order: Order::Forward,
             cancel: Cancel::default(),
+            stop_after: None,
             events: Mutex::default(),
         }
     }
@@ -321,7 +325,12 @@ impl Project {
     /// Plans, runs and publishes.
     fn run(&mut self) -> RunReport {
         let plan = self.plan().unwrap();
-        let report = self.execute(&plan);
+        self.run_plan(&plan)
+    }
+
+    /// Runs a plan and publishes what came of it.
+    fn run_plan(&mut self, plan: &Plan) -> RunReport {
+        let report = self.execute(plan);
         for cell in self.calculator.flushed.lock().unwrap().drain(..) {
             self.lake.cache.insert(cell.fingerprint, Arc::new(cell));
         }
@@ -329,27 +338,38 @@ impl Project {
             for cell in report.new_cells() {
                 self.lake.published.insert(cell.task(), cell);
             }
+            for task in &plan.abandoned {
+                self.lake.published.remove(task);
+            }
         }
         report
     }
 
     fn execute(&self, plan: &Plan) -> RunReport {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .build()
-            .unwrap();
+        static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+        let runtime = RUNTIME.get_or_init(|| {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(2).build().unwrap()
+        });
         let options = Options {
             jobs: self.jobs,
             order: self.order,
             sleep: Arc::new(|_| Box::pin(std::future::ready(()))),
         };
+        let before = self.events.lock().unwrap().len();
         runtime.block_on(execute(
             &self.pipeline,
             plan,
             &self.lake,
             &self.calculator,
             &options,
-            &|event| self.events.lock().unwrap().push(event),
+            &|event| {
+                let mut events = self.events.lock().unwrap();
+                events.push(event);
+                if self.stop_after == Some(events.len() - before) {
+                    self.cancel.cancel();
+                }
+            },
             &self.cancel,
         ))
     }

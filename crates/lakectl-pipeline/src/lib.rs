@@ -14,6 +14,7 @@ pub mod audit;
 mod compute;
 mod error;
 mod harvest;
+mod memo;
 mod notes;
 mod outside;
 mod project;

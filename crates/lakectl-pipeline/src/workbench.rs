@@ -21,6 +21,7 @@ use crate::assembly::Assembly;
 use crate::audit;
 use crate::compute::{LakeRunner, declared_contract};
 use crate::harvest::Sources;
+use crate::memo::FileMemo;
 use crate::notes;
 use crate::stages::Columns;
 use crate::summary::{self, Forecast, Quarantine, RunSummary};
@@ -141,6 +142,15 @@ impl Workbench {
         }
     }
 
+    /// Lists what the sources offer; with a lake, recorded files that it remembers are not read again.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if a source is not configured or its root cannot be read.
+    pub fn sources(&self, lake: Option<&Lake>) -> Result<Sources, PipelineError> {
+        let memo = lake.map(FileMemo::of).transpose()?.unwrap_or_default();
+        Sources::list_with(&self.settings, &self.assembly.datasets, &memo)
+    }
+
     /// Plans without a lake, or against its newest version. Nothing is written.
     ///
     /// # Errors
@@ -151,7 +161,7 @@ impl Workbench {
         selected: &Selected,
         now: UtcTime,
     ) -> Result<Plan, PipelineError> {
-        let sources = Sources::list(&self.settings, &self.assembly.datasets)?;
+        let sources = self.sources(lake)?;
         self.plan_with(&sources, lake, selected, now)
     }
 
@@ -229,7 +239,10 @@ impl Workbench {
         options: RunOptions<'_>,
     ) -> Result<(RunSummary, RunReport), PipelineError> {
         let clock = Instant::now();
-        let sources = Arc::new(Sources::list(&self.settings, &self.assembly.datasets)?);
+        let memo = FileMemo::of(&lake)?;
+        let sources = Sources::list_with(&self.settings, &self.assembly.datasets, &memo)?;
+        memo.keep(&lake, sources.files(), options.now);
+        let sources = Arc::new(sources);
         let definitions = match options.known_until {
             Some(until) => Cow::Owned(audit::definitions(&self.assembly, until)),
             None => Cow::Borrowed(&self.assembly.definitions),

@@ -17,6 +17,7 @@ mod cell;
 mod commit;
 mod error;
 mod lake;
+mod memo;
 mod note;
 mod object;
 mod open;

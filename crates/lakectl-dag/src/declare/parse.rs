@@ -328,6 +328,13 @@ fn check_columns(block: &Block<'_>, stage: &StageDecl) -> Result<(), DeclareErro
             }
         }
     }
+    let twice = |(i, column): (usize, &String)| {
+        let again = stage.primary_key[..i].contains(column);
+        again.then(|| format!("`{column}` stands twice in `primary_key`"))
+    };
+    if let Some(message) = stage.primary_key.iter().enumerate().find_map(twice) {
+        return Err(block.error("primary_key", message, None));
+    }
     if stage.primary_key.is_empty() {
         return Err(block.error("primary_key", "`primary_key` is missing", None));
     }

@@ -93,7 +93,7 @@ pub(crate) fn status(context: &Context) -> Result<Done> {
 /// Plans everything; where the sources cannot be looked at, by what is in the lake.
 fn plan(context: &Context, lake: &Lake) -> Result<(Plan, Option<String>)> {
     let bench = &context.bench;
-    let (sources, note) = match Sources::list(&bench.settings, &bench.assembly.datasets) {
+    let (sources, note) = match bench.sources(Some(lake)) {
         Ok(sources) => (sources, None),
         Err(error) => (
             Sources::unlisted(),
