@@ -251,6 +251,22 @@ impl Commit {
             || (task.partition.is_all() && self.tables.contains_key(&task.table))
     }
 
+    /// Returns the tables and partitions that the commit set, dropped or declared.
+    pub(crate) fn touched(&self) -> BTreeMap<TableId, BTreeSet<PartitionKey>> {
+        let mut touched: BTreeMap<TableId, BTreeSet<PartitionKey>> = BTreeMap::new();
+        for table in self.tables.keys() {
+            touched.entry(table.clone()).or_default();
+        }
+        let cells = self.cells.iter().map(|c| (&c.table, &c.partition));
+        for (table, key) in cells.chain(self.dropped.iter().map(|t| (&t.table, &t.partition))) {
+            touched
+                .entry(table.clone())
+                .or_default()
+                .insert(key.clone());
+        }
+        touched
+    }
+
     pub(crate) fn info(&self, id: Fingerprint) -> CommitInfo {
         let mut changed = BTreeMap::new();
         for cell in &self.cells {

@@ -98,6 +98,11 @@ impl Lake {
         })
     }
 
+    /// Returns the door to the lake's files, for other parts of the store.
+    pub(crate) fn door(&self) -> &Door {
+        &self.door
+    }
+
     /// Returns the lake's folder.
     pub fn root(&self) -> &Path {
         self.door.root()
@@ -252,7 +257,7 @@ impl Lake {
         self.newest().map(|head| Snapshot::clone(&head))
     }
 
-    fn newest(&self) -> Result<Arc<Snapshot>, StoreError> {
+    pub(crate) fn newest(&self) -> Result<Arc<Snapshot>, StoreError> {
         let mut head = lock(&self.head);
         let newest = commit::newest(&self.door)?;
         if newest < head.version {

@@ -6,6 +6,7 @@
 //!        _cells/<run>/<wave>.json                          every result ever produced: the build cache
 //!        _log/main/<version>.json                          one commit for the whole lake
 //!        _runs/<run>.json                                  what a run says of its failures, for people
+//!        data/<schema>/<table>/_delta_log, _projections     the same for other engines, made from the log
 //! ```
 //!
 //! Files are written first, then cells, then the commit, so a crash leaves garbage and never damage. Nothing is
@@ -21,6 +22,7 @@ mod note;
 mod object;
 mod open;
 mod parquet;
+mod projection;
 mod rows;
 mod snapshot;
 
@@ -30,6 +32,7 @@ pub use commit::{CommitInfo, CommitRequest};
 pub use error::StoreError;
 pub use lake::{Lake, WriteSpec, Written};
 pub use open::{LakeAddress, Open};
+pub use projection::{DeltaTable, DeltaVersion, Projected, duckdb_views};
 pub use snapshot::{Snapshot, TableMeta, VersionRef};
 
 #[cfg(test)]

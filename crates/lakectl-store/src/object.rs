@@ -115,6 +115,15 @@ impl Door {
         Ok(())
     }
 
+    /// Removes a file that may be there.
+    pub(crate) fn delete(&self, path: &str) -> Result<(), StoreError> {
+        let target = self.full(path);
+        match fs::remove_file(&target) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(StoreError::io("remove", &target, e)),
+            _ => Ok(()),
+        }
+    }
+
     /// Flushes all files and folders that wait for it.
     pub(crate) fn sync_pending(&self) -> Result<(), StoreError> {
         let mut failed = lock(&self.failed);

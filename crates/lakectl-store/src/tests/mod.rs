@@ -3,6 +3,7 @@
 mod commits;
 mod faults;
 mod opening;
+mod projection;
 mod writing;
 
 use std::path::Path;
