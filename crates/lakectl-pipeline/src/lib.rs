@@ -29,7 +29,9 @@ pub use error::PipelineError;
 pub use harvest::Sources;
 pub use lakectl_sources::PARSER_VERSION;
 pub use project::Project;
-pub use settings::{CalendarSettings, CoverageSettings, RunSettings, Settings, SourceSettings};
+pub use settings::{
+    CalendarSettings, CoverageSettings, ProjectionSettings, RunSettings, Settings, SourceSettings,
+};
 pub use summary::{
     Failure, Forecast, OpenFailure, Quarantine, RunSummary, StageSummary, TaskCounts,
 };
@@ -46,7 +48,8 @@ pub mod engine {
 /// What commands need to know of the lake.
 pub mod lake {
     pub use lakectl_store::{
-        CommitInfo, Lake, LakeAddress, Open, Snapshot, StoreError, TableMeta, VersionRef,
+        CommitInfo, DeltaTable, DeltaVersion, Lake, LakeAddress, Open, Projected, Snapshot,
+        StoreError, TableMeta, VersionRef, duckdb_views,
     };
 }
 

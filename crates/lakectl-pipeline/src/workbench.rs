@@ -281,7 +281,10 @@ impl Workbench {
                     }
                     published => published?,
                 };
-            let summary = self.summarise(&lake, &plan, &report, version, &options, clock);
+            let complete = !report.interrupted && report.fatal.is_none();
+            let behind = complete.then(|| self.project(&lake, Some(world.snapshot)));
+            let mut summary = self.summarise(&lake, &plan, &report, version, &options, clock);
+            summary.warnings.extend(behind.flatten());
             notes::leave(&lake, &summary);
             return Ok((summary, report));
         }
@@ -330,6 +333,18 @@ impl Workbench {
             }
         }
         Ok(lake.commit(request)?)
+    }
+
+    /// Brings what is kept for other engines up to the newest version, if the settings want it. `base` is a version that
+    /// is at hand. It is no part of the lake and can be made again, so what goes wrong is returned as a warning.
+    pub fn project(&self, lake: &Lake, base: Option<Snapshot>) -> Option<String> {
+        if !self.settings.projections.delta {
+            return None;
+        }
+        let error = lake.project_delta(base).err()?;
+        Some(format!(
+            "the Delta logs for other engines are behind the lake: {error}; `project` brings them up to date"
+        ))
     }
 
     /// Published partitions of the planned tables that the declarations have no place for any more, such as those of a
@@ -408,6 +423,7 @@ impl Workbench {
             failures: summary::failures(report),
             stale: summary::stale(report),
             vanished: plan.vanished.iter().map(TaskKey::to_string).collect(),
+            warnings: Vec::new(),
             quarantined: quarantine.map(|table| version.rows(table)).sum(),
         }
     }

@@ -5,11 +5,13 @@ mod graph;
 mod history;
 mod init;
 mod plan;
+mod project;
 mod run;
 mod show;
 mod sql;
 mod status;
 mod summary;
+mod views;
 
 use anyhow::Result;
 use clap::CommandFactory;
@@ -61,6 +63,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
                 Command::Graph => graph::graph(&context),
                 Command::Log { limit } => history::log(&context, limit),
                 Command::Show { table } => show::show(&context, &table),
+                Command::Project(args) => project::project(&context, &args),
+                Command::Views(args) => views::views(&context, &args),
                 Command::Init { .. } | Command::Completions { .. } | Command::Doctor => {
                     Ok(Done::Well)
                 }
@@ -83,6 +87,8 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Doctor => ("doctor", &[]),
         Command::Init { .. } => ("init", &[]),
         Command::Completions { .. } => ("completions", &[]),
+        Command::Project(_) => ("project", &[]),
+        Command::Views(_) => ("views", &[]),
     };
     if matches!(format, Format::Text | Format::Json) || more.contains(&format) {
         return Ok(());

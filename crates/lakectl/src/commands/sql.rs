@@ -59,7 +59,7 @@ pub(crate) fn sql(context: &Context, args: &SqlArgs) -> Result<Done> {
 }
 
 /// Reads a version's number or a time.
-fn version(text: &str) -> Result<VersionRef, PipelineError> {
+pub(crate) fn version(text: &str) -> Result<VersionRef, PipelineError> {
     text.parse().map_err(|_| {
         PipelineError::usage(
             format!("`--at {text}` is neither a version nor a time"),
