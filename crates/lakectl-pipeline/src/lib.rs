@@ -31,7 +31,9 @@ pub use error::PipelineError;
 pub use harvest::Sources;
 pub use lakectl_sources::PARSER_VERSION;
 pub use project::Project;
-pub use settings::{CalendarSettings, CoverageSettings, RunSettings, Settings, SourceSettings};
+pub use settings::{
+    CalendarSettings, CoverageSettings, ProjectionSettings, RunSettings, Settings, SourceSettings,
+};
 pub use summary::{
     Failure, Forecast, OpenFailure, Quarantine, RunSummary, StageSummary, TaskCounts,
 };
@@ -49,8 +51,9 @@ pub mod engine {
 /// What commands need to know of the lake.
 pub mod lake {
     pub use lakectl_store::{
-        BranchInfo, CommitInfo, Lake, LakeAddress, MAIN, Merge, MergeConflict, Open, Origin,
-        Signed, Snapshot, StoreError, TableMeta, VersionRef,
+        BranchInfo, CommitInfo, DeltaTable, DeltaVersion, Lake, LakeAddress, MAIN, Merge,
+        MergeConflict, Open, Origin, Projected, Signed, Snapshot, StoreError, TableMeta,
+        VersionRef, duckdb_views,
     };
 }
 

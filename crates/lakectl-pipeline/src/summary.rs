@@ -130,6 +130,8 @@ pub struct RunSummary {
     pub vanished: Vec<String>,
     /// Tasks computed from rows that are kept although their own task failed.
     pub stale: Vec<String>,
+    /// What went wrong beside the rows, such as a projection for other engines that is behind.
+    pub warnings: Vec<String>,
     /// Entries in the quarantine of the tables that this run planned, warnings included.
     pub quarantined: u64,
 }

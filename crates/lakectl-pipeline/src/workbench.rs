@@ -13,7 +13,8 @@ use lakectl_dag::{
 };
 use lakectl_sql::LakeSession;
 use lakectl_store::{
-    CellIndex, CommitRequest, Lake, LakeAddress, Open, Snapshot, StoreError, TableMeta, VersionRef,
+    CellIndex, CommitRequest, Lake, LakeAddress, MAIN, Open, Snapshot, StoreError, TableMeta,
+    VersionRef,
 };
 
 use crate::assembly::Assembly;
@@ -290,7 +291,10 @@ impl Workbench {
                     }
                     published => published?,
                 };
-            let summary = self.summarise(&lake, &plan, &report, version, &options, clock);
+            let complete = !report.interrupted && report.fatal.is_none();
+            let behind = complete.then(|| self.project(&lake, Some(world.snapshot)));
+            let mut summary = self.summarise(&lake, &plan, &report, version, &options, clock);
+            summary.warnings.extend(behind.flatten());
             notes::leave(&lake, &summary);
             return Ok((summary, report));
         }
@@ -342,6 +346,18 @@ impl Workbench {
         Ok(lake.commit(request)?)
     }
 
+    /// Brings what is kept for other engines up to the newest version, if the settings want it. `base` is a version that
+    /// is at hand. Only `main` is kept so. It is no part of the lake and can be made again, so what goes wrong is returned as a warning.
+    pub fn project(&self, lake: &Lake, base: Option<Snapshot>) -> Option<String> {
+        if !self.settings.projections.delta || lake.branch() != MAIN {
+            return None;
+        }
+        let error = lake.project_delta(base).err()?;
+        Some(format!(
+            "the Delta logs for other engines are behind the lake: {error}; `project` brings them up to date"
+        ))
+    }
+
     fn meta(&self, table: &TableId) -> TableMeta {
         let contract = declared_contract(&self.assembly, table);
         let stage = self.assembly.pipeline.stage_of(table);
@@ -387,6 +403,7 @@ impl Workbench {
             failures: summary::failures(report),
             stale: summary::stale(report),
             vanished: plan.vanished.iter().map(TaskKey::to_string).collect(),
+            warnings: Vec::new(),
             quarantined: quarantine.map(|table| version.rows(table)).sum(),
         }
     }

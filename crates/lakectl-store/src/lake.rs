@@ -18,7 +18,9 @@ use crate::history::Head;
 use crate::object::Door;
 use crate::open::{self, Open};
 use crate::rows::{Times, conform, digest};
-use crate::{CellIndex, LakeAddress, StoreError, cell, contract_of, memo, note, parquet, schema_of};
+use crate::{
+    CellIndex, LakeAddress, StoreError, cell, contract_of, memo, note, parquet, schema_of,
+};
 
 /// How rows are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,6 +119,11 @@ impl Lake {
             branch: branch.to_owned(),
             head: Mutex::default(),
         }
+    }
+
+    /// Returns the door to the lake's files, for other parts of the store.
+    pub(crate) fn door(&self) -> &Door {
+        &self.door
     }
 
     /// Returns where the lake is, for people: its folder, or `s3://bucket/prefix`, which no file system opens.

@@ -8,6 +8,7 @@
 //!        _log/<branch>/checkpoints/<version>.json          the whole of a version, so that few commits are replayed
 //!        _chunks/<hash>.cells                              cells of large commits and of checkpoints
 //!        _runs/<run>.json                                  what a run says of its failures, for people
+//!        data/<schema>/<table>/_delta_log, _projections     the same for other engines, made from the log
 //! ```
 //!
 //! Files are written first, then cells, then the commit, so a crash leaves garbage and never damage. Nothing is
@@ -31,6 +32,7 @@ mod note;
 mod object;
 mod open;
 mod parquet;
+mod projection;
 mod request;
 mod rows;
 mod snapshot;
@@ -45,6 +47,7 @@ pub use lake::{Lake, WriteSpec, Written};
 pub use merge::{Merge, MergeConflict};
 pub use object::{Bucket, LakeAddress};
 pub use open::Open;
+pub use projection::{DeltaTable, DeltaVersion, Projected, duckdb_views};
 pub use request::CommitRequest;
 pub use snapshot::{Partitions, Snapshot, TableMeta, VersionRef};
 

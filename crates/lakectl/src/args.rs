@@ -154,6 +154,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "TEXT")]
         why: String,
     },
+    /// Bring the Delta logs for other engines up to date, and say which of their versions is which of the lake's
+    #[command(after_long_help = help::PROJECT)]
+    Project(ProjectArgs),
+    /// Write a script of DuckDB views over one version of the lake
+    #[command(after_long_help = help::VIEWS)]
+    Views(ViewsArgs),
 }
 
 /// What to do with branches.
@@ -287,6 +293,31 @@ pub(crate) struct SqlArgs {
     /// Print at most so many rows as text; the other formats have all
     #[arg(long, default_value_t = 200, value_name = "N")]
     pub(crate) limit: usize,
+}
+
+/// Arguments of `project`.
+#[derive(Debug, Args)]
+pub(crate) struct ProjectArgs {
+    /// Only these tables, each with all its versions
+    #[arg(value_name = "TABLE")]
+    pub(crate) tables: Vec<String>,
+    /// Make the Delta logs anew, of the named tables or of all, and remove what does not belong there
+    #[arg(long)]
+    pub(crate) rebuild: bool,
+}
+
+/// Arguments of `views`.
+#[derive(Debug, Args)]
+pub(crate) struct ViewsArgs {
+    /// Write the script to a file, for example `views.sql`
+    #[arg(long, visible_alias = "out", value_name = "FILE")]
+    pub(crate) output: Option<String>,
+    /// An earlier version: a number or a time
+    #[arg(long, value_name = "VERSION|TIME")]
+    pub(crate) at: Option<String>,
+    /// Name files relative to the lake, for a DuckDB that is started there
+    #[arg(long)]
+    pub(crate) relative: bool,
 }
 
 /// Returns the values of every `--set`, wherever it stands.

@@ -30,7 +30,7 @@ all of a run; who reads meanwhile sees the lake before it.
   {run_id, version, profile, lake, seconds, interrupted, quarantined,
    tasks: {total, reused, restored, ran, failed, blocked},
    stages: [{stage, table, kind, reused, restored, ran, failed, blocked, rows, seconds, reason}],
-   failures: [{task, message, hint}], vanished: [task]}
+   failures: [{task, message, hint}], vanished: [task], warnings: [text]}
 `stage` is the name for --select and --force, `reason` why most of its tasks ran (null: none did), `rows` what is now \
 valid in the planned partitions; `vanished` lists partitions kept although their source does not offer them any more.";
 
@@ -116,3 +116,19 @@ Raw tables and overrides stay as they are, because documents cannot be fetched a
 next run derives again from them, by the declarations of that time; what it would do is said.
 
 `--format json` prints {branch, version, to, next_run: {restore, run, tables}}.";
+
+pub(crate) const PROJECT: &str = "\
+`run` does this after every commit (setting `projections.delta`). Every table's folder `data/<schema>/<table>` can then \
+be read as a Delta table; the logs are made from the lake's own, and the same again whenever they are made anew. Only \
+lakectl writes: the tables declare a writer feature that other programs refuse.
+
+`--format json` prints one object:
+  {version, rebuilt, commits, checkpoints, bytes,
+   tables: [{table, path, delta_version, lake_version, files, versions: [{delta_version, lake_version, time, added, removed}]}]}
+`commits`, `checkpoints` and `bytes` say what was written now; `versions` is there for tables that are named.";
+
+pub(crate) const VIEWS: &str = "\
+One schema for each of the lake's and one view for each table, over exactly the files of the version; `lake_version()` \
+says which. Without --output the script goes to standard output.
+
+`--format json` prints {version, tables, file, sql}: `file` with --output, `sql` without.";

@@ -4,6 +4,7 @@ mod branches;
 mod commits;
 mod faults;
 mod opening;
+mod projection;
 mod writing;
 
 use std::path::Path;

@@ -218,6 +218,7 @@ fn merge(
         true => (context.bench.plan_merge(into, name)?, None),
         false => {
             let (merge, version) = context.bench.merge(into, name, &by_hand(why))?;
+            super::project::catch_up(context, into);
             (merge, Some(version))
         }
     };

@@ -6,6 +6,7 @@ mod graph;
 mod history;
 mod init;
 mod plan;
+mod project;
 mod rollback;
 mod run;
 mod show;
@@ -13,6 +14,7 @@ mod sql;
 mod status;
 mod summary;
 mod tally;
+mod views;
 
 use anyhow::Result;
 use clap::CommandFactory;
@@ -66,6 +68,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
                 Command::Show { table } => show::show(&context, &table),
                 Command::Branch(command) => branch::branch(&context, &command),
                 Command::Rollback { version, why } => rollback::rollback(&context, &version, &why),
+                Command::Project(args) => project::project(&context, &args),
+                Command::Views(args) => views::views(&context, &args),
                 Command::Init { .. } | Command::Completions { .. } | Command::Doctor => {
                     Ok(Done::Well)
                 }
@@ -90,6 +94,8 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Completions { .. } => ("completions", &[]),
         Command::Branch(_) => ("branch", &[]),
         Command::Rollback { .. } => ("rollback", &[]),
+        Command::Project(_) => ("project", &[]),
+        Command::Views(_) => ("views", &[]),
     };
     if matches!(format, Format::Text | Format::Json) || more.contains(&format) {
         return Ok(());

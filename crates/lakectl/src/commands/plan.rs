@@ -92,10 +92,7 @@ pub(crate) fn plan(
             .map(|lake| lake.head())
             .transpose()
             .map_err(PipelineError::from)?;
-        render::json(&told.json(
-            &context.shown_address()?,
-            version.map_or(0, |v| v.version),
-        ));
+        render::json(&told.json(&context.shown_address()?, version.map_or(0, |v| v.version)));
     } else {
         render::out(&told.text(every_task));
     }

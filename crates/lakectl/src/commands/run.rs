@@ -59,8 +59,9 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     } else if !context.global.quiet {
         render::out(&summary::text(context, &lake, &summary, &args.selection)?);
     } else {
-        summary::failures(&summary)
+        [summary::failures(&summary), summary::warnings(&summary)]
             .iter()
+            .flatten()
             .for_each(|text| render::alarm(text));
     }
     Ok(match () {
@@ -72,7 +73,7 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
 }
 
 fn has_warnings(summary: &RunSummary) -> bool {
-    summary.quarantined > 0 || !summary.vanished.is_empty()
+    summary.quarantined > 0 || !summary.vanished.is_empty() || !summary.warnings.is_empty()
 }
 
 /// A name that sorts by time and differs between processes that start together.
