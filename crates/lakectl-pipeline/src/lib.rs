@@ -46,7 +46,7 @@ pub mod engine {
 /// What commands need to know of the lake.
 pub mod lake {
     pub use lakectl_store::{
-        CommitInfo, Lake, LakeAddress, Open, Snapshot, StoreError, TableMeta, VersionRef,
+        CommitInfo, Failpoint, Lake, LakeAddress, Open, Snapshot, StoreError, TableMeta, VersionRef,
     };
 }
 

@@ -3,6 +3,7 @@
 mod commits;
 mod faults;
 mod opening;
+mod simulate;
 mod writing;
 
 use std::path::Path;
