@@ -51,9 +51,13 @@ pub mod engine {
 /// What commands need to know of the lake.
 pub mod lake {
     pub use lakectl_store::{
+<<<<<<< HEAD
         BranchInfo, CommitInfo, DeltaTable, DeltaVersion, Lake, LakeAddress, MAIN, Merge,
         MergeConflict, Open, Origin, Projected, Signed, Snapshot, StoreError, TableMeta,
         VersionRef, duckdb_views,
+=======
+        CommitInfo, Failpoint, Lake, LakeAddress, Open, Snapshot, StoreError, TableMeta, VersionRef,
+>>>>>>> door
     };
 }
 

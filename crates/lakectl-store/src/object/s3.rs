@@ -26,6 +26,8 @@ const CREDENTIALS: [&[&str]; 6] = [
 /// Time for one request, its answer included. A wave's files are a few megabytes at most.
 const REQUEST: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(5);
+/// Between attempts that only we can make: those whose outcome has to be looked at first.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Returns the door to a bucket. Nobody is asked yet.
 pub(super) fn remote(bucket: &Bucket) -> Result<Remote, StoreError> {
@@ -71,11 +73,8 @@ pub(super) fn remote(bucket: &Bucket) -> Result<Remote, StoreError> {
             "check the AWS_* variables: one of them has a value that cannot be used",
         )
     })?;
-    Remote::new(
-        std::sync::Arc::new(store),
-        &bucket.prefix,
-        bucket.to_string(),
-    )
+    let address = bucket.to_string();
+    Remote::new(std::sync::Arc::new(store), &bucket.prefix, address, PAUSE)
 }
 
 fn client(key: ClientConfigKey) -> AmazonS3ConfigKey {

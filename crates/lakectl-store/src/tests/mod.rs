@@ -4,7 +4,11 @@ mod branches;
 mod commits;
 mod faults;
 mod opening;
+<<<<<<< HEAD
 mod projection;
+=======
+mod simulate;
+>>>>>>> door
 mod writing;
 
 use std::path::Path;

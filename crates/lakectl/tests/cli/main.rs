@@ -8,12 +8,14 @@
 )]
 
 mod bad_files;
+mod buckets;
 mod chains;
 mod common;
 mod contract;
 mod disk;
 mod environment;
 mod interrupts;
+mod kills;
 mod project;
 mod queries;
 mod refusals;
