@@ -29,7 +29,9 @@ pub use error::PipelineError;
 pub use harvest::Sources;
 pub use lakectl_sources::PARSER_VERSION;
 pub use project::Project;
-pub use settings::{CalendarSettings, CoverageSettings, RunSettings, Settings, SourceSettings};
+pub use settings::{
+    CalendarSettings, CoverageSettings, RunSettings, Settings, SourceSettings, SqlSettings,
+};
 pub use summary::{
     Failure, Forecast, OpenFailure, Quarantine, RunSummary, StageSummary, TaskCounts,
 };
@@ -52,5 +54,8 @@ pub mod lake {
 
 /// What commands need to know of queries.
 pub mod query {
-    pub use lakectl_sql::{ENGINE_VERSION, LakeSession, SqlError, functions};
+    pub use lakectl_sql::{
+        ENGINE_VERSION, FunctionLine, LakeSession, Literal, Rows, Script, ScriptStatement,
+        SessionOptions, SqlError, TableInfo, TableKind, functions, locate, parse_param,
+    };
 }
