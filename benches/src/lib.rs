@@ -1,4 +1,6 @@
-//! Projects to measure with.
+//! Projects and queries to measure with.
+
+pub mod queries;
 
 use std::fmt::Write as _;
 use std::time::Instant;

@@ -33,6 +33,7 @@ pub use lakectl_sources::PARSER_VERSION;
 pub use project::Project;
 pub use settings::{
     CalendarSettings, CoverageSettings, ProjectionSettings, RunSettings, Settings, SourceSettings,
+    SqlSettings,
 };
 pub use summary::{
     Failure, Forecast, OpenFailure, Quarantine, RunSummary, StageSummary, TaskCounts,
@@ -51,17 +52,16 @@ pub mod engine {
 /// What commands need to know of the lake.
 pub mod lake {
     pub use lakectl_store::{
-<<<<<<< HEAD
-        BranchInfo, CommitInfo, DeltaTable, DeltaVersion, Lake, LakeAddress, MAIN, Merge,
+        BranchInfo, CommitInfo, DeltaTable, DeltaVersion, Failpoint, Lake, LakeAddress, MAIN, Merge,
         MergeConflict, Open, Origin, Projected, Signed, Snapshot, StoreError, TableMeta,
         VersionRef, duckdb_views,
-=======
-        CommitInfo, Failpoint, Lake, LakeAddress, Open, Snapshot, StoreError, TableMeta, VersionRef,
->>>>>>> door
     };
 }
 
 /// What commands need to know of queries.
 pub mod query {
-    pub use lakectl_sql::{ENGINE_VERSION, LakeSession, SqlError, functions};
+    pub use lakectl_sql::{
+        ENGINE_VERSION, FunctionLine, LakeSession, Literal, Rows, Script, ScriptStatement,
+        SessionOptions, SqlError, TableInfo, TableKind, functions, locate, parse_param,
+    };
 }

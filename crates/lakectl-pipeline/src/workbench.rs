@@ -11,7 +11,7 @@ use lakectl_core::{
 use lakectl_dag::{
     Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, World, execute, plan,
 };
-use lakectl_sql::LakeSession;
+use lakectl_sql::{LakeSession, SessionOptions};
 use lakectl_store::{
     CellIndex, CommitRequest, Lake, LakeAddress, MAIN, Open, Snapshot, StoreError, TableMeta,
     VersionRef,
@@ -417,12 +417,25 @@ impl Workbench {
         lake: Arc<Lake>,
         at: Option<VersionRef>,
     ) -> Result<LakeSession, PipelineError> {
+        self.session_within(lake, at, SessionOptions::default())
+    }
+
+    /// [`Self::session`] within given bounds of memory and threads.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if there is no such version.
+    pub fn session_within(
+        &self,
+        lake: Arc<Lake>,
+        at: Option<VersionRef>,
+        options: SessionOptions,
+    ) -> Result<LakeSession, PipelineError> {
         let snapshot = match at {
             Some(version) => lake.at(version)?,
             None => lake.head()?,
         };
         let unions = self.assembly.pipeline.unions().clone();
-        Ok(LakeSession::new(lake, snapshot, unions)?)
+        Ok(LakeSession::with_options(lake, snapshot, unions, options)?)
     }
 
     /// Lists what is in quarantine at the newest version, by table and reason.

@@ -282,8 +282,11 @@ pub(crate) struct PlanArgs {
 /// Arguments of `sql`.
 #[derive(Debug, Args)]
 pub(crate) struct SqlArgs {
-    /// The query
-    pub(crate) query: String,
+    /// The query; without it a shell on a terminal, else the statements of standard input
+    pub(crate) query: Option<String>,
+    /// Run the statements of a file, up to the first that fails
+    #[arg(short, long, value_name = "FILE", conflicts_with = "query")]
+    pub(crate) file: Option<String>,
     /// Ask an earlier version: a number or a time
     #[arg(long, value_name = "VERSION|TIME")]
     pub(crate) at: Option<String>,
@@ -293,6 +296,19 @@ pub(crate) struct SqlArgs {
     /// Print at most so many rows as text; the other formats have all
     #[arg(long, default_value_t = 200, value_name = "N")]
     pub(crate) limit: usize,
+    /// The value of `$name`, or of `$1`: `asset=BTC`, `1=2026-01-05`, `strike:float=60000` (repeatable; types: int, float, bool,
+    /// date, timestamp, text)
+    #[arg(long, value_name = "NAME[:TYPE]=VALUE")]
+    pub(crate) param: Vec<String>,
+    /// Memory of queries: 2GiB, or 50% of the machine's (default: the setting `sql.memory`); more goes to temporary files
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<String>,
+    /// Stop a query after so long: 500ms, 30s, 5m
+    #[arg(long, value_name = "TIME")]
+    pub(crate) timeout: Option<String>,
+    /// Threads that a query computes on (default: one for each processor)
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<std::num::NonZeroUsize>,
 }
 
 /// Arguments of `project`.

@@ -48,7 +48,14 @@ time, `unknown` the number of tasks without an estimate; `dropped` lists publish
 
 pub(crate) const SQL: &str = "\
 Tables are `schema.table`; `norm.<feed>` stands for all tables of that feed, `system.tables`, `system.cells` and \
-`system.commits` say what the lake holds. Option mathematics and statistics are SQL functions.
+`system.commits` say what the lake holds. Option mathematics and statistics are SQL functions. `EXPLAIN` and `EXPLAIN \
+ANALYZE` show how a query is computed.
+
+Without a query: a shell on a terminal (`\\?` lists its commands), else the statements of standard input; `-f` runs a file. \
+Statements end with `;`, the shell's commands stand on lines of their own. A script stops at its first error, which is told with \
+file and line. Each statement's rows are written in the format asked for; a file is written under a temporary name first.
+
+Exit code 2: a query that needed more memory or time than it may have. 130: Ctrl-C.
 
 `--format json` prints an array of objects, one a row: times as ISO 8601 UTC, a missing number as null.";
 

@@ -10,6 +10,7 @@ mod progress;
 #[cfg(test)]
 mod reference;
 mod render;
+mod signals;
 
 use std::process::ExitCode;
 

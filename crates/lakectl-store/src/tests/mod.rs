@@ -4,11 +4,8 @@ mod branches;
 mod commits;
 mod faults;
 mod opening;
-<<<<<<< HEAD
 mod projection;
-=======
 mod simulate;
->>>>>>> door
 mod writing;
 
 use std::path::Path;

@@ -12,6 +12,7 @@ use crate::args::RunArgs;
 use crate::context::{Context, now, runtime, who};
 use crate::progress::Progress;
 use crate::render;
+use crate::signals::Signals;
 
 pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     if args.dry_run {
@@ -100,42 +101,4 @@ async fn stop_on_signal(cancel: Cancel, progress: Arc<Progress>) {
     cancel.cancel();
     signals.next().await;
     std::process::exit(i32::from(crate::EXIT_INTERRUPTED));
-}
-
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
-    }
 }

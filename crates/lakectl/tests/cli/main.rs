@@ -7,6 +7,7 @@
     reason = "tests say what they skip"
 )]
 
+mod asking;
 mod bad_files;
 mod buckets;
 mod chains;
