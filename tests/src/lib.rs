@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lakectl_core::UtcTime;
+use lakectl_pipeline::audit::{AuditOptions, AuditReport};
 use lakectl_pipeline::engine::{Cancel, Plan, RunReport};
 use lakectl_pipeline::lake::{Lake, Open};
 use lakectl_pipeline::stages::Columns;
@@ -28,8 +29,6 @@ pub struct Bench {
     pub overrides: Vec<String>,
     /// Tasks at the same time.
     pub jobs: usize,
-    /// For audits.
-    pub known_until: Option<UtcTime>,
     folder: TempDir,
     runs: std::cell::Cell<u32>,
 }
@@ -42,7 +41,6 @@ impl Bench {
             profile: profile.to_owned(),
             overrides: Vec::new(),
             jobs: 2,
-            known_until: None,
             folder: tempfile::tempdir().unwrap(),
             runs: std::cell::Cell::new(0),
         }
@@ -130,7 +128,6 @@ impl Bench {
             jobs: self.jobs,
             events: &|_| {},
             cancel,
-            known_until: self.known_until,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -138,6 +135,32 @@ impl Bench {
             .unwrap();
         let bench = self.open()?;
         runtime.block_on(bench.run(self.lake(), selected, options))
+    }
+
+    /// Audits a stage and what it needs, or everything, at some instants; `fresh` computes everything again.
+    pub fn audit(
+        &self,
+        goal: Option<&str>,
+        at: &[UtcTime],
+        fresh: bool,
+    ) -> Result<AuditReport, PipelineError> {
+        let options = AuditOptions {
+            select: goal.map(str::to_owned).into_iter().collect(),
+            at: at.to_vec(),
+            samples: 3,
+            seed: 1,
+            fresh,
+            now: NOW,
+            jobs: self.jobs,
+            scratch: None,
+            events: &|_| {},
+            cancel: Cancel::default(),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(self.open()?.audit_lookahead(&self.lake(), options))
     }
 
     /// Plans until a goal.

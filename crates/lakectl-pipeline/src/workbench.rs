@@ -1,6 +1,5 @@
 //! Plan, run and query: what the commands are made of.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,16 +12,16 @@ use lakectl_dag::{
     Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, StageKind, World, execute,
     plan,
 };
-use lakectl_sql::LakeSession;
+use lakectl_sql::{LakeSession, SqlEngine};
 use lakectl_store::{
     CellIndex, CommitRequest, Lake, Open, Snapshot, StoreError, TableMeta, VersionRef,
 };
 
 use crate::assembly::Assembly;
-use crate::audit;
-use crate::compute::{LakeRunner, declared_contract};
+use crate::compute::{LakeRunner, Shared, declared_contract};
 use crate::harvest::Sources;
 use crate::notes;
+use crate::reader::CellReader;
 use crate::stages::Columns;
 use crate::summary::{self, Forecast, Quarantine, RunSummary};
 use crate::{PipelineError, Project, Settings};
@@ -63,8 +62,6 @@ pub struct RunOptions<'a> {
     pub events: &'a (dyn Fn(RunEvent) + Sync),
     /// Asks the run to end.
     pub cancel: Cancel,
-    /// For audits: normalised rows known after this instant are left out.
-    pub known_until: Option<UtcTime>,
 }
 
 /// A checked project with its settings.
@@ -237,26 +234,24 @@ impl Workbench {
     ) -> Result<(RunSummary, RunReport), PipelineError> {
         let clock = Instant::now();
         let sources = Arc::new(Sources::list(&self.settings, &self.assembly.datasets)?);
-        let definitions = match options.known_until {
-            Some(until) => Cow::Owned(audit::definitions(&self.assembly, until)),
-            None => Cow::Borrowed(&self.assembly.definitions),
-        };
+        let definitions = &self.assembly.definitions;
         let mut attempt = 1;
         loop {
             let world = LakeWorld {
                 snapshot: lake.head()?,
                 cells: lake.cells()?,
             };
-            let plan = self.plan_against(&world, &sources, selected, options.now, &definitions)?;
-            let runner = LakeRunner::new(
-                Arc::clone(&lake),
-                Arc::clone(&self.assembly),
-                Arc::clone(&sources),
-                self.settings.params.clone(),
-                world.snapshot.clone(),
-                options.run_id.clone(),
-                options.known_until,
-            );
+            let plan = self.plan_against(&world, &sources, selected, options.now, definitions)?;
+            let runner = LakeRunner::new(Shared {
+                reader: Arc::new(CellReader::new(Arc::clone(&lake))),
+                assembly: Arc::clone(&self.assembly),
+                sources: Arc::clone(&sources),
+                engine: SqlEngine::new(),
+                params: self.settings.params.clone(),
+                base: world.snapshot.clone(),
+                run: options.run_id.clone(),
+                cut: None,
+            });
             let engine = Options {
                 jobs: options.jobs.max(1),
                 ..Options::default()

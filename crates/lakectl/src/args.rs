@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use lakectl_core::Day;
+use lakectl_core::{Day, UtcTime};
 
 use crate::help;
 
@@ -139,6 +139,46 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Prove claims about the rows of the lake
+    Audit {
+        /// What to prove
+        #[command(subcommand)]
+        claim: AuditCommand,
+    },
+}
+
+/// What to prove.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// No row depends on what became known after it
+    #[command(after_long_help = help::LOOKAHEAD)]
+    Lookahead(LookaheadArgs),
+}
+
+/// Arguments of `audit lookahead`.
+#[derive(Debug, Args)]
+pub(crate) struct LookaheadArgs {
+    /// Only these stages (a table, `schema.*`, `tag:x`, `+table`, `table+`) and what they need (repeatable)
+    #[arg(long, value_name = "SELECTOR")]
+    pub(crate) select: Vec<String>,
+    /// Cut at this instant (repeatable); without one, instants are chosen
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Vec<UtcTime>,
+    /// How many instants to choose
+    #[arg(long, default_value_t = 3, value_name = "N", conflicts_with = "at")]
+    pub(crate) samples: usize,
+    /// What to choose them by: the same number, the same instants
+    #[arg(long, default_value_t = 1, value_name = "N", conflicts_with = "at")]
+    pub(crate) seed: u64,
+    /// Compute everything again at every instant, also what the cut does not reach
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Folder for scratch files (default: the system's for temporary files)
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) scratch: Option<String>,
+    /// Tasks at the same time (default: one for each processor)
+    #[arg(long, value_name = "N", env = "LAKE_JOBS")]
+    pub(crate) jobs: Option<usize>,
 }
 
 /// Which tasks.

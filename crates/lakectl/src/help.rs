@@ -83,3 +83,18 @@ The folder then holds `pipelines/` (stages), `sql/` (one query a table) and `con
 pub(crate) const COMPLETIONS: &str = "\
 For example `lakectl completions bash > ~/.local/share/bash-completion/completions/lakectl`.
 `--format json` prints {shell, script}.";
+
+pub(crate) const LOOKAHEAD: &str = "\
+Three claims are tested at each instant, by computing rows again from less and comparing bit for bit:
+  later knowledge   normalised and canonical rows known after the instant are dropped; rows known by it must not change
+  later start       the partition that holds the instant begins on its day instead; the rows of the days left must not change
+  later documents   documents recorded after the instant are dropped; rows and rejects of the others must not change
+The lake is only read: what is computed goes to a scratch folder that is removed. Rows are those of the project as it is now, \
+so a query can be audited before it is run. Exit code 2 if a claim is refuted or a task fails.
+
+`--format json` prints one object:
+  {lake, version, instants, clean, interrupted,
+   tables: [{table, rows, partitions, start_rows, exempt, fixed_start}],
+   leaks: [{claim, at, table, column, key, known_at, before, after, rows}], failures: [{task, message, hint}]}
+`rows` and `start_rows` are those compared, `exempt` is why a table is not audited, `fixed_start` why its partitions cannot \
+begin later. A leak names the column (null: the row itself), the row that was known first, and what both computations say.";

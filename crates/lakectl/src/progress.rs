@@ -121,6 +121,11 @@ impl Progress {
         }
     }
 
+    /// Begins again, for another plan.
+    pub(crate) fn restart(&self) {
+        self.bar.reset();
+    }
+
     /// Takes the bar away; the summary has the numbers.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();

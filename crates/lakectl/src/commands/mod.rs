@@ -1,5 +1,6 @@
 //! One file a verb.
 
+mod audit;
 mod doctor;
 mod graph;
 mod history;
@@ -15,7 +16,7 @@ use anyhow::Result;
 use clap::CommandFactory;
 use lakectl_pipeline::{PipelineError, Selected};
 
-use crate::args::{Cli, Command, Format, Selection};
+use crate::args::{AuditCommand, Cli, Command, Format, Selection};
 use crate::context::Context;
 use crate::render;
 
@@ -61,6 +62,9 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
                 Command::Graph => graph::graph(&context),
                 Command::Log { limit } => history::log(&context, limit),
                 Command::Show { table } => show::show(&context, &table),
+                Command::Audit {
+                    claim: AuditCommand::Lookahead(args),
+                } => audit::lookahead(&context, &args),
                 Command::Init { .. } | Command::Completions { .. } | Command::Doctor => {
                     Ok(Done::Well)
                 }
@@ -83,6 +87,7 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Doctor => ("doctor", &[]),
         Command::Init { .. } => ("init", &[]),
         Command::Completions { .. } => ("completions", &[]),
+        Command::Audit { .. } => ("audit", &[]),
     };
     if matches!(format, Format::Text | Format::Json) || more.contains(&format) {
         return Ok(());

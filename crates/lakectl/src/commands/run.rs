@@ -36,7 +36,6 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
         jobs: context.jobs(args.jobs),
         events: &|event| progress.event(&event),
         cancel: cancel.clone(),
-        known_until: None,
     };
     let summary = runtime()?.block_on(async {
         let stop = tokio::spawn(stop_on_signal(cancel, Arc::clone(&progress)));
@@ -90,7 +89,7 @@ fn run_id(started: UtcTime) -> String {
 }
 
 /// Asks the run to end on Ctrl-C or SIGTERM; what is done is kept. A second one does not wait: a lake survives that.
-async fn stop_on_signal(cancel: Cancel, progress: Arc<Progress>) {
+pub(super) async fn stop_on_signal(cancel: Cancel, progress: Arc<Progress>) {
     let Ok(mut signals) = Signals::new() else {
         return;
     };
