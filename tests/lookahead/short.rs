@@ -46,6 +46,13 @@ fn a_short_market_knows_nothing_too_early() {
         ],
     );
     assert_eq!(unseen(&last), Vec::<String>::new());
+    let rejects = last.tables.iter().filter(|table| {
+        table.table.schema() == "quarantine" && table.rows > 0 && table.partitions > 0
+    });
+    assert!(
+        rejects.count() > 0,
+        "no rejects were held against fewer documents"
+    );
     // In the warm-up, and everything again; the planted mistakes are then tried there.
     let early = at("2025-12-05");
     assert_tight(&full, None, &[(early, Start::Fresh)]);

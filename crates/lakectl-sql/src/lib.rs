@@ -17,6 +17,7 @@ mod engine;
 mod error;
 mod files;
 pub mod functions;
+mod lineage;
 mod prune;
 mod query;
 mod system;
@@ -25,6 +26,7 @@ pub use catalog::LakeSession;
 pub use conform::{conform, sort_unique};
 pub use engine::{ENGINE_VERSION, STAGE_MEMORY_BYTES, SqlEngine, StageTable};
 pub use error::SqlError;
+pub use lineage::{ColumnRef, Influence, OutputColumn};
 pub use query::{Literal, Query, analyse, bind};
 
 #[cfg(test)]

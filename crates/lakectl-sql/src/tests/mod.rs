@@ -1,6 +1,7 @@
 //! Tests of the crate through its public face.
 
 mod ad_hoc;
+mod lineage;
 mod queries;
 mod results;
 mod stages;
