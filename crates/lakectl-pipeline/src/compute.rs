@@ -21,7 +21,7 @@ use crate::harvest::{self, Sources, StoredDocument, parse_standing};
 use crate::outside::{Reach, Taken};
 use crate::reader::CellReader;
 use crate::rows::{NORM_ORDER, REJECTS_ORDER, check_membership, cut_rows, in_order, sorted};
-use crate::stages::{Columns, NATIVE_STAGES, NativeTask};
+use crate::stages::{Columns, NativeStage, NativeTask};
 
 /// Computes tasks of one run.
 pub(crate) struct LakeRunner {
@@ -262,12 +262,12 @@ impl Shared {
 
     fn native(&self, spec: &TaskSpec, name: &str) -> Result<Output, PipelineError> {
         let stage = &spec.stage;
-        let native = NATIVE_STAGES.iter().find(|native| native.name == name);
-        let native = native.ok_or_else(|| missing(stage, "native stage"))?;
+        let native = NativeStage::find(name).ok_or_else(|| missing(stage, "native stage"))?;
         let mut inputs = BTreeMap::new();
         for (name, grants) in &spec.grants {
             let (schema, batches) = self.granted(name, grants)?;
-            inputs.insert(name.clone(), Columns::new(&schema, &batches)?);
+            let columns = Columns::of(&schema, &batches, &native.granted(name.as_str()))?;
+            inputs.insert(name.clone(), columns);
         }
         let declared = self
             .params
@@ -306,16 +306,7 @@ impl Shared {
         name: &TableId,
         grants: &[Grant],
     ) -> Result<(SchemaRef, Vec<RecordBatch>), PipelineError> {
-        let contract = match union_contract(name) {
-            Some(contract) => contract,
-            None => {
-                let stage = self.assembly.pipeline.stage_of(name);
-                stage
-                    .map(|stage| stage.contract.clone())
-                    .unwrap_or_default()
-            }
-        };
-        let schema = schema_of(&contract);
+        let schema = schema_of(&input_contract(&self.assembly, name));
         let mut batches = Vec::new();
         for grant in grants {
             let stage = self.assembly.pipeline.stage_of(&grant.member.table);
@@ -379,6 +370,11 @@ pub(crate) fn parse_partition(
 
 fn missing(stage: &StageDecl, what: &str) -> PipelineError {
     PipelineError::stage(format!("`{}` has no {what}", stage.table))
+}
+
+/// Returns the columns of an input: those of a table, or of a union.
+pub(crate) fn input_contract(assembly: &Assembly, name: &TableId) -> Contract {
+    union_contract(name).unwrap_or_else(|| declared_contract(assembly, name))
 }
 
 /// Returns the columns of a table as the pipeline declares them.

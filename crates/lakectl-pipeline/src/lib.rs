@@ -14,6 +14,8 @@ pub mod audit;
 mod compute;
 mod error;
 mod harvest;
+pub mod lineage;
+mod memory;
 mod notes;
 mod outside;
 mod project;
@@ -22,12 +24,15 @@ mod rows;
 mod settings;
 pub mod stages;
 mod summary;
+mod system;
 mod workbench;
 
 pub use assembly::{Assembly, BoundDataset};
 pub use error::PipelineError;
 pub use harvest::Sources;
 pub use lakectl_sources::PARSER_VERSION;
+pub use memory::peak_memory_bytes;
+pub use notes::{RunNote, TaskNote};
 pub use project::Project;
 pub use settings::{CalendarSettings, CoverageSettings, RunSettings, Settings, SourceSettings};
 pub use summary::{
@@ -39,7 +44,8 @@ pub use workbench::{RunOptions, Selected, Workbench};
 pub mod engine {
     pub use lakectl_dag::{
         Audit, Cancel, Outcome, Pipeline, Plan, PlannedTask, RunEvent, RunReport, StageDecl,
-        StageKind, Verdict, nearest, render_dot, render_json, render_mermaid, render_text,
+        StageKind, Verdict, nearest, render_dot, render_json, render_mermaid, render_svg,
+        render_text,
     };
 }
 

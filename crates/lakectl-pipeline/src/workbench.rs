@@ -16,14 +16,16 @@ use lakectl_sql::{LakeSession, SqlEngine};
 use lakectl_store::{
     CellIndex, CommitRequest, Lake, Open, Snapshot, StoreError, TableMeta, VersionRef,
 };
+use tracing::Instrument;
 
 use crate::assembly::Assembly;
 use crate::compute::{LakeRunner, Shared, declared_contract};
 use crate::harvest::Sources;
+use crate::lineage::Lineage;
 use crate::notes;
 use crate::reader::CellReader;
 use crate::stages::Columns;
-use crate::summary::{self, Forecast, Quarantine, RunSummary};
+use crate::summary::{self, Failure, Forecast, Quarantine, RunSummary};
 use crate::{PipelineError, Project, Settings};
 
 /// How often a run is planned again because another one committed what it had read.
@@ -232,6 +234,19 @@ impl Workbench {
         selected: &Selected,
         options: RunOptions<'_>,
     ) -> Result<(RunSummary, RunReport), PipelineError> {
+        let span = tracing::info_span!("run", run = %options.run_id);
+        self.attempts(lake, selected, options)
+            .instrument(span)
+            .await
+    }
+
+    /// Plans, computes and commits, again if another run came in between.
+    async fn attempts(
+        &self,
+        lake: Arc<Lake>,
+        selected: &Selected,
+        options: RunOptions<'_>,
+    ) -> Result<(RunSummary, RunReport), PipelineError> {
         let clock = Instant::now();
         let sources = Arc::new(Sources::list(&self.settings, &self.assembly.datasets)?);
         let definitions = &self.assembly.definitions;
@@ -241,7 +256,9 @@ impl Workbench {
                 snapshot: lake.head()?,
                 cells: lake.cells()?,
             };
-            let plan = self.plan_against(&world, &sources, selected, options.now, definitions)?;
+            let plan = tracing::info_span!("plan").in_scope(|| {
+                self.plan_against(&world, &sources, selected, options.now, definitions)
+            })?;
             let runner = LakeRunner::new(Shared {
                 reader: Arc::new(CellReader::new(Arc::clone(&lake))),
                 assembly: Arc::clone(&self.assembly),
@@ -267,20 +284,26 @@ impl Workbench {
                 &options.cancel,
             )
             .await;
-            let version =
-                match self.publish(&lake, &world.snapshot, &plan, &report, &options, clock) {
-                    // What is computed stays in the cells, so planning again costs only what really changed.
-                    Err(PipelineError::Store(StoreError::Conflict { .. }))
-                        if attempt < COMMIT_ATTEMPTS =>
-                    {
-                        attempt += 1;
-                        continue;
-                    }
-                    published => published?,
-                };
-            let summary = self.summarise(&lake, &plan, &report, version, &options, clock);
-            notes::leave(&lake, &summary);
-            return Ok((summary, report));
+            let published = tracing::info_span!("commit")
+                .in_scope(|| self.publish(&lake, &world.snapshot, &plan, &report, &options, clock));
+            // What is computed stays in the cells, so planning again costs only what really changed.
+            if let Err(PipelineError::Store(StoreError::Conflict { .. })) = &published
+                && attempt < COMMIT_ATTEMPTS
+            {
+                attempt += 1;
+                continue;
+            }
+            let version = published.as_ref().unwrap_or(&world.snapshot).clone();
+            if version.version > world.snapshot.version {
+                let version = version.version;
+                (options.events)(RunEvent::Committed { version });
+            }
+            let mut summary = self.summarise(&lake, &plan, &report, version, &options, clock);
+            if let Err(error) = &published {
+                summary.failures.insert(0, Failure::of_run(error));
+            }
+            notes::leave(&lake, &summary, &report, &options);
+            return published.map(|_| (summary, report));
         }
     }
 
@@ -424,7 +447,16 @@ impl Workbench {
             None => lake.head()?,
         };
         let unions = self.assembly.pipeline.unions().clone();
-        Ok(LakeSession::new(lake, snapshot, unions)?)
+        let system = self.system_tables(&lake)?;
+        Ok(LakeSession::with_system(lake, snapshot, unions, system)?)
+    }
+
+    /// Reads where every column comes from.
+    ///
+    /// # Errors
+    /// [`PipelineError::Sql`] if a query cannot be planned over the declared columns.
+    pub fn lineage(&self) -> Result<Lineage, PipelineError> {
+        Lineage::of(&self.assembly, &self.settings.params)
     }
 
     /// Lists what is in quarantine at the newest version, by table and reason.

@@ -35,7 +35,7 @@ use crate::error::nearest;
 use crate::files::VerifiedFiles;
 use crate::prune::CellFacts;
 use crate::query::analyse;
-use crate::{SqlError, system};
+use crate::{SqlError, SystemTable, system};
 
 /// Where the session finds the lake's files; paths below it are those of the cells.
 const STORE: &str = "lake://files";
@@ -65,6 +65,19 @@ impl LakeSession {
         snapshot: Snapshot,
         unions: BTreeMap<TableId, Vec<TableId>>,
     ) -> Result<Self, SqlError> {
+        Self::with_system(lake, snapshot, unions, Vec::new())
+    }
+
+    /// [`Self::new`] with more tables of the schema `system`.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_system(
+        lake: Arc<Lake>,
+        snapshot: Snapshot,
+        unions: BTreeMap<TableId, Vec<TableId>>,
+        more: Vec<SystemTable>,
+    ) -> Result<Self, SqlError> {
         let planning = |e: DataFusionError| SqlError::planning(&e);
         let snapshot = Arc::new(snapshot);
         let mut tables: BTreeMap<TableId, Arc<dyn TableProvider>> = BTreeMap::new();
@@ -91,6 +104,7 @@ impl LakeSession {
             tables.insert(id, view);
         }
         tables.extend(system::tables(&lake, &snapshot));
+        tables.extend(system::given(more));
 
         let mut state = SessionStateBuilder::new_with_default_features()
             .with_config(base_config().with_information_schema(true))

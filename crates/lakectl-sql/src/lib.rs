@@ -28,6 +28,7 @@ pub use engine::{ENGINE_VERSION, STAGE_MEMORY_BYTES, SqlEngine, StageTable};
 pub use error::SqlError;
 pub use lineage::{ColumnRef, Influence, OutputColumn};
 pub use query::{Literal, Query, analyse, bind};
+pub use system::SystemTable;
 
 #[cfg(test)]
 mod tests;

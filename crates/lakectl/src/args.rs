@@ -30,7 +30,7 @@ pub(crate) struct Global {
     /// Override one setting, for example `params.stale_days=7` (repeatable; `doctor` lists the settings)
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// How to print results: every command has text and json, `sql` also csv and parquet, `graph` also dot and mermaid
+    /// How to print results: every command has text and json, `sql` also csv and parquet, `graph` also dot, mermaid and svg
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, hide_possible_values = true)]
     pub(crate) format: Format,
     /// Say more on standard error (repeat for still more)
@@ -59,6 +59,8 @@ pub(crate) enum Format {
     Dot,
     /// Mermaid (`graph`).
     Mermaid,
+    /// A picture (`graph`).
+    Svg,
 }
 
 impl Format {
@@ -71,6 +73,7 @@ impl Format {
             Self::Parquet => "parquet",
             Self::Dot => "dot",
             Self::Mermaid => "mermaid",
+            Self::Svg => "svg",
         }
     }
 }
@@ -107,7 +110,7 @@ pub(crate) enum Command {
         /// Only these (a table, `schema.*`, `tag:x`, `+table`, `table+`)
         selector: Option<String>,
     },
-    /// Draw the graph of stages (`--format text|dot|mermaid|json`)
+    /// Draw the graph of stages (`--format text|dot|mermaid|svg|json`)
     #[command(after_long_help = help::GRAPH)]
     Graph,
     /// List the versions of the lake
@@ -139,12 +142,31 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
+    /// What a column or a table is made of, or what is made of it
+    #[command(after_long_help = help::LINEAGE)]
+    Lineage(LineageArgs),
     /// Prove claims about the rows of the lake
     Audit {
         /// What to prove
         #[command(subcommand)]
         claim: AuditCommand,
     },
+}
+
+/// Arguments of `lineage`.
+#[derive(Debug, Args)]
+pub(crate) struct LineageArgs {
+    /// `schema.table.column`, or a table
+    pub(crate) name: String,
+    /// Show what is made of it, not what it is made of
+    #[arg(long)]
+    pub(crate) down: bool,
+    /// At most so many steps
+    #[arg(long, value_name = "N")]
+    pub(crate) depth: Option<usize>,
+    /// Follow also what only decides which rows count: filters, join keys, group keys
+    #[arg(long)]
+    pub(crate) conditions: bool,
 }
 
 /// What to prove.
@@ -221,6 +243,9 @@ pub(crate) struct RunArgs {
     /// Exit with 2 also for warnings, and for rows or documents in quarantine
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Write what happens to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<String>,
 }
 
 /// Arguments of `plan`.

@@ -87,7 +87,7 @@ impl Progress {
                 self.advance();
             }
             RunEvent::Blocked { .. } => self.advance(),
-            RunEvent::Flushed { .. } => {}
+            RunEvent::Flushed { .. } | RunEvent::Committed { .. } => {}
         }
     }
 

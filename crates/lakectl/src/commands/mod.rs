@@ -5,6 +5,7 @@ mod doctor;
 mod graph;
 mod history;
 mod init;
+mod lineage;
 mod plan;
 mod run;
 mod show;
@@ -62,6 +63,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
                 Command::Graph => graph::graph(&context),
                 Command::Log { limit } => history::log(&context, limit),
                 Command::Show { table } => show::show(&context, &table),
+                Command::Lineage(args) => lineage::lineage(&context, &args),
                 Command::Audit {
                     claim: AuditCommand::Lookahead(args),
                 } => audit::lookahead(&context, &args),
@@ -77,7 +79,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
 fn check_format(command: &Command, format: Format) -> Result<()> {
     let (name, more): (&str, &[Format]) = match command {
         Command::Sql(_) => ("sql", &[Format::Csv, Format::Parquet]),
-        Command::Graph => ("graph", &[Format::Dot, Format::Mermaid]),
+        Command::Graph => ("graph", &[Format::Dot, Format::Mermaid, Format::Svg]),
         Command::Run(_) => ("run", &[]),
         Command::Plan(_) => ("plan", &[]),
         Command::Status => ("status", &[]),
@@ -87,6 +89,7 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Doctor => ("doctor", &[]),
         Command::Init { .. } => ("init", &[]),
         Command::Completions { .. } => ("completions", &[]),
+        Command::Lineage(_) => ("lineage", &[Format::Dot, Format::Mermaid]),
         Command::Audit { .. } => ("audit", &[]),
     };
     if matches!(format, Format::Text | Format::Json) || more.contains(&format) {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use anyhow::Result;
 use lakectl_core::{ErrorKind, UtcTime};
 use lakectl_pipeline::engine::Cancel;
-use lakectl_pipeline::{RunOptions, RunSummary};
+use lakectl_pipeline::{PipelineError, RunOptions, RunSummary, peak_memory_bytes};
+use serde_json::{Map, Value, json};
 
 use super::{Done, plan, selected, summary};
 use crate::args::RunArgs;
 use crate::context::{Context, now, runtime, who};
+use crate::events::EventFile;
 use crate::progress::Progress;
 use crate::render;
 
@@ -28,13 +30,35 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
         context.global.quiet,
         context.global.verbose > 0,
     ));
+    let run = run_id(started);
+    let file = args
+        .events
+        .as_deref()
+        .map(|path| EventFile::create(path, &run));
+    let file = file.transpose()?;
     let cancel = Cancel::default();
+    let jobs = context.jobs(args.jobs);
+    if let Some(file) = &file {
+        let lake = lake.root().display().to_string();
+        file.line(
+            started,
+            "run_started",
+            fields(json!({
+                "profile": context.global.profile, "lake": lake, "who": who(), "jobs": jobs,
+            })),
+        );
+    }
     let options = RunOptions {
-        run_id: run_id(started),
+        run_id: run,
         who: who(),
         now: started,
-        jobs: context.jobs(args.jobs),
-        events: &|event| progress.event(&event),
+        jobs,
+        events: &|event| {
+            progress.event(&event);
+            if let Some(file) = &file {
+                file.event(now(), &event);
+            }
+        },
         cancel: cancel.clone(),
     };
     let summary = runtime()?.block_on(async {
@@ -44,6 +68,9 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
         result.map(|(summary, _)| summary)
     });
     progress.finish();
+    if let Some(file) = &file {
+        file.line(now(), "run_finished", fields(outcome(summary.as_ref())));
+    }
     let summary = match summary {
         Ok(summary) => summary,
         Err(error) if error.kind() == ErrorKind::Input => return Err(error.into()),
@@ -68,6 +95,26 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
         () if args.strict && has_warnings(&summary) => Done::WithFailures,
         () => Done::Well,
     })
+}
+
+/// What a run came to, for the file of events.
+fn outcome(result: Result<&RunSummary, &PipelineError>) -> Value {
+    match result {
+        Ok(summary) => json!({
+            "outcome": summary.outcome(), "version": summary.version, "tasks": summary.tasks,
+            "seconds": summary.seconds, "peak_memory_bytes": peak_memory_bytes(),
+        }),
+        Err(error) => {
+            json!({ "outcome": "failed", "message": error.to_string(), "hint": error.hint() })
+        }
+    }
+}
+
+fn fields(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
 }
 
 fn has_warnings(summary: &RunSummary) -> bool {
