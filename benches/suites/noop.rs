@@ -28,7 +28,6 @@ fn run(bench: &Workbench, lake: &Arc<Lake>, selected: &Selected) -> TaskCounts {
         jobs: 2,
         events: &|_| {},
         cancel: Cancel::default(),
-        known_until: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -254,7 +254,6 @@ fn simulated(folder: &Path) -> PathBuf {
         jobs: THREADS,
         events: &|_| {},
         cancel: Cancel::default(),
-        known_until: None,
     };
     let runtime = Runtime::new().unwrap();
     let (summary, _) = runtime

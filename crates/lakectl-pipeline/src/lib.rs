@@ -15,7 +15,9 @@ mod branches;
 mod compute;
 mod error;
 mod harvest;
+pub mod lineage;
 mod memo;
+mod memory;
 mod notes;
 mod outside;
 mod project;
@@ -24,12 +26,15 @@ mod rows;
 mod settings;
 pub mod stages;
 mod summary;
+mod system;
 mod workbench;
 
 pub use assembly::{Assembly, BoundDataset};
 pub use error::PipelineError;
 pub use harvest::Sources;
 pub use lakectl_sources::PARSER_VERSION;
+pub use memory::peak_memory_bytes;
+pub use notes::{RunNote, TaskNote};
 pub use project::Project;
 pub use settings::{
     CalendarSettings, CoverageSettings, ProjectionSettings, RunSettings, Settings, SourceSettings,
@@ -45,15 +50,15 @@ pub mod engine {
     pub use lakectl_dag::{
         Audit, Cancel, Change, Cost, Estimate, Outcome, Pipeline, Plan, PlannedTask, Reason,
         RunEvent, RunReport, StageDecl, StageKind, Verdict, nearest, render_dot, render_json,
-        render_mermaid, render_text,
+        render_mermaid, render_svg, render_text,
     };
 }
 
 /// What commands need to know of the lake.
 pub mod lake {
     pub use lakectl_store::{
-        BranchInfo, CommitInfo, DeltaTable, DeltaVersion, Failpoint, Lake, LakeAddress, MAIN, Merge,
-        MergeConflict, Open, Origin, Projected, Signed, Snapshot, StoreError, TableMeta,
+        BranchInfo, CommitInfo, DeltaTable, DeltaVersion, Failpoint, Lake, LakeAddress, MAIN,
+        Merge, MergeConflict, Open, Origin, Projected, Signed, Snapshot, StoreError, TableMeta,
         VersionRef, duckdb_views,
     };
 }

@@ -1,8 +1,7 @@
 //! Plan, run and query: what the commands are made of.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use lakectl_core::{
@@ -11,20 +10,22 @@ use lakectl_core::{
 use lakectl_dag::{
     Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, World, execute, plan,
 };
-use lakectl_sql::{LakeSession, SessionOptions};
+use lakectl_sql::{LakeSession, SessionOptions, SqlEngine};
 use lakectl_store::{
     CellIndex, CommitRequest, Lake, LakeAddress, MAIN, Open, Snapshot, StoreError, TableMeta,
     VersionRef,
 };
+use tracing::Instrument;
 
 use crate::assembly::Assembly;
-use crate::audit;
-use crate::compute::{LakeRunner, declared_contract};
+use crate::compute::{LakeRunner, Shared, declared_contract};
 use crate::harvest::Sources;
+use crate::lineage::Lineage;
 use crate::memo::FileMemo;
 use crate::notes;
+use crate::reader::CellReader;
 use crate::stages::Columns;
-use crate::summary::{self, Forecast, Quarantine, RunSummary};
+use crate::summary::{self, Failure, Forecast, Quarantine, RunSummary};
 use crate::{PipelineError, Project, Settings};
 
 /// How often a run is planned again because another one committed what it had read.
@@ -63,8 +64,6 @@ pub struct RunOptions<'a> {
     pub events: &'a (dyn Fn(RunEvent) + Sync),
     /// Asks the run to end.
     pub cancel: Cancel,
-    /// For audits: normalised rows known after this instant are left out.
-    pub known_until: Option<UtcTime>,
 }
 
 /// A checked project with its settings.
@@ -240,31 +239,44 @@ impl Workbench {
         selected: &Selected,
         options: RunOptions<'_>,
     ) -> Result<(RunSummary, RunReport), PipelineError> {
+        let span = tracing::info_span!("run", run = %options.run_id);
+        self.attempts(lake, selected, options)
+            .instrument(span)
+            .await
+    }
+
+    /// Plans, computes and commits, again if another run came in between.
+    async fn attempts(
+        &self,
+        lake: Arc<Lake>,
+        selected: &Selected,
+        options: RunOptions<'_>,
+    ) -> Result<(RunSummary, RunReport), PipelineError> {
         let clock = Instant::now();
         let memo = FileMemo::of(&lake)?;
         let sources = Sources::list_with(&self.settings, &self.assembly.datasets, &memo)?;
         memo.keep(&lake, sources.files(), options.now);
         let sources = Arc::new(sources);
-        let definitions = match options.known_until {
-            Some(until) => Cow::Owned(audit::definitions(&self.assembly, until)),
-            None => Cow::Borrowed(&self.assembly.definitions),
-        };
+        let definitions = &self.assembly.definitions;
         let mut attempt = 1;
         loop {
             let world = LakeWorld {
                 snapshot: lake.head()?,
                 cells: lake.cells()?,
             };
-            let plan = self.plan_against(&world, &sources, selected, options.now, &definitions)?;
-            let runner = LakeRunner::new(
-                Arc::clone(&lake),
-                Arc::clone(&self.assembly),
-                Arc::clone(&sources),
-                self.settings.params.clone(),
-                world.snapshot.clone(),
-                options.run_id.clone(),
-                options.known_until,
-            );
+            let plan = tracing::info_span!("plan").in_scope(|| {
+                self.plan_against(&world, &sources, selected, options.now, definitions)
+            })?;
+            let runner = LakeRunner::new(Shared {
+                reader: Arc::new(CellReader::new(Arc::clone(&lake))),
+                assembly: Arc::clone(&self.assembly),
+                sources: Arc::clone(&sources),
+                engine: LazyLock::new(SqlEngine::new),
+                params: self.settings.params.clone(),
+                base: world.snapshot.clone(),
+                run: options.run_id.clone(),
+                cut: None,
+            });
             let engine = Options {
                 jobs: options.jobs.max(1),
                 ..Options::default()
@@ -280,23 +292,29 @@ impl Workbench {
                 &options.cancel,
             )
             .await;
-            let version =
-                match self.publish(&lake, &world.snapshot, &plan, &report, &options, clock) {
-                    // What is computed stays in the cells, so planning again costs only what really changed.
-                    Err(PipelineError::Store(StoreError::Conflict { .. }))
-                        if attempt < COMMIT_ATTEMPTS =>
-                    {
-                        attempt += 1;
-                        continue;
-                    }
-                    published => published?,
-                };
-            let complete = !report.interrupted && report.fatal.is_none();
+            let published = tracing::info_span!("commit")
+                .in_scope(|| self.publish(&lake, &world.snapshot, &plan, &report, &options, clock));
+            // What is computed stays in the cells, so planning again costs only what really changed.
+            if let Err(PipelineError::Store(StoreError::Conflict { .. })) = &published
+                && attempt < COMMIT_ATTEMPTS
+            {
+                attempt += 1;
+                continue;
+            }
+            let version = published.as_ref().unwrap_or(&world.snapshot).clone();
+            if version.version > world.snapshot.version {
+                let version = version.version;
+                (options.events)(RunEvent::Committed { version });
+            }
+            let complete = published.is_ok() && !report.interrupted && report.fatal.is_none();
             let behind = complete.then(|| self.project(&lake, Some(world.snapshot)));
             let mut summary = self.summarise(&lake, &plan, &report, version, &options, clock);
             summary.warnings.extend(behind.flatten());
-            notes::leave(&lake, &summary);
-            return Ok((summary, report));
+            if let Err(error) = &published {
+                summary.failures.insert(0, Failure::of_run(error));
+            }
+            notes::leave(&lake, &summary, &report, &options);
+            return published.map(|_| (summary, report));
         }
     }
 
@@ -435,7 +453,18 @@ impl Workbench {
             None => lake.head()?,
         };
         let unions = self.assembly.pipeline.unions().clone();
-        Ok(LakeSession::with_options(lake, snapshot, unions, options)?)
+        let system = self.system_tables(&lake)?;
+        Ok(LakeSession::with_options(
+            lake, snapshot, unions, system, options,
+        )?)
+    }
+
+    /// Reads where every column comes from.
+    ///
+    /// # Errors
+    /// [`PipelineError::Sql`] if a query cannot be planned over the declared columns.
+    pub fn lineage(&self) -> Result<Lineage, PipelineError> {
+        Lineage::of(&self.assembly, &self.settings.params)
     }
 
     /// Lists what is in quarantine at the newest version, by table and reason.

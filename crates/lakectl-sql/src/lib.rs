@@ -20,6 +20,7 @@ mod engine;
 mod error;
 mod files;
 pub mod functions;
+mod lineage;
 mod param;
 mod prune;
 mod query;
@@ -32,10 +33,12 @@ pub use conform::{conform, sort_unique};
 pub use describe::{ColumnInfo, FunctionLine, TableInfo, TableKind};
 pub use engine::{ENGINE_VERSION, STAGE_MEMORY_BYTES, SqlEngine, StageTable};
 pub use error::SqlError;
+pub use lineage::{ColumnRef, Influence, OutputColumn};
 pub use param::parse_param;
 pub use query::{Literal, Query, analyse, bind};
 pub use script::{Script, ScriptStatement};
 pub use session::{LakeSession, Rows, SessionOptions};
+pub use system::SystemTable;
 
 #[cfg(test)]
 mod tests;

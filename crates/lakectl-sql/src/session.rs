@@ -24,7 +24,7 @@ use crate::catalog::{LakeTable, STORE, union_view};
 use crate::engine::{base_config, catalog_of, register_functions};
 use crate::error::nearest;
 use crate::files::VerifiedFiles;
-use crate::{Literal, SqlError, system};
+use crate::{Literal, SqlError, SystemTable, system};
 
 /// The view of all rejects.
 const QUARANTINE: &str = "quarantine";
@@ -57,6 +57,7 @@ pub struct LakeSession {
     pub(crate) tables: BTreeMap<TableId, Arc<dyn TableProvider>>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) unions: BTreeMap<TableId, Vec<TableId>>,
+    system: Vec<SystemTable>,
     files: Arc<VerifiedFiles>,
     options: SessionOptions,
 }
@@ -79,10 +80,16 @@ impl LakeSession {
         snapshot: Snapshot,
         unions: BTreeMap<TableId, Vec<TableId>>,
     ) -> Result<Self, SqlError> {
-        Self::with_options(lake, snapshot, unions, SessionOptions::default())
+        Self::with_options(
+            lake,
+            snapshot,
+            unions,
+            Vec::new(),
+            SessionOptions::default(),
+        )
     }
 
-    /// [`Self::new`] within other bounds.
+    /// [`Self::new`] with more tables of the schema `system`, within other bounds.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -90,11 +97,12 @@ impl LakeSession {
         lake: Arc<Lake>,
         snapshot: Snapshot,
         unions: BTreeMap<TableId, Vec<TableId>>,
+        system: Vec<SystemTable>,
         options: SessionOptions,
     ) -> Result<Self, SqlError> {
         let kept = options.memory_bytes / KEPT_SHARE;
         let files = Arc::new(VerifiedFiles::new(lake, kept as u64));
-        Self::over(files, Arc::new(snapshot), unions, options)
+        Self::over(files, Arc::new(snapshot), unions, system, options)
     }
 
     /// Opens another version of the same lake. Files that were read and verified are not read again.
@@ -103,22 +111,26 @@ impl LakeSession {
     /// As [`Self::new`].
     pub fn at(&self, snapshot: Snapshot) -> Result<Self, SqlError> {
         let files = Arc::clone(&self.files);
-        Self::over(files, Arc::new(snapshot), self.unions.clone(), self.options)
+        let (unions, system) = (self.unions.clone(), self.system.clone());
+        Self::over(files, Arc::new(snapshot), unions, system, self.options)
     }
 
     fn over(
         files: Arc<VerifiedFiles>,
         snapshot: Arc<Snapshot>,
         unions: BTreeMap<TableId, Vec<TableId>>,
+        system: Vec<SystemTable>,
         options: SessionOptions,
     ) -> Result<Self, SqlError> {
-        let tables = tables_of(&files, &snapshot, &unions).map_err(|e| SqlError::planning(&e))?;
+        let tables = tables_of(&files, &snapshot, &unions, &system);
+        let tables = tables.map_err(|e| SqlError::planning(&e))?;
         let context = context(&tables, options)?;
         Ok(Self {
             context,
             tables,
             snapshot,
             unions,
+            system,
             files,
             options,
         })
@@ -275,6 +287,7 @@ fn tables_of(
     files: &Arc<VerifiedFiles>,
     snapshot: &Arc<Snapshot>,
     unions: &BTreeMap<TableId, Vec<TableId>>,
+    system: &[SystemTable],
 ) -> Result<Tables, DataFusionError> {
     let mut tables = Tables::new();
     for (id, meta) in &snapshot.tables {
@@ -298,6 +311,7 @@ fn tables_of(
         tables.insert(id, view);
     }
     tables.extend(system::tables(files.lake(), snapshot));
+    tables.extend(system::given(system));
     Ok(tables)
 }
 

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use lakectl_core::Day;
+use lakectl_core::{Day, UtcTime};
 
 use crate::help;
 
@@ -33,7 +33,7 @@ pub(crate) struct Global {
     /// Override one setting, for example `params.stale_days=7` (repeatable; `doctor` lists the settings)
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// How to print results: every command has text and json, `sql` also csv and parquet, `graph` also dot and mermaid
+    /// How to print results: every command has text and json, `sql` also csv and parquet, `graph` also dot, mermaid and svg
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, hide_possible_values = true)]
     pub(crate) format: Format,
     /// Say more on standard error (repeat for still more)
@@ -62,6 +62,8 @@ pub(crate) enum Format {
     Dot,
     /// Mermaid (`graph`).
     Mermaid,
+    /// A picture (`graph`).
+    Svg,
 }
 
 impl Format {
@@ -74,6 +76,7 @@ impl Format {
             Self::Parquet => "parquet",
             Self::Dot => "dot",
             Self::Mermaid => "mermaid",
+            Self::Svg => "svg",
         }
     }
 }
@@ -110,7 +113,7 @@ pub(crate) enum Command {
         /// Only these (a table, `schema.*`, `tag:x`, `+table`, `table+`)
         selector: Option<String>,
     },
-    /// Draw the graph of stages (`--format text|dot|mermaid|json`)
+    /// Draw the graph of stages (`--format text|dot|mermaid|svg|json`)
     #[command(after_long_help = help::GRAPH)]
     Graph,
     /// List the versions of the lake
@@ -160,6 +163,15 @@ pub(crate) enum Command {
     /// Write a script of DuckDB views over one version of the lake
     #[command(after_long_help = help::VIEWS)]
     Views(ViewsArgs),
+    /// What a column or a table is made of, or what is made of it
+    #[command(after_long_help = help::LINEAGE)]
+    Lineage(LineageArgs),
+    /// Prove claims about the rows of the lake
+    Audit {
+        /// What to prove
+        #[command(subcommand)]
+        claim: AuditCommand,
+    },
 }
 
 /// What to do with branches.
@@ -224,6 +236,56 @@ pub(crate) enum BranchCommand {
     },
 }
 
+/// Arguments of `lineage`.
+#[derive(Debug, Args)]
+pub(crate) struct LineageArgs {
+    /// `schema.table.column`, or a table
+    pub(crate) name: String,
+    /// Show what is made of it, not what it is made of
+    #[arg(long)]
+    pub(crate) down: bool,
+    /// At most so many steps
+    #[arg(long, value_name = "N")]
+    pub(crate) depth: Option<usize>,
+    /// Follow also what only decides which rows count: filters, join keys, group keys
+    #[arg(long)]
+    pub(crate) conditions: bool,
+}
+
+/// What to prove.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// No row depends on what became known after it
+    #[command(after_long_help = help::LOOKAHEAD)]
+    Lookahead(LookaheadArgs),
+}
+
+/// Arguments of `audit lookahead`.
+#[derive(Debug, Args)]
+pub(crate) struct LookaheadArgs {
+    /// Only these stages (a table, `schema.*`, `tag:x`, `+table`, `table+`) and what they need (repeatable)
+    #[arg(long, value_name = "SELECTOR")]
+    pub(crate) select: Vec<String>,
+    /// Cut at this instant (repeatable); without one, instants are chosen
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Vec<UtcTime>,
+    /// How many instants to choose
+    #[arg(long, default_value_t = 3, value_name = "N", conflicts_with = "at")]
+    pub(crate) samples: usize,
+    /// What to choose them by: the same number, the same instants
+    #[arg(long, default_value_t = 1, value_name = "N", conflicts_with = "at")]
+    pub(crate) seed: u64,
+    /// Compute everything again at every instant, also what the cut does not reach
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Folder for scratch files (default: the system's for temporary files)
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) scratch: Option<String>,
+    /// Tasks at the same time (default: one for each processor)
+    #[arg(long, value_name = "N", env = "LAKE_JOBS")]
+    pub(crate) jobs: Option<usize>,
+}
+
 /// Which tasks.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Selection {
@@ -264,6 +326,9 @@ pub(crate) struct RunArgs {
     /// Exit with 2 also for warnings, and for rows or documents in quarantine
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Write what happens to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<String>,
 }
 
 /// Arguments of `plan`.

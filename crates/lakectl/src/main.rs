@@ -4,6 +4,7 @@
 mod args;
 mod commands;
 mod context;
+mod events;
 mod help;
 mod layout;
 mod progress;

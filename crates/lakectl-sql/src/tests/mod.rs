@@ -2,6 +2,7 @@
 
 mod ad_hoc;
 mod asking;
+mod lineage;
 mod queries;
 mod results;
 mod stages;
