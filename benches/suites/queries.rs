@@ -41,7 +41,7 @@ fn main() {
     let profile = profile.map_or_else(|| profile_of(&root), str::to_owned);
     let address = LakeAddress::parse(root.to_str().unwrap()).unwrap();
     let bench = Workbench::open(Project::built_in(), &profile, &[]).unwrap();
-    let lake = Arc::new(bench.lake(address.folder(), Open::Existing).unwrap());
+    let lake = Arc::new(bench.lake(address, Open::Existing).unwrap());
     let snapshot = lake.head().unwrap();
     let options = SessionOptions {
         threads: NonZeroUsize::new(THREADS),
@@ -249,6 +249,7 @@ fn simulated(folder: &Path) -> PathBuf {
         ..Selected::default()
     };
     let options = RunOptions {
+        who: String::new(),
         run_id: "bench".to_owned(),
         now: UtcTime::from_micros(1_782_900_000_000_000),
         jobs: THREADS,

@@ -326,10 +326,8 @@ impl Walker<'_> {
                 let whole = whole(bare, &scope)?;
                 source.expression = Some(text(&whole));
                 source.behind = named.then_some(whole);
-            } else if !named {
-                if let Some(made) = source.behind.take() {
-                    source.expression = Some(text(&made));
-                }
+            } else if !named && let Some(made) = source.behind.take() {
+                source.expression = Some(text(&made));
             }
             columns.push(source);
         }

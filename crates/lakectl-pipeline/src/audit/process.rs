@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use lakectl_core::{Cell, Day, DayRange, Fingerprint, PartitionKey, TableId, TaskKey, UtcTime};
 use lakectl_dag::{
-    Audit as Declared, Cancel, Coverage, Options, Outcome, Pipeline, PlanRequest, RunEvent,
+    Audit as Declared, Cancel, Coverage, Options, Outcome, Pipeline, Plan, PlanRequest, RunEvent,
     RunReport, Selection, StageDecl, StageKind, World, execute, plan,
 };
 use lakectl_sql::SqlEngine;
@@ -107,6 +107,38 @@ pub(super) struct AuditWorld<'a> {
     pub(super) cells: &'a Cells,
     /// Tables whose tasks have to be computed.
     pub(super) hidden: BTreeSet<TableId>,
+    /// The partitions that are planned; filled in before the plan that counts.
+    pub(super) planned: BTreeSet<TaskKey>,
+}
+
+/// Returns the cells of one table in the order of their partitions.
+fn of_table<'c>(
+    cells: &'c Cells,
+    table: &TableId,
+) -> impl Iterator<Item = (&'c TaskKey, &'c Arc<Cell>)> {
+    let first = TaskKey {
+        table: table.clone(),
+        partition: PartitionKey::default(),
+    };
+    let table = table.clone();
+    cells
+        .range(first..)
+        .take_while(move |(task, _)| task.table == table)
+}
+
+/// Returns the partitions of all tables that a plan has a place for.
+fn planned(pipeline: &Pipeline, plan: &Plan) -> BTreeSet<TaskKey> {
+    let tables = pipeline.stages().iter().flat_map(|stage| stage.outputs());
+    let entries = tables.filter_map(|table| plan.partitions(table));
+    entries
+        .flat_map(|table| {
+            let planned = table.entries.iter().filter(|entry| entry.planned);
+            planned.map(|entry| TaskKey {
+                table: table.table.clone(),
+                partition: entry.key.clone(),
+            })
+        })
+        .collect()
 }
 
 impl AuditWorld<'_> {
@@ -117,23 +149,18 @@ impl AuditWorld<'_> {
 }
 
 impl World for AuditWorld<'_> {
-    fn published(&self, task: &TaskKey) -> Option<Arc<Cell>> {
-        if self.is_raw(&task.table) {
-            return self.base.cell(&task.table, &task.partition).cloned();
+    fn published(&self, table: &TableId) -> Vec<(PartitionKey, Arc<Cell>)> {
+        if self.is_raw(table) {
+            let raw = self.base.partitions(table);
+            return raw.map(|(key, cell)| (key.clone(), cell.clone())).collect();
         }
-        let shown = |_: &&Arc<Cell>| !self.hidden.contains(&task.table);
-        self.cells.get(task).filter(shown).cloned()
-    }
-
-    fn published_partitions(&self, table: &TableId) -> Vec<PartitionKey> {
-        match self.is_raw(table) {
-            true => self
-                .base
-                .partitions(table)
-                .map(|(key, _)| key.clone())
-                .collect(),
-            false => Vec::new(),
+        if self.hidden.contains(table) {
+            return Vec::new();
         }
+        of_table(self.cells, table)
+            .filter(|(task, _)| self.planned.contains(task))
+            .map(|(task, cell)| (task.partition.clone(), Arc::clone(cell)))
+            .collect()
     }
 
     fn cached(&self, _: &Fingerprint) -> Option<Arc<Cell>> {
@@ -153,6 +180,9 @@ pub(super) struct Phase<'a> {
     pub(super) events: &'a (dyn Fn(RunEvent) + Sync),
 }
 
+/// Where a leak is: the instant's number, the claim, the table and the column.
+type Place = (usize, Claim, TableId, Option<String>);
+
 /// The state of an audit.
 pub(super) struct Process<'a> {
     pub(super) bench: &'a Workbench,
@@ -170,7 +200,7 @@ pub(super) struct Process<'a> {
     /// By stage: the planned ones, with one entry for each of their tables.
     pub(super) tables: BTreeMap<usize, Vec<TableFindings>>,
     /// By stage, claim, table and column: those seen at the earliest instant.
-    leaks: BTreeMap<(usize, Claim, TableId, Option<String>), (usize, Leak)>,
+    leaks: BTreeMap<Place, (usize, Leak)>,
     pub(super) failures: Vec<Failure>,
 }
 
@@ -228,7 +258,7 @@ impl<'a> Process<'a> {
             .base
             .cells
             .values()
-            .flat_map(BTreeMap::values)
+            .flat_map(|cells| cells.values())
             .map(|cell| (cell.task(), Arc::clone(cell)))
             .collect();
         let tell = |event| (self.options.events)(AuditEvent::Task(event));
@@ -242,6 +272,7 @@ impl<'a> Process<'a> {
                     base: &self.base,
                     cells: &published,
                     hidden: BTreeSet::new(),
+                    planned: BTreeSet::new(),
                 },
                 reader: Arc::clone(&self.reader),
                 cut: None,
@@ -318,15 +349,8 @@ impl<'a> Process<'a> {
         }
     }
 
-    fn cells_of(&self, table: &'a TableId) -> impl Iterator<Item = &Arc<Cell>> {
-        let first = TaskKey {
-            table: table.clone(),
-            partition: PartitionKey::default(),
-        };
-        let cells = self.whole.range(first..);
-        cells
-            .take_while(move |(task, _)| task.table == *table)
-            .map(|(_, cell)| cell)
+    fn cells_of(&self, table: &TableId) -> impl Iterator<Item = &Arc<Cell>> {
+        of_table(&self.whole, table).map(|(_, cell)| cell)
     }
 
     fn selection(&self, days: DayRange) -> Selection {
@@ -338,7 +362,7 @@ impl<'a> Process<'a> {
     }
 
     /// Plans and runs one phase.
-    pub(super) async fn execute(&self, phase: Phase<'_>) -> Result<RunReport, PipelineError> {
+    pub(super) async fn execute(&self, mut phase: Phase<'_>) -> Result<RunReport, PipelineError> {
         let request = PlanRequest {
             selection: phase.selection,
             force: Vec::new(),
@@ -348,12 +372,15 @@ impl<'a> Process<'a> {
             listings: &BTreeMap::new(),
             definitions: &self.bench.assembly.definitions,
         };
+        // What the declarations have a place for is known once a plan is made; nothing else is shown to the one that counts.
+        let places = plan(phase.pipeline, &phase.world, &request)?;
+        phase.world.planned = planned(phase.pipeline, &places);
         let plan = plan(phase.pipeline, &phase.world, &request)?;
         let runner = LakeRunner::new(Shared {
             reader: phase.reader,
             assembly: Arc::clone(&self.bench.assembly),
             sources: Arc::new(Sources::unlisted()),
-            engine: SqlEngine::new(),
+            engine: LazyLock::new(SqlEngine::new),
             params: self.bench.settings.params.clone(),
             base: self.base.clone(),
             run: phase.run.to_owned(),
@@ -412,6 +439,7 @@ impl<'a> Process<'a> {
                     base: &self.base,
                     cells: &self.whole,
                     hidden: hidden.collect(),
+                    planned: BTreeSet::new(),
                 },
                 reader: Arc::clone(&reader),
                 cut: Some(Cut {

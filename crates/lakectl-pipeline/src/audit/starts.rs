@@ -124,6 +124,7 @@ impl Process<'_> {
                     base: &self.base,
                     cells: &whole,
                     hidden: BTreeSet::new(),
+                    planned: BTreeSet::new(),
                 },
                 reader: Arc::clone(&reader),
                 cut: None,

@@ -411,6 +411,7 @@ fn memory_is_bounded_and_what_is_too_much_says_so() {
         Arc::clone(&made.lake),
         made.snapshot.clone(),
         BTreeMap::new(),
+        Vec::new(),
         options,
     )
     .unwrap();

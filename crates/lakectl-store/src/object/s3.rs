@@ -100,15 +100,10 @@ fn retries() -> RetryConfig {
 
 fn check_credentials(bucket: &Bucket) -> Result<(), String> {
     let set = |name: &&str| bucket.variables.contains_key(*name);
-    if CREDENTIALS
-        .iter()
-        .any(|names| names.iter().all(|name| set(name)))
-    {
+    if CREDENTIALS.iter().any(|names| names.iter().all(set)) {
         return Ok(());
     }
-    let half = CREDENTIALS
-        .iter()
-        .find(|names| names.iter().any(|name| set(name)));
+    let half = CREDENTIALS.iter().find(|names| names.iter().any(set));
     Err(
         match half.and_then(|names| names.iter().find(|name| !set(name))) {
             Some(missing) => format!("the credentials are not complete: {missing} is not set"),

@@ -109,7 +109,7 @@ type Published = BTreeMap<(TableId, PartitionKey), Fingerprint>;
 
 fn published(lake: &Lake) -> Result<Published, StoreError> {
     let head = lake.head()?;
-    let cells = head.cells.values().flat_map(BTreeMap::values);
+    let cells = head.cells.values().flat_map(|cells| cells.values());
     Ok(cells
         .map(|cell| ((cell.table.clone(), cell.partition.clone()), cell.rows_hash))
         .collect())
@@ -134,7 +134,7 @@ pub(super) fn read_all(lake: &Lake) -> Result<u64, StoreError> {
         "a version was lost while it was read"
     );
     let mut rows = 0;
-    for cell in head.cells.values().flat_map(BTreeMap::values) {
+    for cell in head.cells.values().flat_map(|cells| cells.values()) {
         let read = lake.read(cell, None)?;
         let found: usize = read.iter().map(arrow::array::RecordBatch::num_rows).sum();
         assert_eq!(found as u64, cell.rows);

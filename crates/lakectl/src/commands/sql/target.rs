@@ -110,7 +110,6 @@ impl NewFile {
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let temporary = builder
             .tempfile_in(folder.unwrap_or(Path::new(".")))
-            .map_err(io::Error::from)
             .with_context(wrong)?;
         if let Some(meta) = there {
             fs::set_permissions(temporary.path(), meta.permissions()).with_context(wrong)?;
