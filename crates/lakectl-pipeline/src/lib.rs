@@ -15,6 +15,7 @@ mod branches;
 mod compute;
 mod error;
 mod harvest;
+mod memo;
 mod notes;
 mod outside;
 mod project;
@@ -39,8 +40,9 @@ pub use workbench::{RunOptions, Selected, Workbench};
 /// What commands need to know of the engine.
 pub mod engine {
     pub use lakectl_dag::{
-        Audit, Cancel, Outcome, Pipeline, Plan, PlannedTask, RunEvent, RunReport, StageDecl,
-        StageKind, Verdict, nearest, render_dot, render_json, render_mermaid, render_text,
+        Audit, Cancel, Change, Cost, Estimate, Outcome, Pipeline, Plan, PlannedTask, Reason,
+        RunEvent, RunReport, StageDecl, StageKind, Verdict, nearest, render_dot, render_json,
+        render_mermaid, render_text,
     };
 }
 

@@ -10,12 +10,17 @@ use lakectl_core::{
     Cell, CellFile, Day, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
 };
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::branch::MAIN;
 use crate::history::Head;
 use crate::object::Door;
 use crate::open::{self, Open};
 use crate::rows::{Times, conform, digest};
-use crate::{CellIndex, LakeAddress, StoreError, cell, contract_of, note, parquet, schema_of};
+use crate::{
+    CellIndex, LakeAddress, StoreError, cell, contract_of, memo, note, parquet, schema_of,
+};
 
 /// How rows are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -209,6 +214,22 @@ impl Lake {
     /// [`StoreError::Io`] if one cannot be read.
     pub fn notes(&self, most: usize) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         note::newest(&self.door, most)
+    }
+
+    /// Returns what was remembered under a name, if it is there and whole. Nothing may depend on it but speed.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if it cannot be read.
+    pub fn recall<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoreError> {
+        memo::get(&self.door, name)
+    }
+
+    /// Remembers something under a name, in place of what was there.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if the disk refuses.
+    pub fn remember<T: Serialize>(&self, name: &str, memo: &T) -> Result<(), StoreError> {
+        memo::put(&self.door, name, memo)
     }
 
     /// Returns every result ever recorded.

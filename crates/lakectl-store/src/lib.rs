@@ -25,6 +25,7 @@ mod failpoint;
 mod history;
 mod lake;
 mod log;
+mod memo;
 mod merge;
 mod note;
 mod object;

@@ -268,6 +268,9 @@ pub(crate) struct PlanArgs {
     /// List every task, not only stages
     #[arg(long)]
     pub(crate) tasks: bool,
+    /// Estimate for so many tasks at the same time (default: one for each processor)
+    #[arg(long, value_name = "N", env = "LAKE_JOBS")]
+    pub(crate) jobs: Option<usize>,
 }
 
 /// Arguments of `sql`.

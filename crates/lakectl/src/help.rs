@@ -35,11 +35,16 @@ all of a run; who reads meanwhile sees the lake before it.
 valid in the planned partitions; `vanished` lists partitions kept although their source does not offer them any more.";
 
 pub(crate) const PLAN: &str = "\
+Nothing is written. Seconds, rows and bytes are those of a task's published result, else the median of its stage.
+
 `--format json` prints one object:
   {profile, lake, version, last_day, tasks: {total, reuse, restore, run, pending, blocked},
-   plan: [{table, partition, verdict, reason, note}], vanished: [task]}
+   estimate: {jobs, run: {tasks, unknown, seconds, rows, bytes, elapsed}, with_pending: {...}},
+   stages: [{stage, total, reuse, restore, run, pending, blocked, reason, estimate}],
+   plan: [{table, partition, verdict, reason, note, seconds, rows, bytes}], vanished: [task], dropped: [task]}
 Verdicts: `reuse` (published and right), `restore` (computed before, published again), `run`, `pending` (runs only if \
-the named input's rows change), `blocked`.";
+the named input's rows change), `blocked`. `seconds` is computing time, `elapsed` from beginning to end with `jobs` at a \
+time, `unknown` the number of tasks without an estimate; `dropped` lists published partitions that have no place any more.";
 
 pub(crate) const SQL: &str = "\
 Tables are `schema.table`; `norm.<feed>` stands for all tables of that feed, `system.tables`, `system.cells` and \
@@ -49,11 +54,11 @@ Tables are `schema.table`; `norm.<feed>` stands for all tables of that feed, `sy
 
 pub(crate) const STATUS: &str = "\
 `--format json` prints one object:
-  {profile, lake, version, published_at,
+  {profile, lake, version, published_at, tasks: {total, reuse, restore, run, pending, blocked},
    tables: [{table, partitions, rows, newest, stale}],
    failures: [{run, task, message, hint}],
    quarantine: [{table, reason, severity, rows, documents, example}], note}
-`newest` is the latest time in the rows, `stale` the number of tasks that a run would compute; `failures` are those of \
+`tasks` are those of `plan`, `newest` is the latest time in the rows, `stale` the number of tasks that are not `reuse`; `failures` are those of \
 earlier runs that are still to be mended. A quarantine entry of severity `warn` was kept; `reject` was left out.";
 
 pub(crate) const STAGES: &str = "\

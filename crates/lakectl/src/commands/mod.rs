@@ -12,6 +12,7 @@ mod show;
 mod sql;
 mod status;
 mod summary;
+mod tally;
 
 use anyhow::Result;
 use clap::CommandFactory;
@@ -56,7 +57,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
             let context = Context::open(cli.global)?;
             match command {
                 Command::Run(args) => run::run(&context, &args),
-                Command::Plan(args) => plan::plan(&context, &args.selection, args.tasks),
+                Command::Plan(args) => plan::plan(&context, &args.selection, args.tasks, args.jobs),
                 Command::Sql(args) => sql::sql(&context, &args),
                 Command::Status => status::status(&context),
                 Command::Stages { selector } => graph::stages(&context, selector.as_deref()),
