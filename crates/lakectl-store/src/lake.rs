@@ -15,8 +15,9 @@ use serde::de::DeserializeOwned;
 
 use crate::branch::MAIN;
 use crate::history::Head;
-use crate::object::Door;
+use crate::object::{Door, lock};
 use crate::open::{self, Open};
+use crate::parts::{self, Shelf};
 use crate::rows::{Times, conform, digest};
 use crate::{
     CellIndex, LakeAddress, StoreError, cell, contract_of, memo, note, parquet, schema_of,
@@ -82,6 +83,7 @@ pub struct Lake {
     pub(crate) branch: String,
     /// The newest version seen; the log only grows.
     pub(crate) head: Mutex<Head>,
+    shelf: Mutex<Shelf>,
 }
 
 impl Lake {
@@ -108,6 +110,7 @@ impl Lake {
             profile: profile.to_owned(),
             branch: MAIN.to_owned(),
             head: Mutex::default(),
+            shelf: Mutex::default(),
         }
     }
 
@@ -118,6 +121,7 @@ impl Lake {
             profile: self.profile.clone(),
             branch: branch.to_owned(),
             head: Mutex::default(),
+            shelf: Mutex::default(),
         }
     }
 
@@ -243,6 +247,17 @@ impl Lake {
     /// [`StoreError::Damaged`] naming the segment that is.
     pub fn cells(&self) -> Result<CellIndex, StoreError> {
         cell::read_all(&self.door)
+    }
+
+    /// Returns what a result's fingerprint was made of; nothing if that is not kept any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] naming the manifest that is.
+    pub fn parts(&self, cell: &Cell) -> Result<Parts, StoreError> {
+        match cell.parts.is_empty() {
+            true => parts::find(&self.door, &mut lock(&self.shelf), cell),
+            false => Ok(cell.parts.clone()),
+        }
     }
 
     /// Returns the rows of a cell, all columns or those of `projection` in its order; no batches if it is empty.

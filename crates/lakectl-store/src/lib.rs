@@ -7,6 +7,7 @@
 //!        _log/<branch>/<version>.json                      one commit for the whole lake
 //!        _log/<branch>/checkpoints/<version>.json          the whole of a version, so that few commits are replayed
 //!        _chunks/<hash>.cells                              cells of large commits and of checkpoints
+//!        _parts/<run>/<hash>.parts                         what the fingerprints of results were made of
 //!        _runs/<run>.json                                  what a run says of its failures, for people
 //!        data/<schema>/<table>/_delta_log, _projections     the same for other engines, made from the log
 //! ```
@@ -32,6 +33,7 @@ mod note;
 mod object;
 mod open;
 mod parquet;
+mod parts;
 mod projection;
 mod request;
 mod rows;

@@ -1,6 +1,7 @@
 //! Helpers, and the tests of the store by subject.
 
 mod branches;
+mod checkpoints;
 mod commits;
 mod faults;
 mod opening;
