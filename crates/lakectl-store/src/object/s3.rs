@@ -67,6 +67,12 @@ pub(super) fn remote(bucket: &Bucket) -> Result<Remote, StoreError> {
         }
         builder = builder.with_allow_http(true);
     }
+    if let Some(endpoint) = endpoint.filter(|endpoint| is_loopback(endpoint)) {
+        // A proxy of the environment is for other machines. An own one that serves nobody turns it off.
+        builder = builder
+            .with_proxy_url(endpoint)
+            .with_proxy_excludes("localhost,127.0.0.0/8,::1");
+    }
     let store = builder.build().map_err(|e| {
         refused(
             e.to_string(),
@@ -113,7 +119,7 @@ fn check_credentials(bucket: &Bucket) -> Result<(), String> {
 }
 
 fn is_loopback(endpoint: &str) -> bool {
-    let rest = endpoint.trim_start_matches("http://");
+    let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
     let authority = rest.split('/').next().unwrap_or_default();
     if authority.contains('@') {
         return false;
