@@ -17,6 +17,7 @@ mod disk;
 mod environment;
 mod interrupts;
 mod kills;
+mod plans;
 mod project;
 mod queries;
 mod refusals;
