@@ -15,6 +15,7 @@ mod disk;
 mod environment;
 mod interrupts;
 mod project;
+mod projections;
 mod queries;
 mod refusals;
 mod texts;
