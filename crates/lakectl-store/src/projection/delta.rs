@@ -19,13 +19,13 @@ const LAYOUT: u64 = 1;
 const REPAIR: &str = "`lakectl project --rebuild` writes it again";
 
 /// A checkpoint is due after so many versions,
-const COMMITS_MIN: u64 = 10;
+pub(crate) const COMMITS_MIN: u64 = 10;
 /// or one for so many files: writing a checkpoint of a large table costs more than reading some more small files.
-const FILES_PER_COMMIT: u64 = 1_000;
+pub(crate) const FILES_PER_COMMIT: u64 = 1_000;
 /// It is also due after so many bytes of log,
 const BYTES_MIN: u64 = 1 << 20;
 /// or so many for each file, which is more than a checkpoint takes.
-const BYTES_PER_FILE: u64 = 128;
+pub(crate) const BYTES_PER_FILE: u64 = 128;
 
 /// What was written by a projection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

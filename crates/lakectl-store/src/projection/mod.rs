@@ -18,6 +18,11 @@ mod duckdb;
 pub use delta::{DeltaTable, DeltaVersion, Projected};
 pub use duckdb::duckdb_views;
 
+#[cfg(test)]
+pub(crate) use checkpoint::checkpoint_of;
+#[cfg(test)]
+pub(crate) use delta::{BYTES_PER_FILE, COMMITS_MIN, FILES_PER_COMMIT};
+
 use lakectl_core::TableId;
 
 /// The folder of a table's files, below the lake's root.

@@ -1,13 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use lakectl_core::{Cell, TaskKey};
+use lakectl_core::{Cell, CellFile, Day, Fingerprint, TaskKey, UtcTime};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
 use super::{hours, key, lake, made, meta, publish, request, table};
+use crate::projection::{BYTES_PER_FILE, COMMITS_MIN, FILES_PER_COMMIT, checkpoint_of};
 use crate::{Lake, Snapshot, duckdb_views};
 
 const DAY: &str = "date=1970-01-01";
@@ -616,4 +618,43 @@ fn views_name_exactly_the_files_of_a_version() {
         assert!(sql.contains(part), "{part}\n{sql}");
     }
     assert_eq!(sql.matches(".parquet'").count(), 1);
+}
+
+#[test]
+fn a_checkpoint_is_worth_its_bytes() {
+    // As large as the rules assume, for names that do not compress and statistics that hardly do.
+    let files: u64 = 20_000;
+    let (table, mut head) = (table("a.b"), Snapshot::empty());
+    head.tables.insert(table.clone(), meta());
+    let cells = (0..files).map(|n| {
+        let hash = Fingerprint::of(&n.to_le_bytes());
+        let day = Day::from_days(n as i32 / 4);
+        let partition = key(&format!("asset=A{}/date={day}", n % 4));
+        let path = format!("data/a/b/{partition}/{hash}.parquet");
+        let (first, bytes) = (day.start(), 40_000 + n * 7 % 9_973);
+        let cell = Cell {
+            table: table.clone(),
+            partition: partition.clone(),
+            fingerprint: hash,
+            parts: Default::default(),
+            rows_hash: hash,
+            days: Default::default(),
+            rows: 200 + n % 77,
+            file: Some(CellFile { path, hash, bytes }),
+            times: Some((
+                first,
+                UtcTime::from_micros(first.micros() + n as i64 * 1_000_003),
+            )),
+            run: "r".to_owned(),
+            seconds: 0.0,
+        };
+        (partition, Arc::new(cell))
+    });
+    let cells: BTreeMap<_, _> = cells.collect();
+    head.cells.insert(table.clone(), cells);
+    let checkpoint = checkpoint_of(&table, &meta(), &head, 0).unwrap();
+    let bytes = checkpoint.parquet.len() as u64;
+    assert!(bytes < files * BYTES_PER_FILE, "{bytes}");
+    let each = bytes / COMMITS_MIN.max(files / FILES_PER_COMMIT);
+    assert!(each < 256 * 1024, "{each} bytes a version");
 }

@@ -19,6 +19,7 @@ mod interrupts;
 mod kills;
 mod plans;
 mod project;
+mod projections;
 mod queries;
 mod refusals;
 mod texts;
