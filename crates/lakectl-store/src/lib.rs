@@ -5,7 +5,7 @@
 //!        data/<schema>/<table>/<partition>/<hash>.parquet  rows, named by the digest of the file
 //!        _cells/<run>/<wave>.json                          every result ever produced: the build cache
 //!        _log/main/<version>.json                          one commit for the whole lake
-//!        _runs/<run>.json                                  what a run says of its failures, for people
+//!        _runs/<run>.json                                  what a run did and could not do, for people
 //! ```
 //!
 //! Files are written first, then cells, then the commit, so a crash leaves garbage and never damage. Nothing is

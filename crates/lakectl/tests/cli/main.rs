@@ -7,13 +7,16 @@
     reason = "tests say what they skip"
 )]
 
+mod audits;
 mod bad_files;
 mod chains;
 mod common;
 mod contract;
 mod disk;
 mod environment;
+mod events;
 mod interrupts;
+mod lineage;
 mod project;
 mod queries;
 mod refusals;
