@@ -17,6 +17,7 @@ mod compare;
 mod cut;
 mod documents;
 mod instants;
+mod knowledge;
 mod process;
 mod starts;
 

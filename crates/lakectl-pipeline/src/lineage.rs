@@ -364,3 +364,84 @@ impl Words {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Project, Workbench};
+
+    #[test]
+    fn every_column_of_every_shipped_table_has_an_origin_and_no_step_leads_nowhere() {
+        for profile in ["demo", "archive"] {
+            let bench = Workbench::open(Project::built_in(), profile, &[]).unwrap();
+            let lineage = bench.lineage().unwrap();
+            let pipeline = &bench.assembly.pipeline;
+            let mut made_of_nothing = Vec::new();
+            for stage in pipeline.stages() {
+                for column in stage.contract.columns() {
+                    let column = reference(stage.table.as_str(), &column.name).unwrap();
+                    let origin = lineage.origin(&column);
+                    let origin = origin.unwrap_or_else(|| panic!("{column} has no origin"));
+                    let literal = origin.expression.is_some();
+                    if origin.inputs.is_empty() && stage.kind != StageKind::Harvest && !literal {
+                        made_of_nothing.push(column.to_string());
+                    }
+                }
+            }
+            for edge in lineage.edges() {
+                assert!(
+                    lineage.origin(&edge.input).is_some(),
+                    "{edge:?} leads nowhere"
+                );
+                let read = edge.output.table != edge.input.table;
+                assert!(read, "{edge:?} goes round");
+            }
+            // Keys of the partition, and times that are its beginning; without documents a union has no members.
+            let known = |column: &String| {
+                let word = column.rsplit('.').next().unwrap();
+                [
+                    "asset",
+                    "fitted_at",
+                    "known_at",
+                    "horizon_hours",
+                    "dataset",
+                    "replacement",
+                ]
+                .contains(&word)
+                    || column.starts_with("norm.")
+            };
+            let strange: Vec<_> = made_of_nothing.iter().filter(|c| !known(c)).collect();
+            assert!(strange.is_empty(), "{profile}: {strange:?}");
+        }
+    }
+
+    #[test]
+    fn placeholders_are_written_as_people_know_them() {
+        let bench = Workbench::open(Project::built_in(), "demo", &[]).unwrap();
+        let lineage = bench.lineage().unwrap();
+        let asset = reference("features.matrix", "asset").unwrap();
+        let origin = lineage.origin(&asset).unwrap();
+        assert_eq!(origin.expression.as_deref(), Some("$asset"));
+        assert_eq!(origin.maker, "sql/features/matrix.sql");
+    }
+
+    #[test]
+    fn lineage_is_followed_both_ways_and_so_far() {
+        let bench = Workbench::open(Project::built_in(), "demo", &[]).unwrap();
+        let lineage = bench.lineage().unwrap();
+        let column = |table: &str, column: &str| reference(table, column).unwrap();
+        let from = column("options.surface_nodes", "iv");
+        let near = lineage.reach([from.clone()], Direction::Up, Some(1), false);
+        assert!(near.columns.contains_key(&column("options.slices", "rho")));
+        assert!(near.columns.values().all(|steps| *steps <= 1));
+        assert!(
+            near.conditions
+                .contains(&column("options.slices", "event_time"))
+        );
+        let far = lineage.reach([from.clone()], Direction::Up, None, false);
+        let body = column("raw.demo_deribit_options", "body");
+        assert!(far.columns.contains_key(&body));
+        let back = lineage.reach([body], Direction::Down, None, false);
+        assert!(back.columns.contains_key(&from));
+    }
+}

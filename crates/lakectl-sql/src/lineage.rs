@@ -10,21 +10,23 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::{MemTable, TableProvider};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{
     Column, DFSchema, JoinType, Result as DfResult, TableReference, not_impl_err, plan_err,
 };
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
-use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, SortExpr, Subquery};
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
 use datafusion::sql::parser::Statement;
-use datafusion::sql::unparser::expr_to_sql;
 use lakectl_core::{Contract, TableId};
 use lakectl_store::schema_of;
 
 use crate::SqlError;
+
+mod expression;
+
 use crate::engine::{SqlEngine, block_on, catalog_of};
 use crate::query::{Literal, Query, bind};
+use expression::{text, unaliased, whole};
 
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -450,103 +452,6 @@ impl Walker<'_> {
         };
         Ok(all)
     }
-
-    /// Returns what an expression is made of.
-    fn source(&mut self, expr: &Expr, scope: &Scope<'_>) -> DfResult<Source> {
-        match expr {
-            Expr::Alias(alias) => self.source(&alias.expr, scope),
-            Expr::Column(column) => scope.find(column).cloned(),
-            Expr::OuterReferenceColumn(_, column) => match scope.outer {
-                Some(outer) => outer.find(column).cloned(),
-                None => plan_err!("{column} belongs to no query around"),
-            },
-            Expr::Case(case) => {
-                let tests = case.when_then_expr.iter().map(|(when, _)| &**when);
-                let tests = tests.chain(case.expr.as_deref());
-                let values = case.when_then_expr.iter().map(|(_, then)| &**then);
-                self.split(values.chain(case.else_expr.as_deref()), tests, scope)
-            }
-            Expr::WindowFunction(window) => {
-                let params = &window.params;
-                let keys = params
-                    .partition_by
-                    .iter()
-                    .chain(sort_keys(&params.order_by));
-                self.split(
-                    params.args.iter(),
-                    keys.chain(params.filter.as_deref()),
-                    scope,
-                )
-            }
-            Expr::AggregateFunction(aggregate) => {
-                let params = &aggregate.params;
-                let keys = sort_keys(&params.order_by).chain(params.filter.as_deref());
-                self.split(params.args.iter(), keys, scope)
-            }
-            Expr::ScalarSubquery(subquery) => self.subquery(subquery, scope),
-            Expr::Exists(exists) => Ok(Source {
-                condition: self.subquery(&exists.subquery, scope)?.condition,
-                ..Source::default()
-            }),
-            Expr::InSubquery(test) => {
-                let mut source = self.source(&test.expr, scope)?;
-                source.add(self.subquery(&test.subquery, scope)?);
-                Ok(bare(source))
-            }
-            Expr::SetComparison(test) => {
-                let mut source = self.source(&test.expr, scope)?;
-                source.add(self.subquery(&test.subquery, scope)?);
-                Ok(bare(source))
-            }
-            other => {
-                let mut source = Source::default();
-                other.apply_children(|child| {
-                    source.add(self.source(child, scope)?);
-                    Ok(TreeNodeRecursion::Continue)
-                })?;
-                Ok(source)
-            }
-        }
-    }
-
-    fn split<'e>(
-        &mut self,
-        values: impl Iterator<Item = &'e Expr>,
-        conditions: impl Iterator<Item = &'e Expr>,
-        scope: &Scope<'_>,
-    ) -> DfResult<Source> {
-        let mut source = Source::default();
-        for value in values {
-            source.add(self.source(value, scope)?);
-        }
-        for condition in conditions {
-            source
-                .condition
-                .extend(self.source(condition, scope)?.all());
-        }
-        Ok(source)
-    }
-
-    /// The values of a subquery's first column, and all that decides about its rows.
-    fn subquery(&mut self, subquery: &Subquery, scope: &Scope<'_>) -> DfResult<Source> {
-        let relation = self.relation(&subquery.subquery, Some(scope))?;
-        let mut source = relation.columns.into_iter().next().unwrap_or_default();
-        source.condition.extend(relation.condition);
-        Ok(bare(source))
-    }
-}
-
-fn sort_keys(keys: &[SortExpr]) -> impl Iterator<Item = &Expr> {
-    keys.iter().map(|key| &key.expr)
-}
-
-/// A value that somebody else writes about.
-fn bare(source: Source) -> Source {
-    Source {
-        expression: None,
-        behind: None,
-        ..source
-    }
 }
 
 /// Whether a row found a partner.
@@ -554,36 +459,6 @@ fn mark(condition: &Refs) -> Source {
     Source {
         condition: condition.clone(),
         ..Source::default()
-    }
-}
-
-fn unaliased(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Alias(alias) => unaliased(&alias.expr),
-        other => other,
-    }
-}
-
-/// Writes the expressions behind the planner's own names where the names stand.
-fn whole(expr: &Expr, scope: &Scope<'_>) -> DfResult<Expr> {
-    let known = |expr: Expr| {
-        let behind = match &expr {
-            Expr::Column(column) => scope.find(column).ok().and_then(|s| s.behind.clone()),
-            _ => None,
-        };
-        Ok(match behind {
-            Some(behind) => Transformed::yes(behind),
-            None => Transformed::no(expr),
-        })
-    };
-    Ok(expr.clone().transform_up(known)?.data)
-}
-
-/// Writes an expression as SQL, or as the planner writes it where SQL has no words for it.
-fn text(expr: &Expr) -> String {
-    match expr_to_sql(expr) {
-        Ok(sql) => sql.to_string(),
-        Err(_) => expr.human_display().to_string(),
     }
 }
 

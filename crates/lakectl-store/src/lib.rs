@@ -8,7 +8,7 @@
 //!        _log/<branch>/checkpoints/<version>.json          the whole of a version, so that few commits are replayed
 //!        _chunks/<hash>.cells                              cells of large commits and of checkpoints
 //!        _parts/<run>/<hash>.parts                         what the fingerprints of results were made of
-//!        _runs/<run>.json                                  what a run says of its failures, for people
+//!        _runs/<run>.json                                  what a run did and could not do, for people
 //!        data/<schema>/<table>/_delta_log, _projections     the same for other engines, made from the log
 //! ```
 //!

@@ -8,6 +8,7 @@
 )]
 
 mod asking;
+mod audits;
 mod bad_files;
 mod buckets;
 mod chains;
@@ -15,8 +16,10 @@ mod common;
 mod contract;
 mod disk;
 mod environment;
+mod events;
 mod interrupts;
 mod kills;
+mod lineage;
 mod plans;
 mod project;
 mod projections;
