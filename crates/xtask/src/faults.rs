@@ -59,6 +59,10 @@ pub fn counts(mut words: impl Iterator<Item = String>) -> Result<Counts> {
 ///
 /// # Errors
 /// If cargo cannot be started, or a suite fails.
+#[allow(
+    clippy::print_stderr,
+    reason = "what the tests say while they run is for whoever waits for them"
+)]
 pub fn run(root: &Path, counts: Counts) -> Result<Vec<String>> {
     let mut rows = Vec::new();
     for (targets, filters) in SUITES {

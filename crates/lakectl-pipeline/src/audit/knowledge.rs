@@ -1,5 +1,6 @@
 //! The cut of knowledge: rows that were known by an instant come out the same when later ones are dropped.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use lakectl_core::{Cell, DayRange, UtcTime};
