@@ -651,7 +651,7 @@ fn a_checkpoint_is_worth_its_bytes() {
         (partition, Arc::new(cell))
     });
     let cells: BTreeMap<_, _> = cells.collect();
-    head.cells.insert(table.clone(), cells);
+    head.cells.insert(table.clone(), cells.into());
     let checkpoint = checkpoint_of(&table, &meta(), &head, 0).unwrap();
     let bytes = checkpoint.parquet.len() as u64;
     assert!(bytes < files * BYTES_PER_FILE, "{bytes}");
