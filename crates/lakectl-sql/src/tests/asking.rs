@@ -104,7 +104,10 @@ fn errors_know_their_place() {
     assert_eq!(locate("SELECT (", &SqlError::Execute("x".to_owned())), None);
 }
 
-fn taken(lines: &[&str]) -> (Vec<(String, u64)>, Option<(String, u64)>) {
+/// A statement with the line that it begins on.
+type Placed<T> = (T, u64);
+
+fn taken(lines: &[&str]) -> (Vec<Placed<String>>, Option<Placed<String>>) {
     let plain = |statement: ScriptStatement| (statement.text, statement.line);
     let mut script = Script::default();
     let found = lines
@@ -118,7 +121,12 @@ fn taken(lines: &[&str]) -> (Vec<(String, u64)>, Option<(String, u64)>) {
 #[test]
 fn semicolons_end_statements_where_they_are_meant_to() {
     let one = |text: &str, line: u64| (text.to_owned(), line);
-    let cases: [(&[&str], &[(&str, u64)], Option<(&str, u64)>); 9] = [
+    type Case = (
+        &'static [&'static str],
+        &'static [Placed<&'static str>],
+        Option<Placed<&'static str>>,
+    );
+    let cases: [Case; 9] = [
         (&["SELECT 1;"], &[("SELECT 1", 1)], None),
         (
             &["SELECT 1; SELECT 2;", "SELECT 3"],
