@@ -305,11 +305,11 @@ pub(crate) fn run_in(
 ) -> (RunSummary, RunReport) {
     let options = RunOptions {
         run_id: run.to_owned(),
+        who: "tester@here".to_owned(),
         now: NOW,
         jobs: 2,
         events,
         cancel: cancel.clone(),
-        known_until: None,
     };
     let lake = Arc::new(opened.lake(lake, Open::OrCreate).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread()

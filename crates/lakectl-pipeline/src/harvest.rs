@@ -10,12 +10,14 @@ use arrow::array::{
 };
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use bytes::Bytes;
-use lakectl_core::{FingerprintBuilder, PartitionKey, TableId, UtcTime};
+use lakectl_core::{Fingerprint, FingerprintBuilder, PartitionKey, TableId, UtcTime};
 use lakectl_dag::Listing;
 use lakectl_market::Market;
+use lakectl_sources::archive::FileStamp;
 use lakectl_sources::{Document, Parsed, Replacement, SourceError, archive, parse};
 
 use crate::assembly::BoundDataset;
+use crate::memo::FileMemo;
 use crate::{PipelineError, Settings};
 
 /// Columns of every `raw.*` table: one row a document, verbatim. `sequence` counts the bodies that one request gave.
@@ -34,6 +36,8 @@ pub struct Sources {
     market: Option<Market>,
     offers: BTreeMap<TableId, BTreeMap<PartitionKey, Vec<Offer>>>,
     listings: BTreeMap<TableId, Vec<Listing>>,
+    /// Recorded files with the digests of their contents.
+    files: Vec<(FileStamp, Fingerprint)>,
 }
 
 impl Sources {
@@ -45,6 +49,15 @@ impl Sources {
         settings: &Settings,
         datasets: &BTreeMap<TableId, BoundDataset>,
     ) -> Result<Self, PipelineError> {
+        Self::list_with(settings, datasets, &FileMemo::default())
+    }
+
+    /// Like [`Sources::list`]; files that are remembered need not be read.
+    pub(crate) fn list_with(
+        settings: &Settings,
+        datasets: &BTreeMap<TableId, BoundDataset>,
+        memo: &FileMemo,
+    ) -> Result<Self, PipelineError> {
         let market = settings
             .sources
             .get("demo")
@@ -55,11 +68,12 @@ impl Sources {
             market,
             offers: BTreeMap::new(),
             listings: BTreeMap::new(),
+            files: Vec::new(),
         };
         for (raw, bound) in datasets {
             let offers = match bound.source.as_str() {
                 "demo" => sources.simulated(bound)?,
-                "archive" => recorded(settings, bound)?,
+                "archive" => sources.recorded(settings, bound, memo)?,
                 other => {
                     return Err(PipelineError::config(
                         format!("sources.{other}"),
@@ -78,7 +92,13 @@ impl Sources {
             market: None,
             offers: BTreeMap::new(),
             listings: BTreeMap::new(),
+            files: Vec::new(),
         }
+    }
+
+    /// Returns the recorded files with the digests of their contents.
+    pub(crate) fn files(&self) -> &[(FileStamp, Fingerprint)] {
+        &self.files
     }
 
     /// Returns what planning needs to know of each raw table.
@@ -106,6 +126,41 @@ impl Sources {
                 note: None,
             });
         self.listings.insert(raw.clone(), listings.collect());
+    }
+
+    fn recorded(
+        &mut self,
+        settings: &Settings,
+        bound: &BoundDataset,
+        memo: &FileMemo,
+    ) -> Result<Vec<(PartitionKey, String, bool, Offer)>, PipelineError> {
+        let root = settings
+            .sources
+            .get("archive")
+            .and_then(|source| source.root.clone())
+            .ok_or_else(|| {
+                PipelineError::usage(
+                    "the profile reads recorded files, but `sources.archive.root` is not set",
+                    "add `--set sources.archive.root=<folder>`, or set it in configs/archive.toml",
+                )
+            })?;
+        let listed = archive::list_with(&PathBuf::from(root), &bound.dataset, &|stamp| {
+            memo.get(stamp)
+        })?;
+        let readable = listed.iter().filter(|file| file.problem.is_none());
+        self.files
+            .extend(readable.map(|file| (file.stamp.clone(), file.content)));
+        Ok(listed
+            .into_iter()
+            .map(|file| {
+                (
+                    file.partition.clone(),
+                    file.token.to_string(),
+                    true,
+                    Offer::File(Box::new(file)),
+                )
+            })
+            .collect())
     }
 
     fn simulated(
@@ -192,34 +247,6 @@ fn unreadable(listed: &archive::Listed, error: &SourceError) -> Document {
     )
 }
 
-fn recorded(
-    settings: &Settings,
-    bound: &BoundDataset,
-) -> Result<Vec<(PartitionKey, String, bool, Offer)>, PipelineError> {
-    let root = settings
-        .sources
-        .get("archive")
-        .and_then(|source| source.root.clone())
-        .ok_or_else(|| {
-            PipelineError::usage(
-                "the profile reads recorded files, but `sources.archive.root` is not set",
-                "add `--set sources.archive.root=<folder>`, or set it in configs/archive.toml",
-            )
-        })?;
-    let listed = archive::list(&PathBuf::from(root), &bound.dataset)?;
-    Ok(listed
-        .into_iter()
-        .map(|file| {
-            (
-                file.partition.clone(),
-                file.token.to_string(),
-                true,
-                Offer::File(Box::new(file)),
-            )
-        })
-        .collect())
-}
-
 /// Joins fetched documents with those that are stored: raw tables only grow. The newest body of a name keeps its place;
 /// another body under the same name gets the next sequence number.
 ///
@@ -284,10 +311,8 @@ pub(crate) fn parse_standing(
     let dataset = &bound.dataset;
     let mut by_name: BTreeMap<String, Vec<StoredDocument>> = BTreeMap::new();
     for mut one in stored {
-        // The declaration may have changed since the document was stored; the name has not.
-        if let Some(rule) = &dataset.document_time {
-            one.document.document_time = rule.of(&one.document.name);
-        }
+        let stored = one.document.document_time;
+        one.document.document_time = declared_time(bound, &one.document.name, stored);
         let home =
             |time: UtcTime| PartitionKey::default().with_period(dataset.partition, time.day());
         let declared = one
@@ -314,6 +339,18 @@ pub(crate) fn parse_standing(
         }
     }
     standing
+}
+
+/// Returns when a stored document was recorded, by the declaration: it may have changed since, the name has not.
+pub(crate) fn declared_time(
+    bound: &BoundDataset,
+    name: &str,
+    stored: Option<UtcTime>,
+) -> Option<UtcTime> {
+    match &bound.dataset.document_time {
+        Some(rule) => rule.of(name),
+        None => stored,
+    }
 }
 
 /// A document with the number of its arrival under its name.

@@ -11,9 +11,13 @@
 
 mod assembly;
 pub mod audit;
+mod branches;
 mod compute;
 mod error;
 mod harvest;
+pub mod lineage;
+mod memo;
+mod memory;
 mod notes;
 mod outside;
 mod project;
@@ -22,15 +26,19 @@ mod rows;
 mod settings;
 pub mod stages;
 mod summary;
+mod system;
 mod workbench;
 
 pub use assembly::{Assembly, BoundDataset};
 pub use error::PipelineError;
 pub use harvest::Sources;
 pub use lakectl_sources::PARSER_VERSION;
+pub use memory::peak_memory_bytes;
+pub use notes::{RunNote, TaskNote};
 pub use project::Project;
 pub use settings::{
     CalendarSettings, CoverageSettings, ProjectionSettings, RunSettings, Settings, SourceSettings,
+    SqlSettings,
 };
 pub use summary::{
     Failure, Forecast, OpenFailure, Quarantine, RunSummary, StageSummary, TaskCounts,
@@ -40,20 +48,25 @@ pub use workbench::{RunOptions, Selected, Workbench};
 /// What commands need to know of the engine.
 pub mod engine {
     pub use lakectl_dag::{
-        Audit, Cancel, Outcome, Pipeline, Plan, PlannedTask, RunEvent, RunReport, StageDecl,
-        StageKind, Verdict, nearest, render_dot, render_json, render_mermaid, render_text,
+        Audit, Cancel, Change, Cost, Estimate, Outcome, Pipeline, Plan, PlannedTask, Reason,
+        RunEvent, RunReport, StageDecl, StageKind, Verdict, nearest, render_dot, render_json,
+        render_mermaid, render_svg, render_text,
     };
 }
 
 /// What commands need to know of the lake.
 pub mod lake {
     pub use lakectl_store::{
-        CommitInfo, DeltaTable, DeltaVersion, Lake, LakeAddress, Open, Projected, Snapshot,
-        StoreError, TableMeta, VersionRef, duckdb_views,
+        BranchInfo, CommitInfo, DeltaTable, DeltaVersion, Failpoint, Lake, LakeAddress, MAIN,
+        Merge, MergeConflict, Open, Origin, Projected, Signed, Snapshot, StoreError, TableMeta,
+        VersionRef, duckdb_views,
     };
 }
 
 /// What commands need to know of queries.
 pub mod query {
-    pub use lakectl_sql::{ENGINE_VERSION, LakeSession, SqlError, functions};
+    pub use lakectl_sql::{
+        ENGINE_VERSION, FunctionLine, LakeSession, Literal, Rows, Script, ScriptStatement,
+        SessionOptions, SqlError, TableInfo, TableKind, functions, locate, parse_param,
+    };
 }

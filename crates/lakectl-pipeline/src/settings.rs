@@ -19,6 +19,9 @@ pub struct Settings {
     /// How to execute.
     #[serde(default)]
     pub run: RunSettings,
+    /// Bounds of ad-hoc queries.
+    #[serde(default)]
+    pub sql: SqlSettings,
     /// Up to which day.
     #[serde(default)]
     pub calendar: CalendarSettings,
@@ -60,6 +63,14 @@ impl Default for ProjectionSettings {
     fn default() -> Self {
         Self { delta: true }
     }
+}
+
+/// Bounds of ad-hoc queries.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SqlSettings {
+    /// Memory that queries may use, as a size (`2GiB`) or a share of the machine's (`50%`); without it, half.
+    pub memory: Option<String>,
 }
 
 /// The calendar's end.

@@ -1,30 +1,31 @@
 //! Plan, run and query: what the commands are made of.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use lakectl_core::{
     Cell, Day, DayRange, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
 };
 use lakectl_dag::{
-    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, StageKind, World, execute,
-    plan,
+    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, World, execute, plan,
 };
-use lakectl_sql::LakeSession;
+use lakectl_sql::{LakeSession, SessionOptions, SqlEngine};
 use lakectl_store::{
-    CellIndex, CommitRequest, Lake, Open, Snapshot, StoreError, TableMeta, VersionRef,
+    CellIndex, CommitRequest, Lake, LakeAddress, MAIN, Open, Snapshot, StoreError, TableMeta,
+    VersionRef,
 };
+use tracing::Instrument;
 
 use crate::assembly::Assembly;
-use crate::audit;
-use crate::compute::{LakeRunner, declared_contract};
+use crate::compute::{LakeRunner, Shared, declared_contract};
 use crate::harvest::Sources;
+use crate::lineage::Lineage;
+use crate::memo::FileMemo;
 use crate::notes;
+use crate::reader::CellReader;
 use crate::stages::Columns;
-use crate::summary::{self, Forecast, Quarantine, RunSummary};
+use crate::summary::{self, Failure, Forecast, Quarantine, RunSummary};
 use crate::{PipelineError, Project, Settings};
 
 /// How often a run is planned again because another one committed what it had read.
@@ -53,6 +54,8 @@ pub struct Selected {
 pub struct RunOptions<'a> {
     /// Names the run.
     pub run_id: String,
+    /// Who runs it, as `user@host`; may be empty.
+    pub who: String,
     /// The time of the run, by the caller's clock.
     pub now: UtcTime,
     /// Tasks at the same time.
@@ -61,8 +64,6 @@ pub struct RunOptions<'a> {
     pub events: &'a (dyn Fn(RunEvent) + Sync),
     /// Asks the run to end.
     pub cancel: Cancel,
-    /// For audits: normalised rows known after this instant are left out.
-    pub known_until: Option<UtcTime>,
 }
 
 /// A checked project with its settings.
@@ -82,14 +83,10 @@ struct LakeWorld {
 }
 
 impl World for LakeWorld {
-    fn published(&self, task: &TaskKey) -> Option<Arc<Cell>> {
-        self.snapshot.cell(&task.table, &task.partition).cloned()
-    }
-
-    fn published_partitions(&self, table: &TableId) -> Vec<PartitionKey> {
+    fn published(&self, table: &TableId) -> Vec<(PartitionKey, Arc<Cell>)> {
         self.snapshot
             .partitions(table)
-            .map(|(key, _)| key.clone())
+            .map(|(key, cell)| (key.clone(), cell.clone()))
             .collect()
     }
 
@@ -117,12 +114,12 @@ impl Workbench {
         })
     }
 
-    /// Opens the lake in `root`, making it if it is not there.
+    /// Opens the lake at an address, making it if it is not there.
     ///
     /// # Errors
-    /// [`PipelineError::Store`] for a folder that is no lake, or one of another profile.
-    pub fn lake(&self, root: &Path, open: Open) -> Result<Lake, PipelineError> {
-        Ok(Lake::open(root, &self.settings.profile, open)?)
+    /// [`PipelineError::Store`] for a place that is no lake, holds one of another profile, or cannot be reached.
+    pub fn lake(&self, address: impl Into<LakeAddress>, open: Open) -> Result<Lake, PipelineError> {
+        Ok(Lake::open(address, &self.settings.profile, open)?)
     }
 
     /// Returns the last planned day: the profile's, else the last complete day.
@@ -146,6 +143,15 @@ impl Workbench {
         }
     }
 
+    /// Lists what the sources offer; with a lake, recorded files that it remembers are not read again.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if a source is not configured or its root cannot be read.
+    pub fn sources(&self, lake: Option<&Lake>) -> Result<Sources, PipelineError> {
+        let memo = lake.map(FileMemo::of).transpose()?.unwrap_or_default();
+        Sources::list_with(&self.settings, &self.assembly.datasets, &memo)
+    }
+
     /// Plans without a lake, or against its newest version. Nothing is written.
     ///
     /// # Errors
@@ -156,7 +162,7 @@ impl Workbench {
         selected: &Selected,
         now: UtcTime,
     ) -> Result<Plan, PipelineError> {
-        let sources = Sources::list(&self.settings, &self.assembly.datasets)?;
+        let sources = self.sources(lake)?;
         self.plan_with(&sources, lake, selected, now)
     }
 
@@ -233,28 +239,44 @@ impl Workbench {
         selected: &Selected,
         options: RunOptions<'_>,
     ) -> Result<(RunSummary, RunReport), PipelineError> {
+        let span = tracing::info_span!("run", run = %options.run_id);
+        self.attempts(lake, selected, options)
+            .instrument(span)
+            .await
+    }
+
+    /// Plans, computes and commits, again if another run came in between.
+    async fn attempts(
+        &self,
+        lake: Arc<Lake>,
+        selected: &Selected,
+        options: RunOptions<'_>,
+    ) -> Result<(RunSummary, RunReport), PipelineError> {
         let clock = Instant::now();
-        let sources = Arc::new(Sources::list(&self.settings, &self.assembly.datasets)?);
-        let definitions = match options.known_until {
-            Some(until) => Cow::Owned(audit::definitions(&self.assembly, until)),
-            None => Cow::Borrowed(&self.assembly.definitions),
-        };
+        let memo = FileMemo::of(&lake)?;
+        let sources = Sources::list_with(&self.settings, &self.assembly.datasets, &memo)?;
+        memo.keep(&lake, sources.files(), options.now);
+        let sources = Arc::new(sources);
+        let definitions = &self.assembly.definitions;
         let mut attempt = 1;
         loop {
             let world = LakeWorld {
                 snapshot: lake.head()?,
                 cells: lake.cells()?,
             };
-            let plan = self.plan_against(&world, &sources, selected, options.now, &definitions)?;
-            let runner = LakeRunner::new(
-                Arc::clone(&lake),
-                Arc::clone(&self.assembly),
-                Arc::clone(&sources),
-                self.settings.params.clone(),
-                world.snapshot.clone(),
-                options.run_id.clone(),
-                options.known_until,
-            );
+            let plan = tracing::info_span!("plan").in_scope(|| {
+                self.plan_against(&world, &sources, selected, options.now, definitions)
+            })?;
+            let runner = LakeRunner::new(Shared {
+                reader: Arc::new(CellReader::new(Arc::clone(&lake))),
+                assembly: Arc::clone(&self.assembly),
+                sources: Arc::clone(&sources),
+                engine: LazyLock::new(SqlEngine::new),
+                params: self.settings.params.clone(),
+                base: world.snapshot.clone(),
+                run: options.run_id.clone(),
+                cut: None,
+            });
             let engine = Options {
                 jobs: options.jobs.max(1),
                 ..Options::default()
@@ -270,23 +292,29 @@ impl Workbench {
                 &options.cancel,
             )
             .await;
-            let version =
-                match self.publish(&lake, &world.snapshot, &plan, &report, &options, clock) {
-                    // What is computed stays in the cells, so planning again costs only what really changed.
-                    Err(PipelineError::Store(StoreError::Conflict { .. }))
-                        if attempt < COMMIT_ATTEMPTS =>
-                    {
-                        attempt += 1;
-                        continue;
-                    }
-                    published => published?,
-                };
-            let complete = !report.interrupted && report.fatal.is_none();
+            let published = tracing::info_span!("commit")
+                .in_scope(|| self.publish(&lake, &world.snapshot, &plan, &report, &options, clock));
+            // What is computed stays in the cells, so planning again costs only what really changed.
+            if let Err(PipelineError::Store(StoreError::Conflict { .. })) = &published
+                && attempt < COMMIT_ATTEMPTS
+            {
+                attempt += 1;
+                continue;
+            }
+            let version = published.as_ref().unwrap_or(&world.snapshot).clone();
+            if version.version > world.snapshot.version {
+                let version = version.version;
+                (options.events)(RunEvent::Committed { version });
+            }
+            let complete = published.is_ok() && !report.interrupted && report.fatal.is_none();
             let behind = complete.then(|| self.project(&lake, Some(world.snapshot)));
             let mut summary = self.summarise(&lake, &plan, &report, version, &options, clock);
             summary.warnings.extend(behind.flatten());
-            notes::leave(&lake, &summary);
-            return Ok((summary, report));
+            if let Err(error) = &published {
+                summary.failures.insert(0, Failure::of_run(error));
+            }
+            notes::leave(&lake, &summary, &report, &options);
+            return published.map(|_| (summary, report));
         }
     }
 
@@ -307,7 +335,8 @@ impl Workbench {
         let took = i64::try_from(clock.elapsed().as_micros()).unwrap_or(0);
         let time = UtcTime::from_micros((options.now.micros() + took).max(base.time.micros() + 1));
         let mut request = CommitRequest::new(base, &options.run_id, time, "run");
-        request.dropped = self.abandoned(base, plan);
+        request.who.clone_from(&options.who);
+        request.dropped = plan.abandoned.iter().cloned().collect();
         request.cells = report
             .new_cells()
             .iter()
@@ -336,46 +365,15 @@ impl Workbench {
     }
 
     /// Brings what is kept for other engines up to the newest version, if the settings want it. `base` is a version that
-    /// is at hand. It is no part of the lake and can be made again, so what goes wrong is returned as a warning.
+    /// is at hand. Only `main` is kept so. It is no part of the lake and can be made again, so what goes wrong is returned as a warning.
     pub fn project(&self, lake: &Lake, base: Option<Snapshot>) -> Option<String> {
-        if !self.settings.projections.delta {
+        if !self.settings.projections.delta || lake.branch() != MAIN {
             return None;
         }
         let error = lake.project_delta(base).err()?;
         Some(format!(
             "the Delta logs for other engines are behind the lake: {error}; `project` brings them up to date"
         ))
-    }
-
-    /// Published partitions of the planned tables that the declarations have no place for any more, such as those of a
-    /// former grain or of an asset that is not covered now: beside the new ones their rows would count twice. Raw
-    /// partitions stay, for they cannot be computed again.
-    fn abandoned(&self, base: &Snapshot, plan: &Plan) -> BTreeSet<TaskKey> {
-        let stages = plan
-            .tasks
-            .iter()
-            .map(|task| task.stage)
-            .collect::<BTreeSet<_>>();
-        let stages = stages
-            .iter()
-            .map(|stage| &self.assembly.pipeline.stages()[*stage]);
-        let tables = stages
-            .filter(|stage| stage.kind != StageKind::Harvest)
-            .flat_map(|stage| stage.outputs());
-        let mut dropped = BTreeSet::new();
-        for table in tables {
-            let Some(known) = plan.partitions(table) else {
-                continue;
-            };
-            let gone = base
-                .partitions(table)
-                .filter(|(key, _)| known.find(key).is_none());
-            dropped.extend(gone.map(|(key, _)| TaskKey {
-                table: table.clone(),
-                partition: key.clone(),
-            }));
-        }
-        dropped
     }
 
     fn meta(&self, table: &TableId) -> TableMeta {
@@ -437,12 +435,36 @@ impl Workbench {
         lake: Arc<Lake>,
         at: Option<VersionRef>,
     ) -> Result<LakeSession, PipelineError> {
+        self.session_within(lake, at, SessionOptions::default())
+    }
+
+    /// [`Self::session`] within given bounds of memory and threads.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if there is no such version.
+    pub fn session_within(
+        &self,
+        lake: Arc<Lake>,
+        at: Option<VersionRef>,
+        options: SessionOptions,
+    ) -> Result<LakeSession, PipelineError> {
         let snapshot = match at {
             Some(version) => lake.at(version)?,
             None => lake.head()?,
         };
         let unions = self.assembly.pipeline.unions().clone();
-        Ok(LakeSession::new(lake, snapshot, unions)?)
+        let system = self.system_tables(&lake)?;
+        Ok(LakeSession::with_options(
+            lake, snapshot, unions, system, options,
+        )?)
+    }
+
+    /// Reads where every column comes from.
+    ///
+    /// # Errors
+    /// [`PipelineError::Sql`] if a query cannot be planned over the declared columns.
+    pub fn lineage(&self) -> Result<Lineage, PipelineError> {
+        Lineage::of(&self.assembly, &self.settings.params)
     }
 
     /// Lists what is in quarantine at the newest version, by table and reason.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lakectl_core::{Cell, Contract, PartitionKey, TableId, UtcTime};
 
-use crate::{Lake, Snapshot, StoreError, commit};
+use crate::{Lake, Snapshot, StoreError};
 
 /// A version of the lake.
 #[derive(Clone, Debug)]
@@ -104,13 +104,14 @@ impl Lake {
     /// # Errors
     /// [`StoreError::Damaged`] as [`Lake::head`], also if there is no next version.
     pub(crate) fn step(&self, snapshot: &mut Snapshot) -> Result<Step, StoreError> {
-        let (commit, id) = commit::read(self.door(), snapshot.version + 1, snapshot.id)?;
+        let (commit, id) = self.files().read_after(snapshot.version + 1, snapshot.id)?;
+        let cells = commit.cells(self.door())?;
         let origin = Origin {
             version: commit.version,
             time: commit.time,
             run: commit.run().to_owned(),
         };
-        let touched = commit.touched().into_iter().map(|(table, keys)| {
+        let touched = commit.touched(&cells).into_iter().map(|(table, keys)| {
             // What was committed before the table had columns becomes part of it with them.
             let known = snapshot.tables.contains_key(&table);
             (table, known.then_some(keys))
@@ -120,7 +121,7 @@ impl Lake {
         for ((table, keys), sides) in touched.iter().zip(&mut sides) {
             sides.note(0, snapshot, table, keys.as_ref());
         }
-        commit.apply(id, snapshot);
+        commit.apply(id, cells, snapshot);
         for ((table, keys), sides) in touched.iter().zip(&mut sides) {
             sides.note(1, snapshot, table, keys.as_ref());
         }

@@ -35,10 +35,9 @@ pub(crate) fn checkpoint_of(
     version: u64,
 ) -> Result<Checkpoint, StoreError> {
     let failed = |e| rows_error("project", table, e);
-    let zstd = ZstdLevel::try_new(1).expect("1 is a level of zstd");
     let properties = WriterProperties::builder()
         .set_created_by("lakectl".to_owned())
-        .set_compression(Compression::ZSTD(zstd))
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .build();
     let schema = schema();
     let mut writer =

@@ -1,23 +1,28 @@
 //! One file a verb.
 
+mod audit;
+mod branch;
 mod doctor;
 mod graph;
 mod history;
 mod init;
+mod lineage;
 mod plan;
 mod project;
+mod rollback;
 mod run;
 mod show;
 mod sql;
 mod status;
 mod summary;
+mod tally;
 mod views;
 
 use anyhow::Result;
 use clap::CommandFactory;
 use lakectl_pipeline::{PipelineError, Selected};
 
-use crate::args::{Cli, Command, Format, Selection};
+use crate::args::{AuditCommand, Cli, Command, Format, Selection};
 use crate::context::Context;
 use crate::render;
 
@@ -56,15 +61,21 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
             let context = Context::open(cli.global)?;
             match command {
                 Command::Run(args) => run::run(&context, &args),
-                Command::Plan(args) => plan::plan(&context, &args.selection, args.tasks),
+                Command::Plan(args) => plan::plan(&context, &args.selection, args.tasks, args.jobs),
                 Command::Sql(args) => sql::sql(&context, &args),
                 Command::Status => status::status(&context),
                 Command::Stages { selector } => graph::stages(&context, selector.as_deref()),
                 Command::Graph => graph::graph(&context),
                 Command::Log { limit } => history::log(&context, limit),
                 Command::Show { table } => show::show(&context, &table),
+                Command::Branch(command) => branch::branch(&context, &command),
+                Command::Rollback { version, why } => rollback::rollback(&context, &version, &why),
                 Command::Project(args) => project::project(&context, &args),
                 Command::Views(args) => views::views(&context, &args),
+                Command::Lineage(args) => lineage::lineage(&context, &args),
+                Command::Audit {
+                    claim: AuditCommand::Lookahead(args),
+                } => audit::lookahead(&context, &args),
                 Command::Init { .. } | Command::Completions { .. } | Command::Doctor => {
                     Ok(Done::Well)
                 }
@@ -77,7 +88,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
 fn check_format(command: &Command, format: Format) -> Result<()> {
     let (name, more): (&str, &[Format]) = match command {
         Command::Sql(_) => ("sql", &[Format::Csv, Format::Parquet]),
-        Command::Graph => ("graph", &[Format::Dot, Format::Mermaid]),
+        Command::Graph => ("graph", &[Format::Dot, Format::Mermaid, Format::Svg]),
         Command::Run(_) => ("run", &[]),
         Command::Plan(_) => ("plan", &[]),
         Command::Status => ("status", &[]),
@@ -87,8 +98,12 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Doctor => ("doctor", &[]),
         Command::Init { .. } => ("init", &[]),
         Command::Completions { .. } => ("completions", &[]),
+        Command::Branch(_) => ("branch", &[]),
+        Command::Rollback { .. } => ("rollback", &[]),
         Command::Project(_) => ("project", &[]),
         Command::Views(_) => ("views", &[]),
+        Command::Lineage(_) => ("lineage", &[Format::Dot, Format::Mermaid]),
+        Command::Audit { .. } => ("audit", &[]),
     };
     if matches!(format, Format::Text | Format::Json) || more.contains(&format) {
         return Ok(());

@@ -42,6 +42,13 @@ struct Version {
     removed: u64,
 }
 
+/// After a commit that no run made: brings the Delta logs up to the newest version, or says that they are behind.
+pub(crate) fn catch_up(context: &Context, lake: &Lake) {
+    if let Some(behind) = context.bench.project(lake, None) {
+        render::note(&format!("warning: {behind}"));
+    }
+}
+
 pub(crate) fn project(context: &Context, args: &ProjectArgs) -> Result<Done> {
     let lake = context.lake()?;
     let known = lake.head().map_err(PipelineError::from)?.tables;

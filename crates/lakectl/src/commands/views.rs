@@ -6,13 +6,17 @@ use lakectl_pipeline::lake::duckdb_views;
 use serde_json::json;
 
 use super::Done;
-use super::sql::version;
+use super::history::version;
 use crate::args::ViewsArgs;
 use crate::context::{Context, quoted};
 use crate::render;
 
 pub(crate) fn views(context: &Context, args: &ViewsArgs) -> Result<Done> {
-    let at = args.at.as_deref().map(version).transpose()?;
+    let at = args
+        .at
+        .as_deref()
+        .map(|at| version("--at", at))
+        .transpose()?;
     let lake = context.lake()?;
     let snapshot = match at {
         Some(at) => lake.at(at),

@@ -7,13 +7,20 @@
     reason = "tests say what they skip"
 )]
 
+mod asking;
+mod audits;
 mod bad_files;
+mod buckets;
 mod chains;
 mod common;
 mod contract;
 mod disk;
 mod environment;
+mod events;
 mod interrupts;
+mod kills;
+mod lineage;
+mod plans;
 mod project;
 mod projections;
 mod queries;
