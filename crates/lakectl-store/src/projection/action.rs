@@ -148,8 +148,8 @@ pub(crate) fn metadata(table: &TableId, columns: &Contract) -> MetaData {
         schema_string: schema_string(columns),
         // All columns are inside the files, and readers disagree about those that are also in the paths.
         partition_columns: [],
-        // A reader that keeps house would take past versions away.
-        configuration: json!({"delta.enableExpiredLogCleanup": "false"}),
+        // A reader that keeps house takes old versions of the log away unless they are to be kept for a hundred years.
+        configuration: json!({"delta.logRetentionDuration": "interval 36500 days"}),
     }
 }
 
