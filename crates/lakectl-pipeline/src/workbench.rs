@@ -472,13 +472,19 @@ impl Workbench {
     /// # Errors
     /// [`PipelineError`] if the lake cannot be read.
     pub fn quarantine(&self, lake: &Arc<Lake>) -> Result<Vec<Quarantine>, PipelineError> {
-        let session = self.session(Arc::clone(lake), None)?;
-        let tables: Vec<TableId> = session
-            .tables()
-            .filter(|table| table.schema() == "quarantine")
+        // Preparing a session takes longer than planning, so there is none where there is nothing to ask.
+        let head = lake.head()?;
+        let tables: Vec<TableId> = head
+            .tables
+            .keys()
+            .filter(|table| table.schema() == "quarantine" && head.rows(table) > 0)
             .cloned()
             .collect();
         let mut entries = Vec::new();
+        if tables.is_empty() {
+            return Ok(entries);
+        }
+        let session = self.session(Arc::clone(lake), None)?;
         for table in tables {
             let sql = format!(
                 "SELECT reason, severity, count(*) AS rows, count(DISTINCT document_id) AS documents, min(detail) AS example \
@@ -511,13 +517,11 @@ impl Workbench {
     /// # Errors
     /// [`PipelineError`] if the lake cannot be read.
     pub fn newest_forecasts(&self, lake: &Arc<Lake>) -> Result<Vec<Forecast>, PipelineError> {
-        let session = self.session(Arc::clone(lake), None)?;
-        if !session
-            .tables()
-            .any(|table| table.as_str() == "forecast.quantiles")
-        {
+        let table: TableId = "forecast.quantiles".parse()?;
+        if lake.head()?.rows(&table) == 0 {
             return Ok(Vec::new());
         }
+        let session = self.session(Arc::clone(lake), None)?;
         let (schema, batches) = session.collect_blocking(
             "SELECT * FROM forecast.quantiles \
              QUALIFY row_number() OVER (PARTITION BY asset, horizon_hours ORDER BY as_of DESC) = 1 \

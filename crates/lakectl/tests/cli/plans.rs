@@ -248,7 +248,8 @@ fn names_that_match_nothing_are_refused_with_the_nearest() {
             &[
                 "--force options.density",
                 "no task of it is in this plan",
-                "did you mean `options.slices`",
+                "known are `",
+                "`options.slices`",
             ],
         ),
         (
