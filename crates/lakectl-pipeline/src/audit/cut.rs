@@ -24,6 +24,8 @@ pub(super) type Cells = BTreeMap<TaskKey, Arc<Cell>>;
 pub(crate) struct Cut {
     /// The last instant whose knowledge stays.
     pub(super) until: UtcTime,
+    /// Whether canonical tables are computed even if they read the same as without a cut.
+    pub(super) fresh: bool,
     /// The results without a cut.
     pub(super) whole: Arc<Cells>,
     /// When their rows were known.
@@ -52,7 +54,7 @@ impl Cut {
             };
             let found = self.whole.get(&task).filter(|cell| {
                 let wanted = output_fingerprint(spec.fingerprint, &stage.table, table);
-                stage.kind == StageKind::Normalize || cell.fingerprint == wanted
+                stage.kind == StageKind::Normalize || (!self.fresh && cell.fingerprint == wanted)
             });
             match found {
                 Some(cell) if *table == stage.table => {

@@ -38,6 +38,7 @@ impl Process<'_> {
                 reader: Arc::clone(&reader),
                 cut: Some(Cut {
                     until: at,
+                    fresh: self.options.fresh,
                     whole: Arc::clone(&self.whole),
                     times: Arc::clone(&self.times),
                 }),
