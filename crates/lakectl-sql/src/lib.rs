@@ -14,15 +14,16 @@
 
 mod ask;
 mod catalog;
+mod columns;
 mod conform;
 mod describe;
 mod engine;
 mod error;
-mod files;
 pub mod functions;
 mod param;
 mod prune;
 mod query;
+mod scan;
 mod script;
 mod session;
 mod system;

@@ -10,27 +10,25 @@ use datafusion::catalog::TableProvider;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::prelude::{SQLOptions, SessionContext};
 use futures::StreamExt;
 use lakectl_core::TableId;
 use lakectl_store::{Lake, Snapshot};
-use object_store::memory::InMemory;
 
 use crate::ask::ask;
-use crate::catalog::{LakeTable, STORE, union_view};
+use crate::catalog::{LakeTable, union_view};
+use crate::columns::Columns;
 use crate::engine::{base_config, catalog_of, register_functions};
 use crate::error::nearest;
-use crate::files::VerifiedFiles;
 use crate::{Literal, SqlError, system};
 
 /// The view of all rejects.
 const QUARANTINE: &str = "quarantine";
 /// Operators that a memory error names.
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
-/// Verified files are kept in this share of the memory that queries may use.
+/// Columns of verified files are kept in this share of the memory that queries may use.
 const KEPT_SHARE: usize = 4;
 
 /// What queries may use.
@@ -57,7 +55,7 @@ pub struct LakeSession {
     pub(crate) tables: BTreeMap<TableId, Arc<dyn TableProvider>>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) unions: BTreeMap<TableId, Vec<TableId>>,
-    files: Arc<VerifiedFiles>,
+    columns: Arc<Columns>,
     options: SessionOptions,
 }
 
@@ -93,33 +91,38 @@ impl LakeSession {
         options: SessionOptions,
     ) -> Result<Self, SqlError> {
         let kept = options.memory_bytes / KEPT_SHARE;
-        let files = Arc::new(VerifiedFiles::new(lake, kept as u64));
-        Self::over(files, Arc::new(snapshot), unions, options)
+        let columns = Arc::new(Columns::new(lake, kept as u64));
+        Self::over(columns, Arc::new(snapshot), unions, options)
     }
 
-    /// Opens another version of the same lake. Files that were read and verified are not read again.
+    /// Opens another version of the same lake. Columns that were read are not read again.
     ///
     /// # Errors
     /// As [`Self::new`].
     pub fn at(&self, snapshot: Snapshot) -> Result<Self, SqlError> {
-        let files = Arc::clone(&self.files);
-        Self::over(files, Arc::new(snapshot), self.unions.clone(), self.options)
+        let columns = Arc::clone(&self.columns);
+        Self::over(
+            columns,
+            Arc::new(snapshot),
+            self.unions.clone(),
+            self.options,
+        )
     }
 
     fn over(
-        files: Arc<VerifiedFiles>,
+        columns: Arc<Columns>,
         snapshot: Arc<Snapshot>,
         unions: BTreeMap<TableId, Vec<TableId>>,
         options: SessionOptions,
     ) -> Result<Self, SqlError> {
-        let tables = tables_of(&files, &snapshot, &unions).map_err(|e| SqlError::planning(&e))?;
+        let tables = tables_of(&columns, &snapshot, &unions).map_err(|e| SqlError::planning(&e))?;
         let context = context(&tables, options)?;
         Ok(Self {
             context,
             tables,
             snapshot,
             unions,
-            files,
+            columns,
             options,
         })
     }
@@ -272,13 +275,13 @@ impl Rows {
 type Tables = BTreeMap<TableId, Arc<dyn TableProvider>>;
 
 fn tables_of(
-    files: &Arc<VerifiedFiles>,
+    columns: &Arc<Columns>,
     snapshot: &Arc<Snapshot>,
     unions: &BTreeMap<TableId, Vec<TableId>>,
 ) -> Result<Tables, DataFusionError> {
     let mut tables = Tables::new();
     for (id, meta) in &snapshot.tables {
-        let table = LakeTable::new(files, snapshot, id, meta);
+        let table = LakeTable::new(columns, snapshot, id, meta);
         tables.insert(id.clone(), Arc::new(table));
     }
     let lake_tables = tables.clone();
@@ -297,7 +300,7 @@ fn tables_of(
     ) {
         tables.insert(id, view);
     }
-    tables.extend(system::tables(files.lake(), snapshot));
+    tables.extend(system::tables(columns.lake(), snapshot));
     Ok(tables)
 }
 
@@ -313,11 +316,6 @@ fn context(tables: &Tables, options: SessionOptions) -> Result<SessionContext, S
         .build();
     register_functions(&mut state);
     state.register_catalog_list(catalog_of(tables).map_err(planning)?);
-    // The engine asks for a store by its address; our files come through `VerifiedFiles` and never from it.
-    let url = ObjectStoreUrl::parse(STORE).map_err(planning)?;
-    state
-        .runtime_env()
-        .register_object_store(url.as_ref(), Arc::new(InMemory::new()));
     Ok(SessionContext::new_with_state(state))
 }
 
