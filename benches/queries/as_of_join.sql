@@ -1,11 +1,22 @@
--- What each decision time knew of a ratio: the newest day stated by then, in its newest revision.
-WITH candidates AS (
-  SELECT m.asset, m.as_of, m.iv_30d, o.event_time, o.value,
-         row_number() OVER (PARTITION BY m.asset, m.as_of
-                            ORDER BY o.event_time DESC, o.known_at DESC, o.venue, o.revision DESC) AS place
-  FROM features.matrix AS m
-  JOIN onchain.metrics AS o
-    ON o.asset = m.asset AND o.known_at <= m.as_of AND o.event_time > m.as_of - INTERVAL '10 days'
-  WHERE o.metric = 'mvrv'
+-- What each decision time knew of a ratio: the newest day stated by then, in its newest revision. Facts and decisions are
+-- sorted together by time, facts first.
+WITH facts AS (
+  SELECT asset, event_time, known_at, value,
+         row_number() OVER (PARTITION BY asset ORDER BY event_time, known_at, venue, revision) AS place
+  FROM onchain.metrics
+  WHERE metric = 'mvrv'
+), steps AS (
+  SELECT asset, known_at AS t, 0 AS side, place FROM facts
+  UNION ALL
+  SELECT asset, as_of AS t, 1 AS side, CAST(NULL AS BIGINT) AS place FROM features.matrix
+), latest AS (
+  SELECT asset, t, side,
+         max(place) OVER (PARTITION BY asset ORDER BY t, side ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS place
+  FROM steps
 )
-SELECT asset, as_of, iv_30d, event_time, value FROM candidates WHERE place = 1 ORDER BY asset, as_of
+SELECT m.asset, m.as_of, m.iv_30d, f.event_time, f.value
+FROM latest AS l
+JOIN features.matrix AS m ON m.asset = l.asset AND m.as_of = l.t
+JOIN facts AS f ON f.asset = l.asset AND f.place = l.place
+WHERE l.side = 1
+ORDER BY m.asset, m.as_of

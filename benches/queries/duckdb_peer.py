@@ -31,7 +31,7 @@ def main():
     for line in sys.stdin:
         request = json.loads(line)
         begun = time.perf_counter()
-        rows = connection.execute(request["sql"]).fetch_arrow_table() if request["arrow"] else None
+        rows = connection.execute(request["sql"]).to_arrow_table() if request["arrow"] else None
         seconds = time.perf_counter() - begun
         answer = {"seconds": seconds}
         if not request["arrow"]:

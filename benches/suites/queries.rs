@@ -152,7 +152,11 @@ fn processes(root: &Path, profile: &str, queries: &[Named], tables: &Value) {
             let output = Command::new(&program)
                 .args(["--profile", profile, "--lake"])
                 .arg(root)
-                .args(["sql", &query.sql, "--threads", "2", "--format", "csv"])
+                .args(["sql", "--threads", "2", "--format", "csv", "-f"])
+                .arg(
+                    Path::new(env!("CARGO_MANIFEST_DIR"))
+                        .join(format!("queries/{}.sql", query.name)),
+                )
                 .current_dir(std::env::temp_dir())
                 .output()
                 .unwrap();

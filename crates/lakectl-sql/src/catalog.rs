@@ -2,17 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::stats::Precision;
-use datafusion::common::{Result as DfResult, Statistics};
-use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
-use datafusion::datasource::source::DataSourceExec;
+use datafusion::common::Result as DfResult;
 use datafusion::datasource::{ViewTable, provider_as_source};
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{
     Expr, LogicalPlanBuilder, TableProviderFilterPushDown, TableType, col, lit,
 };
@@ -20,51 +15,35 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use lakectl_core::{Cell, TableId};
 use lakectl_store::{Snapshot, TableMeta, schema_of};
-use object_store::path::Path;
 
-use crate::files::VerifiedFiles;
+use crate::columns::Columns;
 use crate::prune::CellFacts;
-
-/// Where the session finds the lake's files; paths below it are those of the cells.
-pub(crate) const STORE: &str = "lake://files";
+use crate::scan::LakeScan;
 
 /// One table of a snapshot.
 #[derive(Debug)]
 pub(crate) struct LakeTable {
-    files: Arc<VerifiedFiles>,
+    columns: Arc<Columns>,
     schema: SchemaRef,
     time_column: Option<String>,
+    /// The cells that have rows.
     cells: Vec<Arc<Cell>>,
-    /// The cells as the engine's files, made when the table is first read; `None` for one without rows.
-    prepared: OnceLock<Vec<Option<PartitionedFile>>>,
 }
 
 impl LakeTable {
     pub(crate) fn new(
-        files: &Arc<VerifiedFiles>,
+        columns: &Arc<Columns>,
         snapshot: &Snapshot,
         id: &TableId,
         meta: &TableMeta,
     ) -> Self {
+        let cells = snapshot.partitions(id).map(|(_, cell)| cell);
         Self {
-            files: Arc::clone(files),
+            columns: Arc::clone(columns),
             schema: schema_of(&meta.contract),
             time_column: meta.time_column.clone(),
-            cells: snapshot
-                .partitions(id)
-                .map(|(_, cell)| Arc::clone(cell))
-                .collect(),
-            prepared: OnceLock::new(),
+            cells: cells.filter(|cell| cell.rows > 0).cloned().collect(),
         }
-    }
-
-    fn prepared(&self) -> DfResult<&[Option<PartitionedFile>]> {
-        if let Some(made) = self.prepared.get() {
-            return Ok(made);
-        }
-        let made = self.cells.iter().map(partitioned);
-        let made = made.collect::<DfResult<Vec<_>>>()?;
-        Ok(self.prepared.get_or_init(|| made))
     }
 
     fn plan(
@@ -74,46 +53,24 @@ impl LakeTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let schema = match projection {
+            Some(indices) => Arc::new(self.schema.project(indices)?),
+            None => Arc::clone(&self.schema),
+        };
         let time_column = self.time_column.as_deref();
-        let mut rows = 0;
-        let mut files = Vec::new();
-        for (cell, file) in self.cells.iter().zip(self.prepared()?) {
-            let Some(file) = file else { continue };
-            if CellFacts::new(cell, time_column).may_match(filters) {
-                files.push(file.clone());
-                rows += cell.rows as usize;
-            }
-        }
-        if files.is_empty() {
-            let schema = match projection {
-                Some(indices) => Arc::new(self.schema.project(indices)?),
-                None => Arc::clone(&self.schema),
-            };
+        let kept = self
+            .cells
+            .iter()
+            .filter(|cell| CellFacts::new(cell, time_column).may_match(filters));
+        let cells: Vec<Arc<Cell>> = kept.cloned().collect();
+        if cells.is_empty() {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        let mut statistics = Statistics::new_unknown(&self.schema);
-        statistics.num_rows = Precision::Exact(rows);
-        let factory = Arc::clone(&self.files);
-        let source =
-            ParquetSource::new(Arc::clone(&self.schema)).with_parquet_file_reader_factory(factory);
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE)?, Arc::new(source))
-            .with_file_groups(FileGroup::new(files).split_files(partitions.max(1)))
-            .with_projection_indices(projection.cloned())?
-            .with_limit(limit)
-            .with_statistics(statistics)
-            .build();
-        Ok(DataSourceExec::from_data_source(config))
+        let columns = Arc::clone(&self.columns);
+        Ok(Arc::new(LakeScan::new(
+            columns, cells, schema, partitions, limit,
+        )))
     }
-}
-
-/// The engine's name for a cell's file.
-fn partitioned(cell: &Arc<Cell>) -> DfResult<Option<PartitionedFile>> {
-    let Some(file) = cell.file.as_ref().filter(|_| cell.rows > 0) else {
-        return Ok(None);
-    };
-    let mut made = PartitionedFile::new("", file.bytes).with_extension(Arc::clone(cell));
-    made.object_meta.location = Path::parse(&file.path)?;
-    Ok(Some(made))
 }
 
 type PlanFuture<'a> = Pin<Box<dyn Future<Output = DfResult<Arc<dyn ExecutionPlan>>> + Send + 'a>>;

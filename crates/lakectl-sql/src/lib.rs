@@ -14,16 +14,17 @@
 
 mod ask;
 mod catalog;
+mod columns;
 mod conform;
 mod describe;
 mod engine;
 mod error;
-mod files;
 pub mod functions;
 mod lineage;
 mod param;
 mod prune;
 mod query;
+mod scan;
 mod script;
 mod session;
 mod system;

@@ -10,27 +10,25 @@ use datafusion::catalog::TableProvider;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::prelude::{SQLOptions, SessionContext};
 use futures::StreamExt;
 use lakectl_core::TableId;
 use lakectl_store::{Lake, Snapshot};
-use object_store::memory::InMemory;
 
 use crate::ask::ask;
-use crate::catalog::{LakeTable, STORE, union_view};
+use crate::catalog::{LakeTable, union_view};
+use crate::columns::Columns;
 use crate::engine::{base_config, catalog_of, register_functions};
 use crate::error::nearest;
-use crate::files::VerifiedFiles;
 use crate::{Literal, SqlError, SystemTable, system};
 
 /// The view of all rejects.
 const QUARANTINE: &str = "quarantine";
 /// Operators that a memory error names.
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
-/// Verified files are kept in this share of the memory that queries may use.
+/// Columns of verified files are kept in this share of the memory that queries may use.
 const KEPT_SHARE: usize = 4;
 
 /// What queries may use.
@@ -58,7 +56,7 @@ pub struct LakeSession {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) unions: BTreeMap<TableId, Vec<TableId>>,
     system: Vec<SystemTable>,
-    files: Arc<VerifiedFiles>,
+    columns: Arc<Columns>,
     options: SessionOptions,
 }
 
@@ -101,28 +99,28 @@ impl LakeSession {
         options: SessionOptions,
     ) -> Result<Self, SqlError> {
         let kept = options.memory_bytes / KEPT_SHARE;
-        let files = Arc::new(VerifiedFiles::new(lake, kept as u64));
-        Self::over(files, Arc::new(snapshot), unions, system, options)
+        let columns = Arc::new(Columns::new(lake, kept as u64));
+        Self::over(columns, Arc::new(snapshot), unions, system, options)
     }
 
-    /// Opens another version of the same lake. Files that were read and verified are not read again.
+    /// Opens another version of the same lake. Columns that were read are not read again.
     ///
     /// # Errors
     /// As [`Self::new`].
     pub fn at(&self, snapshot: Snapshot) -> Result<Self, SqlError> {
-        let files = Arc::clone(&self.files);
+        let columns = Arc::clone(&self.columns);
         let (unions, system) = (self.unions.clone(), self.system.clone());
-        Self::over(files, Arc::new(snapshot), unions, system, self.options)
+        Self::over(columns, Arc::new(snapshot), unions, system, self.options)
     }
 
     fn over(
-        files: Arc<VerifiedFiles>,
+        columns: Arc<Columns>,
         snapshot: Arc<Snapshot>,
         unions: BTreeMap<TableId, Vec<TableId>>,
         system: Vec<SystemTable>,
         options: SessionOptions,
     ) -> Result<Self, SqlError> {
-        let tables = tables_of(&files, &snapshot, &unions, &system);
+        let tables = tables_of(&columns, &snapshot, &unions, &system);
         let tables = tables.map_err(|e| SqlError::planning(&e))?;
         let context = context(&tables, options)?;
         Ok(Self {
@@ -131,7 +129,7 @@ impl LakeSession {
             snapshot,
             unions,
             system,
-            files,
+            columns,
             options,
         })
     }
@@ -284,14 +282,14 @@ impl Rows {
 type Tables = BTreeMap<TableId, Arc<dyn TableProvider>>;
 
 fn tables_of(
-    files: &Arc<VerifiedFiles>,
+    columns: &Arc<Columns>,
     snapshot: &Arc<Snapshot>,
     unions: &BTreeMap<TableId, Vec<TableId>>,
     system: &[SystemTable],
 ) -> Result<Tables, DataFusionError> {
     let mut tables = Tables::new();
     for (id, meta) in &snapshot.tables {
-        let table = LakeTable::new(files, snapshot, id, meta);
+        let table = LakeTable::new(columns, snapshot, id, meta);
         tables.insert(id.clone(), Arc::new(table));
     }
     let lake_tables = tables.clone();
@@ -310,7 +308,7 @@ fn tables_of(
     ) {
         tables.insert(id, view);
     }
-    tables.extend(system::tables(files.lake(), snapshot));
+    tables.extend(system::tables(columns.lake(), snapshot));
     tables.extend(system::given(system));
     Ok(tables)
 }
@@ -327,11 +325,6 @@ fn context(tables: &Tables, options: SessionOptions) -> Result<SessionContext, S
         .build();
     register_functions(&mut state);
     state.register_catalog_list(catalog_of(tables).map_err(planning)?);
-    // The engine asks for a store by its address; our files come through `VerifiedFiles` and never from it.
-    let url = ObjectStoreUrl::parse(STORE).map_err(planning)?;
-    state
-        .runtime_env()
-        .register_object_store(url.as_ref(), Arc::new(InMemory::new()));
     Ok(SessionContext::new_with_state(state))
 }
 

@@ -42,7 +42,7 @@ impl Columns {
     fn rows(&self, batch: &RecordBatch, most: usize) -> Result<Vec<Vec<String>>> {
         let options = FormatOptions::new()
             .with_null("")
-            .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f"));
+            .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S"));
         let columns = batch
             .columns()
             .iter()
@@ -124,18 +124,7 @@ impl<W: Write> Sink for TextTable<W> {
         if self.shape.is_none() {
             self.settle()?;
         }
-        let rows = if self.total == 1 { "row" } else { "rows" };
-        let total = render::count(self.total);
-        match self.total - self.shown as u64 {
-            0 => writeln!(self.target, "({total} {rows})")?,
-            _ => {
-                let shown = render::count(self.shown as u64);
-                writeln!(
-                    self.target,
-                    "(first {shown} of {total} rows; --limit shows more, --output writes all)"
-                )?;
-            }
-        }
+        writeln!(self.target, "{}", counted(self.shown, self.total))?;
         let left_out = self.shape.map(|shape| shape.left_out).unwrap_or_default();
         if !left_out.is_empty() {
             let note = format!(
@@ -148,6 +137,19 @@ impl<W: Write> Sink for TextTable<W> {
         }
         self.target.flush()?;
         Ok(self.total)
+    }
+}
+
+/// How many rows there are, and how many of them were shown.
+fn counted(shown: usize, total: u64) -> String {
+    let rows = if total == 1 { "row" } else { "rows" };
+    match shown as u64 == total {
+        true => format!("({} {rows})", render::count(total)),
+        false => format!(
+            "(first {} of {} rows; --limit shows more, --output writes all)",
+            render::count(shown as u64),
+            render::count(total)
+        ),
     }
 }
 
@@ -275,15 +277,7 @@ impl<W: Write> Sink for Expanded<W> {
     }
 
     fn finish(mut self: Box<Self>) -> Result<u64> {
-        let total = render::count(self.total);
-        match self.total - self.shown as u64 {
-            0 => writeln!(self.target, "({total} rows)")?,
-            _ => writeln!(
-                self.target,
-                "(first {} of {total} rows; --limit shows more, --output writes all)",
-                render::count(self.shown as u64)
-            )?,
-        }
+        writeln!(self.target, "{}", counted(self.shown, self.total))?;
         self.target.flush()?;
         Ok(self.total)
     }
