@@ -9,6 +9,7 @@
 //! A stage is a query in `sql/`, or a native function in [`stages`]; both see only the rows they were granted.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod again;
 mod assembly;
 pub mod audit;
 mod branches;
@@ -25,8 +26,10 @@ mod settings;
 pub mod stages;
 mod summary;
 mod workbench;
+mod world;
 
 pub use assembly::{Assembly, BoundDataset};
+pub use branches::Merging;
 pub use error::PipelineError;
 pub use harvest::Sources;
 pub use lakectl_sources::PARSER_VERSION;

@@ -312,6 +312,33 @@ impl Lake {
         }
     }
 
+    /// Returns the last run that set or dropped a partition after a version of this branch.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] as [`Lake::head`].
+    pub fn run_that_changed(
+        &self,
+        task: &TaskKey,
+        since: u64,
+    ) -> Result<Option<String>, StoreError> {
+        self.last_run(since, &|commit| commit.touches(&self.door, task))
+    }
+
+    fn last_run(
+        &self,
+        since: u64,
+        touches: &dyn Fn(&Commit) -> Result<bool, StoreError>,
+    ) -> Result<Option<String>, StoreError> {
+        let last = self.files().span()?.map_or(0, |span| span.last);
+        for version in (since + 1..=last).rev() {
+            let (commit, _) = self.files().read(version)?;
+            if touches(&commit)? {
+                return Ok(Some(commit.run().to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
     /// Names the run that changed what this one depends on.
     fn conflict(
         &self,
@@ -319,22 +346,14 @@ impl Lake {
         moved: Moved,
     ) -> Result<StoreError, StoreError> {
         let ours = request.run.clone();
-        let last = self.files().span()?.map_or(0, |span| span.last);
-        let touches = |commit: &Commit| match &moved {
+        let theirs = self.last_run(request.base.version, &|commit| match &moved {
             Moved::Task(task) => commit.touches(&self.door, task),
             Moved::Record(record) => {
                 Ok(commit.origin.is_some() || commit.records.contains_key(record))
             }
             Moved::Version => Ok(true),
-        };
-        let mut theirs_run = String::new();
-        for version in (request.base.version + 1..=last).rev() {
-            let (commit, _) = self.files().read(version)?;
-            if touches(&commit)? {
-                commit.run().clone_into(&mut theirs_run);
-                break;
-            }
-        }
+        });
+        let theirs_run = theirs?.unwrap_or_default();
         Ok(match moved {
             Moved::Task(TaskKey { table, partition }) => StoreError::Conflict {
                 ours,

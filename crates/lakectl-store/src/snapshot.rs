@@ -76,6 +76,16 @@ impl Snapshot {
         self.partitions(table).map(|(_, cell)| cell.rows).sum()
     }
 
+    /// Returns this version with other results for some partitions.
+    #[must_use]
+    pub fn with(&self, cells: &[Arc<Cell>]) -> Self {
+        let mut changed = self.clone();
+        for cell in cells {
+            changed.set_cell(Arc::clone(cell));
+        }
+        changed
+    }
+
     /// Replaces or adds one partition.
     pub(crate) fn set_cell(&mut self, cell: Arc<Cell>) {
         let key = cell.partition.clone();

@@ -108,7 +108,7 @@ Compared with the newest version that both have in common: a partition, a table'
 merged branch changed is taken over. Of raw tables both sides' documents are kept. What both sides changed to different \
 results is a conflict: it is named, nothing is written, and the exit code is 2.
 
-`--format json` prints {from, into, base, version, partitions, dropped, tables, records, conflicts}; `version` is null if \
+`--format json` prints {from, into, base, version, partitions, dropped, joined, tables, records, conflicts}; `version` is null if \
 nothing was written.";
 
 pub(crate) const ROLLBACK: &str = "\
