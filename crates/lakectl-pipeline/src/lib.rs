@@ -14,6 +14,7 @@ mod assembly;
 pub mod audit;
 mod branches;
 mod compute;
+mod diff;
 mod error;
 mod harvest;
 mod memo;
@@ -30,6 +31,7 @@ mod world;
 
 pub use assembly::{Assembly, BoundDataset};
 pub use branches::Merging;
+pub use diff::{Diff, DiffRequest, Example, TableDiff, diff};
 pub use error::PipelineError;
 pub use harvest::Sources;
 pub use lakectl_sources::PARSER_VERSION;
@@ -52,7 +54,7 @@ pub mod engine {
 /// What commands need to know of the lake.
 pub mod lake {
     pub use lakectl_store::{
-        BranchInfo, CommitInfo, Lake, LakeAddress, MAIN, Merge, MergeConflict, Open, Origin,
+        BranchInfo, CommitInfo, Lake, LakeAddress, MAIN, Merge, MergeConflict, Open, Origin, Place,
         Signed, Snapshot, StoreError, TableMeta, VersionRef,
     };
 }

@@ -10,7 +10,7 @@ use crate::commit::Commit;
 use crate::log::Span;
 use crate::object::lock;
 use crate::request::Moved;
-use crate::{CommitInfo, CommitRequest, Failpoint, Lake, Snapshot, StoreError, VersionRef};
+use crate::{CommitInfo, CommitRequest, Failpoint, Lake, Place, Snapshot, StoreError, VersionRef};
 
 /// Each lost race means that another run committed, so only a crowd gets near this.
 const COMMIT_ATTEMPTS: u32 = 1_000;
@@ -170,6 +170,20 @@ impl Lake {
                 asked: version.to_string(),
                 known: known_versions(&self.log()?),
             }),
+        }
+    }
+
+    /// Returns a version of any branch.
+    ///
+    /// # Errors
+    /// [`StoreError::NoBranch`], and as [`Lake::at`] and [`Lake::head`].
+    pub fn look(&self, place: &Place) -> Result<Snapshot, StoreError> {
+        let other = place.branch.as_deref();
+        let other = other.map(|name| self.on_branch(name)).transpose()?;
+        let lake = other.as_ref().unwrap_or(self);
+        match place.version {
+            Some(version) => lake.at(version),
+            None => lake.head(),
         }
     }
 

@@ -48,7 +48,7 @@ pub use merge::{Merge, MergeConflict};
 pub use object::{Bucket, LakeAddress};
 pub use open::Open;
 pub use request::CommitRequest;
-pub use snapshot::{Partitions, Snapshot, TableMeta, VersionRef};
+pub use snapshot::{Partitions, Place, Snapshot, TableMeta, VersionRef};
 
 #[cfg(test)]
 mod tests;

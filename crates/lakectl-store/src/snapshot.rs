@@ -145,6 +145,39 @@ impl FromStr for VersionRef {
     }
 }
 
+/// A version of a branch, as people write it: `12`, a time, `dev`, `dev@3`, `dev@2026-01-05`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The branch; none for the one at hand.
+    pub branch: Option<String>,
+    /// The version; none for the newest.
+    pub version: Option<VersionRef>,
+}
+
+impl FromStr for Place {
+    type Err = CoreError;
+
+    fn from_str(text: &str) -> Result<Self, CoreError> {
+        if let Some((branch, version)) = text.split_once('@') {
+            return Ok(Self {
+                branch: Some(branch.to_owned()),
+                version: Some(version.parse()?),
+            });
+        }
+        // No branch has a name that begins with a digit.
+        match text.starts_with(|c: char| c.is_ascii_digit()) {
+            true => Ok(Self {
+                branch: None,
+                version: Some(text.parse()?),
+            }),
+            false => Ok(Self {
+                branch: Some(text.to_owned()),
+                version: None,
+            }),
+        }
+    }
+}
+
 impl fmt::Display for VersionRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -116,3 +116,11 @@ Raw tables and overrides stay as they are, because documents cannot be fetched a
 next run derives again from them, by the declarations of that time; what it would do is said.
 
 `--format json` prints {branch, version, to, next_run: {restore, run, tables}}.";
+
+pub(crate) const DIFF: &str = "\
+Partitions are compared by the digests of their rows, and only those that differ are read; rows are paired by the primary \
+key, or as a whole where a table has none.
+
+`--format json` prints {from, to, of, tables: [{table, added, removed, changed, recomputed, rows_added, rows_removed, \
+rows_changed, columns: {column: rows}, contract, examples: [{kind, partition, key, values: [[column, before, after]]}]}], \
+records: {name: kind}}: `added` to `recomputed` count partitions.";

@@ -1,6 +1,7 @@
 //! One file a verb.
 
 mod branch;
+mod diff;
 mod doctor;
 mod graph;
 mod history;
@@ -64,6 +65,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
                 Command::Graph => graph::graph(&context),
                 Command::Log { limit } => history::log(&context, limit),
                 Command::Show { table } => show::show(&context, &table),
+                Command::Diff(args) => diff::show(&context, &args),
                 Command::Branch(command) => branch::branch(&context, &command),
                 Command::Rollback { version, why } => rollback::rollback(&context, &version, &why),
                 Command::Init { .. } | Command::Completions { .. } | Command::Doctor => {
@@ -89,6 +91,7 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Init { .. } => ("init", &[]),
         Command::Completions { .. } => ("completions", &[]),
         Command::Branch(_) => ("branch", &[]),
+        Command::Diff(_) => ("diff", &[]),
         Command::Rollback { .. } => ("rollback", &[]),
     };
     if matches!(format, Format::Text | Format::Json) || more.contains(&format) {
