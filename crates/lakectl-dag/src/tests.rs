@@ -47,6 +47,8 @@ fn key(table: &str, partition: &str) -> TaskKey {
 struct Lake {
     published: BTreeMap<TaskKey, Arc<Cell>>,
     cache: BTreeMap<Fingerprint, Arc<Cell>>,
+    /// Runs that have published a partition since the run that asks began.
+    newer: BTreeMap<TaskKey, String>,
 }
 
 impl World for Lake {
@@ -64,6 +66,15 @@ impl World for Lake {
 
     fn cached(&self, fingerprint: &Fingerprint) -> Option<Arc<Cell>> {
         self.cache.get(fingerprint).cloned()
+    }
+
+    fn parts(&self, cell: &Cell) -> Parts {
+        let kept = self.cache.get(&cell.fingerprint);
+        kept.map_or_else(Parts::new, |kept| kept.parts.clone())
+    }
+
+    fn overtaken_by(&self, published: &Cell) -> Option<String> {
+        self.newer.get(&published.task()).cloned()
     }
 }
 

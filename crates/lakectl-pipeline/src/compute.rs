@@ -181,10 +181,7 @@ impl Shared {
             _ => Vec::new(),
         };
         let fetched = self.sources.fetch(bound, &spec.task.partition)?;
-        let packed = ["zstd", "gzip", "zip", "parquet"];
-        let compress = !fetched
-            .iter()
-            .any(|document| packed.iter().any(|word| document.media_type.contains(word)));
+        let compress = harvest::is_compressible(fetched.iter());
         let rows = harvest::merge(stored, fetched, &schema)?;
         let spec = WriteSpec {
             compress,

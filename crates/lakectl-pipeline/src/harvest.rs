@@ -1,6 +1,6 @@
 //! The outside: what the sources offer, and their documents as rows of raw tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -188,7 +188,7 @@ impl Sources {
 
     /// Tells whether the source gives the same documents again whenever it is asked, as a simulation does.
     pub(crate) fn can_repeat(&self, bound: &BoundDataset) -> bool {
-        bound.source == "demo"
+        can_repeat(bound)
     }
 
     /// Fetches the documents of one partition.
@@ -235,6 +235,11 @@ impl Sources {
     }
 }
 
+/// Tells whether a dataset's source gives the same documents again whenever it is asked.
+pub(crate) fn can_repeat(bound: &BoundDataset) -> bool {
+    bound.source == "demo"
+}
+
 /// Stands for a file that could not be read, so that it is quarantined and the other files of its partition are not held up.
 /// Its next readable state has another token and is fetched then.
 fn unreadable(listed: &archive::Listed, error: &SourceError) -> Document {
@@ -272,6 +277,64 @@ pub(crate) fn merge(
             }
         }
     }
+    rows(all, schema)
+}
+
+/// Joins what two runs have added to the same stored documents: the union of (name, body), in which a document that is
+/// new to the other side gets the next sequence number of its name.
+pub(crate) fn join(
+    base: &[StoredDocument],
+    ours: Vec<StoredDocument>,
+    theirs: Vec<StoredDocument>,
+) -> Vec<StoredDocument> {
+    // Raw tables only grow, so what has a higher number than all of the base is new.
+    let mut began: BTreeMap<&str, i64> = BTreeMap::new();
+    for one in base {
+        let newest = began.entry(&one.document.name).or_insert(-1);
+        *newest = (*newest).max(one.sequence);
+    }
+    let is_new = |one: &StoredDocument| {
+        let newest = began.get(one.document.name.as_str());
+        one.sequence > newest.copied().unwrap_or(-1)
+    };
+    let mut next: BTreeMap<String, i64> = BTreeMap::new();
+    let mut there = BTreeSet::new();
+    for one in &theirs {
+        let next = next.entry(one.document.name.clone()).or_default();
+        *next = (*next).max(one.sequence + 1);
+        if is_new(one) {
+            there.insert((one.document.name.clone(), one.document.id));
+        }
+    }
+    let mut added: Vec<StoredDocument> = ours
+        .into_iter()
+        .filter(|one| is_new(one) && !there.contains(&(one.document.name.clone(), one.document.id)))
+        .collect();
+    added.sort_by(|a, b| (&a.document.name, a.sequence).cmp(&(&b.document.name, b.sequence)));
+    for one in &mut added {
+        let next = next.entry(one.document.name.clone()).or_default();
+        one.sequence = *next;
+        *next += 1;
+    }
+    let mut all = theirs;
+    all.extend(added);
+    all
+}
+
+/// Tells whether compressing bodies is worth it: none is compressed already.
+pub(crate) fn is_compressible<'a>(mut documents: impl Iterator<Item = &'a Document>) -> bool {
+    let packed = ["zstd", "gzip", "zip", "parquet"];
+    !documents.any(|document| packed.iter().any(|word| document.media_type.contains(word)))
+}
+
+/// The rows of documents, in the order of their names and numbers.
+///
+/// # Errors
+/// [`PipelineError::Arrow`] if the rows cannot be assembled.
+pub(crate) fn rows(
+    mut all: Vec<StoredDocument>,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, PipelineError> {
     all.sort_by(|a, b| (&a.document.name, a.sequence).cmp(&(&b.document.name, b.sequence)));
     let text = |f: fn(&Document) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(

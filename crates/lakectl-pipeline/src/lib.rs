@@ -9,10 +9,12 @@
 //! A stage is a query in `sql/`, or a native function in [`stages`]; both see only the rows they were granted.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod again;
 mod assembly;
 pub mod audit;
 mod branches;
 mod compute;
+mod diff;
 mod error;
 mod harvest;
 pub mod lineage;
@@ -28,8 +30,11 @@ pub mod stages;
 mod summary;
 mod system;
 mod workbench;
+mod world;
 
 pub use assembly::{Assembly, BoundDataset};
+pub use branches::Merging;
+pub use diff::{Diff, DiffRequest, Example, TableDiff, diff};
 pub use error::PipelineError;
 pub use harvest::Sources;
 pub use lakectl_sources::PARSER_VERSION;
@@ -58,8 +63,8 @@ pub mod engine {
 pub mod lake {
     pub use lakectl_store::{
         BranchInfo, CommitInfo, DeltaTable, DeltaVersion, Failpoint, Lake, LakeAddress, MAIN,
-        Merge, MergeConflict, Open, Origin, Projected, Signed, Snapshot, StoreError, TableMeta,
-        VersionRef, duckdb_views,
+        Merge, MergeConflict, Open, Origin, Place, Projected, Signed, Snapshot, StoreError,
+        TableMeta, VersionRef, duckdb_views,
     };
 }
 

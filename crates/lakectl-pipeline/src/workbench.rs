@@ -1,22 +1,21 @@
 //! Plan, run and query: what the commands are made of.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use lakectl_core::{
-    Cell, Day, DayRange, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
-};
+use lakectl_core::{Cell, Day, DayRange, ErrorKind, Parts, TableId, TaskKey, UtcTime};
 use lakectl_dag::{
-    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, World, execute, plan,
+    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, execute, plan,
 };
 use lakectl_sql::{LakeSession, SessionOptions, SqlEngine};
 use lakectl_store::{
-    CellIndex, CommitRequest, Lake, LakeAddress, MAIN, Open, Snapshot, StoreError, TableMeta,
-    VersionRef,
+    CommitRequest, Lake, LakeAddress, MAIN, Open, Snapshot, StoreError, TableMeta, VersionRef,
 };
 use tracing::Instrument;
 
+use crate::again::Earlier;
 use crate::assembly::Assembly;
 use crate::compute::{LakeRunner, Shared, declared_contract};
 use crate::harvest::Sources;
@@ -26,10 +25,12 @@ use crate::notes;
 use crate::reader::CellReader;
 use crate::stages::Columns;
 use crate::summary::{self, Failure, Forecast, Quarantine, RunSummary};
+use crate::world::LakeWorld;
 use crate::{PipelineError, Project, Settings};
 
-/// How often a run is planned again because another one committed what it had read.
-const COMMIT_ATTEMPTS: u32 = 3;
+/// How often a run is planned again because another one committed what it had read. Each time somebody's work was
+/// published, so only a crowd gets near this.
+const COMMIT_ATTEMPTS: u32 = 100;
 
 /// Which tasks are wanted, as a command says it. Days are included at both ends.
 #[derive(Clone, Debug, Default)]
@@ -74,25 +75,6 @@ pub struct Workbench {
     pub settings: Settings,
     /// The graph and the definitions.
     pub assembly: Arc<Assembly>,
-}
-
-/// A pinned version with every result that was ever computed.
-struct LakeWorld {
-    snapshot: Snapshot,
-    cells: CellIndex,
-}
-
-impl World for LakeWorld {
-    fn published(&self, table: &TableId) -> Vec<(PartitionKey, Arc<Cell>)> {
-        self.snapshot
-            .partitions(table)
-            .map(|(key, cell)| (key.clone(), cell.clone()))
-            .collect()
-    }
-
-    fn cached(&self, fingerprint: &Fingerprint) -> Option<Arc<Cell>> {
-        self.cells.get(fingerprint).cloned()
-    }
 }
 
 impl Workbench {
@@ -177,22 +159,13 @@ impl Workbench {
         selected: &Selected,
         now: UtcTime,
     ) -> Result<Plan, PipelineError> {
-        let world = match lake {
-            Some(lake) => LakeWorld {
-                snapshot: lake.head()?,
-                cells: lake.cells()?,
-            },
-            None => LakeWorld {
-                snapshot: Snapshot::empty(),
-                cells: CellIndex::default(),
-            },
-        };
+        let world = LakeWorld::newest(lake)?;
         self.plan_against(&world, sources, selected, now, &self.assembly.definitions)
     }
 
     fn plan_against(
         &self,
-        world: &LakeWorld,
+        world: &LakeWorld<'_>,
         sources: &Sources,
         selected: &Selected,
         now: UtcTime,
@@ -220,6 +193,7 @@ impl Workbench {
             definitions,
         };
         let plan = plan(&self.assembly.pipeline, world, &request)?;
+        world.check()?;
         if plan.tasks.is_empty() {
             return Err(PipelineError::usage(
                 "the selection holds no partition",
@@ -258,14 +232,15 @@ impl Workbench {
         memo.keep(&lake, sources.files(), options.now);
         let sources = Arc::new(sources);
         let definitions = &self.assembly.definitions;
-        let mut attempt = 1;
-        loop {
-            let world = LakeWorld {
-                snapshot: lake.head()?,
-                cells: lake.cells()?,
-            };
+        let began = lake.head()?;
+        let mut head = began.clone();
+        let mut earlier = Earlier::default();
+        let mut selected = Cow::Borrowed(selected);
+        for _ in 0..COMMIT_ATTEMPTS {
+            let fetched = earlier.fetched(self, &lake, (&began, &head), &options)?;
+            let world = LakeWorld::of_run(&lake, &head, fetched, (&began, &options.run_id));
             let plan = tracing::info_span!("plan").in_scope(|| {
-                self.plan_against(&world, &sources, selected, options.now, definitions)
+                self.plan_against(&world, &sources, &selected, options.now, definitions)
             })?;
             let runner = LakeRunner::new(Shared {
                 reader: Arc::new(CellReader::new(Arc::clone(&lake))),
@@ -281,9 +256,8 @@ impl Workbench {
                 jobs: options.jobs.max(1),
                 ..Options::default()
             };
-            let pipeline = &self.assembly.pipeline;
             let report = execute(
-                pipeline,
+                &self.assembly.pipeline,
                 &plan,
                 &world,
                 &runner,
@@ -292,22 +266,28 @@ impl Workbench {
                 &options.cancel,
             )
             .await;
+            world.check()?;
             let published = tracing::info_span!("commit")
-                .in_scope(|| self.publish(&lake, &world.snapshot, &plan, &report, &options, clock));
-            // What is computed stays in the cells, so planning again costs only what really changed.
-            if let Err(PipelineError::Store(StoreError::Conflict { .. })) = &published
-                && attempt < COMMIT_ATTEMPTS
+                .in_scope(|| self.publish(&lake, &head, &world, &plan, &report, &options, clock));
+            if let Err(PipelineError::Store(error)) = &published
+                && error.kind() == ErrorKind::Conflict
             {
-                attempt += 1;
+                // What is computed stays in the cells, so planning again costs only what really changed.
+                earlier.add(report);
+                // What was asked for again is done.
+                selected.to_mut().force.clear();
+                selected.to_mut().refresh.clear();
+                head = lake.head()?;
                 continue;
             }
-            let version = published.as_ref().unwrap_or(&world.snapshot).clone();
-            if version.version > world.snapshot.version {
+            let version = published.as_ref().unwrap_or(&head).clone();
+            if version.version > head.version {
                 let version = version.version;
                 (options.events)(RunEvent::Committed { version });
             }
+            let report = earlier.joined_to(report);
             let complete = published.is_ok() && !report.interrupted && report.fatal.is_none();
-            let behind = complete.then(|| self.project(&lake, Some(world.snapshot)));
+            let behind = complete.then(|| self.project(&lake, Some(head)));
             let mut summary = self.summarise(&lake, &plan, &report, version, &options, clock);
             summary.warnings.extend(behind.flatten());
             if let Err(error) = &published {
@@ -316,6 +296,11 @@ impl Workbench {
             notes::leave(&lake, &summary, &report, &options);
             return published.map(|_| (summary, report));
         }
+        Err(StoreError::Busy {
+            run: options.run_id,
+            attempts: COMMIT_ATTEMPTS,
+        }
+        .into())
     }
 
     /// Commits what a run has made. An interrupted run keeps its cells and commits nothing.
@@ -323,6 +308,7 @@ impl Workbench {
         &self,
         lake: &Lake,
         base: &Snapshot,
+        world: &LakeWorld<'_>,
         plan: &Plan,
         report: &RunReport,
         options: &RunOptions<'_>,
@@ -336,12 +322,16 @@ impl Workbench {
         let time = UtcTime::from_micros((options.now.micros() + took).max(base.time.micros() + 1));
         let mut request = CommitRequest::new(base, &options.run_id, time, "run");
         request.who.clone_from(&options.who);
-        request.dropped = plan.abandoned.iter().cloned().collect();
-        request.cells = report
-            .new_cells()
+        let abandoned = plan.abandoned.iter().filter(|task| !world.is_newer(task));
+        request.dropped = abandoned.cloned().collect();
+        let new = report.new_cells();
+        request.cells = new.iter().map(|cell| (**cell).clone()).collect();
+        let computed: BTreeSet<TaskKey> = request.cells.iter().map(Cell::task).collect();
+        let fetched = world
+            .fetched
             .iter()
-            .map(|cell| (**cell).clone())
-            .collect();
+            .filter(|cell| !computed.contains(&cell.task()));
+        request.cells.extend(fetched.map(|cell| (**cell).clone()));
         let tables: BTreeSet<&TableId> = request.cells.iter().map(|cell| &cell.table).collect();
         request.tables = tables
             .into_iter()

@@ -10,7 +10,7 @@ use crate::commit::Commit;
 use crate::log::Span;
 use crate::object::lock;
 use crate::request::Moved;
-use crate::{CommitInfo, CommitRequest, Failpoint, Lake, Snapshot, StoreError, VersionRef};
+use crate::{CommitInfo, CommitRequest, Failpoint, Lake, Place, Snapshot, StoreError, VersionRef};
 
 /// Each lost race means that another run committed, so only a crowd gets near this.
 const COMMIT_ATTEMPTS: u32 = 1_000;
@@ -173,6 +173,20 @@ impl Lake {
         }
     }
 
+    /// Returns a version of any branch.
+    ///
+    /// # Errors
+    /// [`StoreError::NoBranch`], and as [`Lake::at`] and [`Lake::head`].
+    pub fn look(&self, place: &Place) -> Result<Snapshot, StoreError> {
+        let other = place.branch.as_deref();
+        let other = other.map(|name| self.on_branch(name)).transpose()?;
+        let lake = other.as_ref().unwrap_or(self);
+        match place.version {
+            Some(version) => lake.at(version),
+            None => lake.head(),
+        }
+    }
+
     /// Returns the newest version committed at or before a time. The times of a log grow, so few are looked at.
     fn newest_by(&self, time: UtcTime) -> Result<Option<u64>, StoreError> {
         let log = self.files();
@@ -312,6 +326,33 @@ impl Lake {
         }
     }
 
+    /// Returns the last run that set or dropped a partition after a version of this branch.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] as [`Lake::head`].
+    pub fn run_that_changed(
+        &self,
+        task: &TaskKey,
+        since: u64,
+    ) -> Result<Option<String>, StoreError> {
+        self.last_run(since, &|commit| commit.touches(&self.door, task))
+    }
+
+    fn last_run(
+        &self,
+        since: u64,
+        touches: &dyn Fn(&Commit) -> Result<bool, StoreError>,
+    ) -> Result<Option<String>, StoreError> {
+        let last = self.files().span()?.map_or(0, |span| span.last);
+        for version in (since + 1..=last).rev() {
+            let (commit, _) = self.files().read(version)?;
+            if touches(&commit)? {
+                return Ok(Some(commit.run().to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
     /// Names the run that changed what this one depends on.
     fn conflict(
         &self,
@@ -319,22 +360,14 @@ impl Lake {
         moved: Moved,
     ) -> Result<StoreError, StoreError> {
         let ours = request.run.clone();
-        let last = self.files().span()?.map_or(0, |span| span.last);
-        let touches = |commit: &Commit| match &moved {
+        let theirs = self.last_run(request.base.version, &|commit| match &moved {
             Moved::Task(task) => commit.touches(&self.door, task),
             Moved::Record(record) => {
                 Ok(commit.origin.is_some() || commit.records.contains_key(record))
             }
             Moved::Version => Ok(true),
-        };
-        let mut theirs_run = String::new();
-        for version in (request.base.version + 1..=last).rev() {
-            let (commit, _) = self.files().read(version)?;
-            if touches(&commit)? {
-                commit.run().clone_into(&mut theirs_run);
-                break;
-            }
-        }
+        });
+        let theirs_run = theirs?.unwrap_or_default();
         Ok(match moved {
             Moved::Task(TaskKey { table, partition }) => StoreError::Conflict {
                 ours,

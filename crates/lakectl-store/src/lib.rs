@@ -51,7 +51,7 @@ pub use object::{Bucket, LakeAddress};
 pub use open::Open;
 pub use projection::{DeltaTable, DeltaVersion, Projected, duckdb_views};
 pub use request::CommitRequest;
-pub use snapshot::{Partitions, Snapshot, TableMeta, VersionRef};
+pub use snapshot::{Partitions, Place, Snapshot, TableMeta, VersionRef};
 
 #[cfg(test)]
 mod tests;

@@ -26,10 +26,17 @@ struct Manifest<P> {
 /// The parts of a wave's cells by their fingerprints.
 type Wave = BTreeMap<Fingerprint, Parts>;
 
+/// Where the cells of a run are described, by their fingerprints.
+#[derive(Debug, Default)]
+struct Places {
+    manifests: usize,
+    of: BTreeMap<Fingerprint, Arc<str>>,
+}
+
 /// What was read of manifests: where the cells of a run are described, and the manifest that was asked last.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
-    runs: BTreeMap<String, BTreeMap<Fingerprint, Arc<str>>>,
+    runs: BTreeMap<String, Places>,
     open: Option<(Arc<str>, Wave)>,
 }
 
@@ -58,19 +65,12 @@ pub(crate) fn write(door: &Door, run: &str, cells: &[Cell]) -> Result<(), StoreE
 
 /// Returns the parts of a cell's fingerprint; none if they are not kept any more.
 pub(crate) fn find(door: &Door, shelf: &mut Shelf, cell: &Cell) -> Result<Parts, StoreError> {
-    if !shelf.runs.contains_key(&cell.run) {
-        let mut places = BTreeMap::new();
-        let folder = format!("{FOLDER}/{}", cell.run);
-        for name in door.list(&folder, Entry::File)? {
-            let path: Arc<str> = format!("{folder}/{name}").into();
-            let wave = read(door, &path)?.unwrap_or_default();
-            places.extend(wave.keys().map(|of| (*of, Arc::clone(&path))));
-            shelf.open = Some((path, wave));
-        }
-        shelf.runs.insert(cell.run.clone(), places);
+    let known = shelf.runs.get(&cell.run);
+    if known.is_none_or(|places| !places.of.contains_key(&cell.fingerprint)) {
+        look(door, shelf, &cell.run)?;
     }
-    let place = shelf.runs.get(&cell.run);
-    let Some(path) = place.and_then(|places| places.get(&cell.fingerprint)) else {
+    let places = shelf.runs.get(&cell.run);
+    let Some(path) = places.and_then(|places| places.of.get(&cell.fingerprint)) else {
         return Ok(Parts::new());
     };
     match &shelf.open {
@@ -84,6 +84,25 @@ pub(crate) fn find(door: &Door, shelf: &mut Shelf, cell: &Cell) -> Result<Parts,
             Ok(parts)
         }
     }
+}
+
+/// Looks through the manifests of a run, if there are more than at the last look.
+fn look(door: &Door, shelf: &mut Shelf, run: &str) -> Result<(), StoreError> {
+    let folder = format!("{FOLDER}/{run}");
+    let names = door.list(&folder, Entry::File)?;
+    let places = shelf.runs.entry(run.to_owned()).or_default();
+    if places.manifests == names.len() {
+        return Ok(());
+    }
+    places.manifests = names.len();
+    for name in names {
+        let path: Arc<str> = format!("{folder}/{name}").into();
+        let wave = read(door, &path)?.unwrap_or_default();
+        let described = wave.keys().map(|of| (*of, Arc::clone(&path)));
+        places.of.extend(described);
+        shelf.open = Some((path, wave));
+    }
+    Ok(())
 }
 
 /// Reads a manifest; `None` if it is gone, because nothing that is kept needs it.

@@ -76,6 +76,16 @@ impl Snapshot {
         self.partitions(table).map(|(_, cell)| cell.rows).sum()
     }
 
+    /// Returns this version with other results for some partitions.
+    #[must_use]
+    pub fn with(&self, cells: &[Arc<Cell>]) -> Self {
+        let mut changed = self.clone();
+        for cell in cells {
+            changed.set_cell(Arc::clone(cell));
+        }
+        changed
+    }
+
     /// Replaces or adds one partition.
     pub(crate) fn set_cell(&mut self, cell: Arc<Cell>) {
         let key = cell.partition.clone();
@@ -131,6 +141,39 @@ impl FromStr for VersionRef {
         match text.parse() {
             Ok(number) => Ok(Self::Number(number)),
             Err(_) => text.parse().map(Self::Time),
+        }
+    }
+}
+
+/// A version of a branch, as people write it: `12`, a time, `dev`, `dev@3`, `dev@2026-01-05`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The branch; none for the one at hand.
+    pub branch: Option<String>,
+    /// The version; none for the newest.
+    pub version: Option<VersionRef>,
+}
+
+impl FromStr for Place {
+    type Err = CoreError;
+
+    fn from_str(text: &str) -> Result<Self, CoreError> {
+        if let Some((branch, version)) = text.split_once('@') {
+            return Ok(Self {
+                branch: Some(branch.to_owned()),
+                version: Some(version.parse()?),
+            });
+        }
+        // No branch has a name that begins with a digit.
+        match text.starts_with(|c: char| c.is_ascii_digit()) {
+            true => Ok(Self {
+                branch: None,
+                version: Some(text.parse()?),
+            }),
+            false => Ok(Self {
+                branch: Some(text.to_owned()),
+                version: None,
+            }),
         }
     }
 }

@@ -157,6 +157,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "TEXT")]
         why: String,
     },
+    /// Say what is different between two versions or branches
+    #[command(after_long_help = help::DIFF)]
+    Diff(DiffArgs),
     /// Bring the Delta logs for other engines up to date, and say which of their versions is which of the lake's
     #[command(after_long_help = help::PROJECT)]
     Project(ProjectArgs),
@@ -172,6 +175,21 @@ pub(crate) enum Command {
         #[command(subcommand)]
         claim: AuditCommand,
     },
+}
+
+/// Arguments of `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// The first version: `12`, a time, `dev`, `dev@3`
+    pub(crate) from: String,
+    /// The second version (default: the newest of `--branch`)
+    pub(crate) to: Option<String>,
+    /// Only this table
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) table: Option<String>,
+    /// Examples of rows for each table
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub(crate) limit: usize,
 }
 
 /// What to do with branches.

@@ -120,7 +120,7 @@ Compared with the newest version that both have in common: a partition, a table'
 merged branch changed is taken over. Of raw tables both sides' documents are kept. What both sides changed to different \
 results is a conflict: it is named, nothing is written, and the exit code is 2.
 
-`--format json` prints {from, into, base, version, partitions, dropped, tables, records, conflicts}; `version` is null if \
+`--format json` prints {from, into, base, version, partitions, dropped, joined, tables, records, conflicts}; `version` is null if \
 nothing was written.";
 
 pub(crate) const ROLLBACK: &str = "\
@@ -169,3 +169,11 @@ parsers make rows of document bodies. A column is a *value* of another if it is 
   {of, direction, columns: [{table, column, steps, maker, expression}],
    edges: [{table, column, input_table, input_column, kind}]}
 `mermaid` and `dot` draw columns in boxes of their tables, or tables alone if the name is one; conditions are dotted.";
+
+pub(crate) const DIFF: &str = "\
+Partitions are compared by the digests of their rows, and only those that differ are read; rows are paired by the primary \
+key, or as a whole where a table has none.
+
+`--format json` prints {from, to, of, tables: [{table, added, removed, changed, recomputed, rows_added, rows_removed, \
+rows_changed, columns: {column: rows}, contract, examples: [{kind, partition, key, values: [[column, before, after]]}]}], \
+records: {name: kind}}: `added` to `recomputed` count partitions.";

@@ -2,6 +2,7 @@
 
 mod audit;
 mod branch;
+mod diff;
 mod doctor;
 mod graph;
 mod history;
@@ -68,6 +69,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
                 Command::Graph => graph::graph(&context),
                 Command::Log { limit } => history::log(&context, limit),
                 Command::Show { table } => show::show(&context, &table),
+                Command::Diff(args) => diff::show(&context, &args),
                 Command::Branch(command) => branch::branch(&context, &command),
                 Command::Rollback { version, why } => rollback::rollback(&context, &version, &why),
                 Command::Project(args) => project::project(&context, &args),
@@ -99,6 +101,7 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Init { .. } => ("init", &[]),
         Command::Completions { .. } => ("completions", &[]),
         Command::Branch(_) => ("branch", &[]),
+        Command::Diff(_) => ("diff", &[]),
         Command::Rollback { .. } => ("rollback", &[]),
         Command::Project(_) => ("project", &[]),
         Command::Views(_) => ("views", &[]),
