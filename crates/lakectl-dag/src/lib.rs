@@ -31,9 +31,10 @@ mod runner;
 mod verdict;
 mod window;
 
-pub use board::{Grant, TaskSpec, World};
+pub use board::{CheckAsk, CheckReport, CheckSpec, FailedCheck, Grant, TaskSpec, World};
 pub use declare::{
-    Audit, DeclareError, Missing, Origin, StageDecl, StageInput, StageKind, parse_stages,
+    Audit, CheckDecl, CheckRule, DeclareError, Missing, Origin, SqlText, StageDecl, StageInput,
+    StageKind, parse_stages,
 };
 pub use event::{Outcome, RunEvent, RunReport, TaskReport, Totals};
 pub use execute::execute;

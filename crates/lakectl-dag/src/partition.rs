@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lakectl_core::{Day, DayRange, Grain, PartitionKey, TableId};
 
-use crate::{Pipeline, PlanError, StageDecl, StageKind, World};
+use crate::{BoundInput, Pipeline, PlanError, StageDecl, StageKind, World};
 
 /// The values of partition keys and the first day of a family of tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl Calendar<'_> {
     ) -> Result<Vec<TablePartitions>, PlanError> {
         let mut all: Vec<TablePartitions> = Vec::new();
         for (index, stage) in pipeline.stages().iter().enumerate() {
-            let planned = match stage.kind {
+            let mut planned = match stage.kind {
                 StageKind::Harvest => self.listed(stage, world)?,
                 StageKind::Normalize => match pipeline.inputs(index).first() {
                     Some(raw) if raw.tables.len() == 1 => parsed(&all[raw.tables[0]]),
@@ -170,10 +170,17 @@ impl Calendar<'_> {
                 },
                 StageKind::Sql | StageKind::Native(_) => self.covered(stage)?,
             };
+            let raw = pipeline.inputs(index).first();
+            let raw = raw.filter(|_| stage.kind == StageKind::Normalize);
+            let dropped = |key: &PartitionKey| {
+                let of_raw = |raw: &BoundInput| world.is_dropped(&raw.name, key);
+                world.is_dropped(&stage.table, key) || raw.is_some_and(of_raw)
+            };
+            planned.retain(|key, _| !dropped(key));
             for table in stage.outputs() {
                 let mut entries = planned.clone();
                 for key in world.published_partitions(table) {
-                    if self.keeps(stage, &key) {
+                    if self.keeps(stage, &key) && !dropped(&key) {
                         let published = || Entry::new(key.clone(), false);
                         entries.entry(key.clone()).or_insert_with(published);
                     }

@@ -8,12 +8,14 @@ use lakectl_core::{
 };
 use thiserror::Error;
 
-use crate::board::{Board, Scope, TaskRef};
+use crate::board::{Board, Gates, Scope, TaskRef, needed_inputs};
 use crate::event::Totals;
 use crate::fingerprint::definition_digest;
 use crate::partition::{Calendar, Entry, TablePartitions};
 use crate::verdict::Demand;
-use crate::{Coverage, Listing, Pipeline, SelectError, StageKind, Verdict, World};
+use crate::{
+    BoundInput, CheckReport, Coverage, Listing, Pipeline, SelectError, StageKind, Verdict, World,
+};
 
 /// A request that cannot be planned.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -101,6 +103,8 @@ pub struct Selection {
     pub days: DayRange,
     /// Output partitions with one of these values for a key, such as `asset` -> BTC; tables without the key are not filtered.
     pub keys: BTreeMap<String, BTreeSet<String>>,
+    /// Only these tasks, of those that the rest selects.
+    pub tasks: Option<BTreeSet<TaskKey>>,
 }
 
 impl Default for Selection {
@@ -110,6 +114,7 @@ impl Default for Selection {
             select: Vec::new(),
             days: DayRange::ALL,
             keys: BTreeMap::new(),
+            tasks: None,
         }
     }
 }
@@ -161,9 +166,13 @@ pub struct Plan {
     pub tasks: Vec<PlannedTask>,
     /// Published raw partitions that their source does not list any more. They are kept.
     pub vanished: Vec<TaskKey>,
+    /// Checks that rows failed, published or held back, as far as that is known before the run.
+    pub checks: Vec<CheckReport>,
     pub(crate) scope: Scope,
     /// By task: the tasks that read it.
     pub(crate) readers: Vec<Vec<u32>>,
+    /// Which checks wait for which tasks.
+    pub(crate) gates: Gates,
 }
 
 impl Plan {
@@ -220,11 +229,13 @@ pub fn plan(
     let (tasks, readers) = need.number(pipeline, &scope, &request.selection, &demands);
     scope.tasks = tasks;
     let vanished = vanished(pipeline, &scope);
-    let tasks = judge(pipeline, &scope, world, &need);
+    let (tasks, checks) = judge(pipeline, &scope, world, &need);
     Ok(Plan {
         end: request.end,
         tasks,
         vanished,
+        checks,
+        gates: Gates::of(pipeline, &scope),
         scope,
         readers,
     })
@@ -308,6 +319,16 @@ fn wanted(entry: &Entry, selection: &Selection) -> bool {
     entry.planned && selection.days.overlaps(&entry.period) && selection.keys.iter().all(inside)
 }
 
+/// Tells whether the selection has this task, by the tasks that it names.
+fn named(table: &TableId, entry: &Entry, selection: &Selection) -> bool {
+    selection.tasks.as_ref().is_none_or(|tasks| {
+        tasks.contains(&TaskKey {
+            table: table.clone(),
+            partition: entry.key.clone(),
+        })
+    })
+}
+
 fn vanished(pipeline: &Pipeline, scope: &Scope) -> Vec<TaskKey> {
     let mut keys = Vec::new();
     for (index, stage) in pipeline.stages().iter().enumerate() {
@@ -348,10 +369,11 @@ impl Need {
         let selected: Vec<Vec<bool>> = (0..count)
             .map(|stage| {
                 let chosen = stages.contains(&stage);
-                entries(stage)
-                    .iter()
-                    .map(|entry| chosen && wanted(entry, selection))
-                    .collect()
+                let table = &pipeline.stages()[stage].table;
+                let wanted = |entry: &Entry| {
+                    chosen && wanted(entry, selection) && named(table, entry, selection)
+                };
+                entries(stage).iter().map(wanted).collect()
             })
             .collect();
         let mut needed = selected.clone();
@@ -363,8 +385,9 @@ impl Need {
                 if !needed[stage][index] {
                     continue;
                 }
-                let read = reads_of(pipeline, scope, stage, entry);
-                for (stage, entry) in &read {
+                let read = reads_of(pipeline, scope, pipeline.inputs(stage), entry);
+                let checked = reads_of(pipeline, scope, needed_inputs(pipeline, stage), entry);
+                for (stage, entry) in read.iter().chain(&checked) {
                     needed[*stage as usize][*entry as usize] = true;
                 }
                 reads[stage][index] = read;
@@ -420,9 +443,14 @@ impl Need {
 }
 
 /// Returns the planned partitions that a task may read, as (stage, entry of its main table), each once.
-fn reads_of(pipeline: &Pipeline, scope: &Scope, stage: usize, output: &Entry) -> Vec<(u32, u32)> {
+pub(crate) fn reads_of<'i>(
+    pipeline: &Pipeline,
+    scope: &Scope,
+    inputs: impl IntoIterator<Item = &'i BoundInput>,
+    output: &Entry,
+) -> Vec<(u32, u32)> {
     let mut reads = Vec::new();
-    for input in pipeline.inputs(stage) {
+    for input in inputs {
         for (table, pick) in scope.picks(output, input) {
             let entry = &scope.partitions[table].entries[pick.entry as usize];
             if !entry.planned {
@@ -442,17 +470,29 @@ fn reads_of(pipeline: &Pipeline, scope: &Scope, stage: usize, output: &Entry) ->
     reads
 }
 
-/// Gives each task its verdict, as far as the verdicts before it let rows be known.
-fn judge(pipeline: &Pipeline, scope: &Scope, world: &dyn World, need: &Need) -> Vec<PlannedTask> {
+/// Gives each task its verdict, as far as the verdicts before it let rows be known, and tells which checks are known to fail.
+fn judge(
+    pipeline: &Pipeline,
+    scope: &Scope,
+    world: &dyn World,
+    need: &Need,
+) -> (Vec<PlannedTask>, Vec<CheckReport>) {
     let mut board = Board::new(pipeline, scope, world);
     let mut tasks = Vec::with_capacity(scope.tasks.len());
+    let mut checks = Vec::new();
     for (index, task) in scope.tasks.iter().enumerate() {
-        let settled = board.settle(index);
+        let settled = board.judge(index);
         match settled.verdict {
-            Verdict::Reuse | Verdict::Restore => board.done(index, &settled.cells, None),
+            Verdict::Reuse => board.done(index, &settled.cells, None),
+            // A check that has not looked at these rows yet may still hold them back.
+            Verdict::Restore if settled.gate.is_decided() => {
+                board.done(index, &settled.cells, None);
+            }
             Verdict::Blocked(_) => board.held(index),
-            Verdict::Run(_) | Verdict::Pending(_) => {}
+            Verdict::Restore | Verdict::Run(_) | Verdict::Pending(_) => {}
         }
+        let held = matches!(settled.verdict, Verdict::Blocked(_));
+        checks.extend(settled.gate.noteworthy(held));
         let listing = scope.entry(pipeline, task).listing.as_ref();
         tasks.push(PlannedTask {
             task: task.key.clone(),
@@ -464,5 +504,5 @@ fn judge(pipeline: &Pipeline, scope: &Scope, world: &dyn World, need: &Need) -> 
             note: listing.and_then(|listing| listing.note.clone()),
         });
     }
-    tasks
+    (tasks, checks)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lakectl_core::{Cell, Fingerprint, Parts, TableId, TaskKey};
 use serde::Serialize;
 
+use crate::FailedCheck;
 use crate::fingerprint::{Change, definition_diff, diff};
 
 /// Why a task has to run, waits or cannot run.
@@ -38,6 +39,11 @@ pub enum Reason {
         /// The input's task.
         task: TaskKey,
     },
+    /// Its rows fail checks that block.
+    Held {
+        /// The checks.
+        checks: Vec<FailedCheck>,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -59,6 +65,13 @@ impl fmt::Display for Reason {
             Self::OutputMissing { table } => write!(f, "no published rows of {table}"),
             Self::InputMayChange { task } => write!(f, "{task} may change"),
             Self::InputWithheld { task } => write!(f, "{task} is withheld"),
+            Self::Held { checks } => {
+                f.write_str("held")?;
+                for (i, failed) in checks.iter().enumerate() {
+                    write!(f, "{} {failed}", if i == 0 { ":" } else { ";" })?;
+                }
+                Ok(())
+            }
         }
     }
 }

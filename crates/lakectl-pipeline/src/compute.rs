@@ -7,8 +7,13 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
-use lakectl_core::{Cell, Contract, DayRange, ErrorKind, Grain, TableId, TaskKey, UtcTime};
-use lakectl_dag::{Grant, Runner, StageDecl, StageKind, State, TaskFailure, TaskSpec};
+use lakectl_core::{
+    Cell, CheckResult, Contract, DayRange, ErrorKind, Grain, TableId, TaskKey, UtcTime,
+};
+use lakectl_dag::{
+    CheckAsk, CheckSpec, Grant, Member, Runner, StageDecl, StageKind, State, TaskFailure, TaskSpec,
+    state_of,
+};
 use lakectl_sources::rejects_contract;
 use lakectl_sql::{Literal, Query, SqlEngine, StageTable, conform, sort_unique};
 use lakectl_store::{Lake, Snapshot, WriteSpec, schema_of};
@@ -17,8 +22,10 @@ use toml::Value;
 use crate::PipelineError;
 use crate::assembly::{Assembly, BoundDataset, literal, union_contract};
 use crate::audit;
+use crate::checks::{Subject, evaluate};
 use crate::harvest::{self, Sources, parse_standing};
 use crate::outside::{Reach, Taken};
+use crate::overrides::Overrides;
 use crate::reader::CellReader;
 use crate::rows::{NORM_ORDER, REJECTS_ORDER, check_membership, cut_rows, in_order, sorted};
 use crate::stages::{Columns, NATIVE_STAGES, NativeTask};
@@ -37,6 +44,8 @@ struct Shared {
     params: BTreeMap<String, Value>,
     /// The version that the run reads; harvest continues its raw partitions.
     base: Snapshot,
+    /// What people decided, as of that version.
+    overrides: Arc<Overrides>,
     run: String,
     /// For audits: normalised rows known after this instant are left out.
     known_until: Option<UtcTime>,
@@ -58,6 +67,7 @@ impl LakeRunner {
         sources: Arc<Sources>,
         params: BTreeMap<String, Value>,
         base: Snapshot,
+        overrides: Arc<Overrides>,
         run: String,
         known_until: Option<UtcTime>,
     ) -> Self {
@@ -72,6 +82,7 @@ impl LakeRunner {
                 engine,
                 params,
                 base,
+                overrides,
                 run,
                 known_until,
             }),
@@ -89,6 +100,16 @@ impl Runner for LakeRunner {
                 hint: Some("this is a defect of the program; the lake is as it was".to_owned()),
                 transient: false,
             })
+        })
+    }
+
+    async fn check(&self, spec: CheckSpec) -> Vec<Result<CheckResult, TaskFailure>> {
+        let shared = Arc::clone(&self.shared);
+        let count = spec.asks.len();
+        let job = tokio::task::spawn_blocking(move || shared.check(&spec));
+        job.await.unwrap_or_else(|error| {
+            let stopped = PipelineError::stage(format!("the check stopped: {error}"));
+            vec![Err(failure(stopped)); count]
         })
     }
 
@@ -120,6 +141,47 @@ impl Shared {
         outputs
             .into_iter()
             .map(|output| self.write(spec, output, clock))
+            .collect()
+    }
+
+    /// Evaluates the checks of one partition. Its rows are decoded once, and only if a check looks at them.
+    fn check(&self, spec: &CheckSpec) -> Vec<Result<CheckResult, TaskFailure>> {
+        let own = [Grant {
+            member: Member {
+                table: spec.cell.table.clone(),
+                partition: spec.cell.partition.clone(),
+                cut: None,
+            },
+            cell: Some(Arc::clone(&spec.cell)),
+            state: state_of(&spec.cell, None),
+        }];
+        let one = |ask: &CheckAsk| {
+            let check = spec.stage.checks.get(ask.check);
+            let check = check.ok_or_else(|| missing(&spec.stage, "check of that number"))?;
+            let name = (spec.stage.table.clone(), check.name.clone());
+            let query = match self.assembly.checks.queries.get(&name) {
+                Some(query) => Some((query, self.literals(query, &spec.task, spec.period)?)),
+                None => None,
+            };
+            evaluate(
+                check,
+                &Subject {
+                    stage: &spec.stage,
+                    cell: &spec.cell,
+                    rows: &|| self.granted(&spec.stage.table, &own),
+                    grants: &ask.grants,
+                    granted: &|table| {
+                        let grants = ask.grants.get(table).map_or(&[][..], Vec::as_slice);
+                        self.granted(table, grants)
+                    },
+                    query,
+                    engine: &self.engine,
+                },
+            )
+        };
+        spec.asks
+            .iter()
+            .map(|ask| one(ask).map_err(failure))
             .collect()
     }
 
@@ -195,7 +257,10 @@ impl Shared {
                 continue;
             };
             // Bodies are read once, so they would only push others out of the reader's memory.
-            let stored = harvest::stored(&self.lake.read(cell, None)?)?;
+            let mut stored = harvest::stored(&self.lake.read(cell, None)?)?;
+            if let Some(excluded) = self.overrides.excluded(&bound.raw, &spec.task.partition) {
+                stored.retain(|one| !excluded.contains(&one.document.id.to_string()));
+            }
             for (document, parsed) in parse_standing(bound, stored, &spec.task.partition) {
                 let Taken { inside, outside } = reach.take(&document, parsed.rows)?;
                 rows.push(self.known(inside)?);
@@ -247,9 +312,11 @@ impl Shared {
                 batches,
             });
         }
-        let (schema, batches) =
-            self.engine
-                .run_query(query, tables, &self.literals(query, spec)?)?;
+        let (schema, batches) = self.engine.run_query(
+            query,
+            tables,
+            &self.literals(query, &spec.task, spec.period)?,
+        )?;
         let batches = conform(&schema, &batches, &stage.contract)?;
         let mut output = self.finish(spec, &batches)?;
         if audit::is_cut(stage) {
@@ -262,7 +329,8 @@ impl Shared {
     fn literals(
         &self,
         query: &Query,
-        spec: &TaskSpec,
+        task: &TaskKey,
+        period: DayRange,
     ) -> Result<BTreeMap<String, Literal>, PipelineError> {
         let mut literals = BTreeMap::new();
         for name in &query.params {
@@ -270,12 +338,12 @@ impl Shared {
                 literals.insert(name.clone(), literal(name, value)?);
             }
         }
-        for (column, value) in spec.task.partition.pairs() {
+        for (column, value) in task.partition.pairs() {
             literals.insert(column.clone(), Literal::Text(value.clone()));
         }
-        if spec.period != DayRange::ALL {
-            literals.insert("start".to_owned(), Literal::Time(spec.period.start.start()));
-            literals.insert("end".to_owned(), Literal::Time(spec.period.end.start()));
+        if period != DayRange::ALL {
+            literals.insert("start".to_owned(), Literal::Time(period.start.start()));
+            literals.insert("end".to_owned(), Literal::Time(period.end.start()));
         }
         Ok(literals)
     }

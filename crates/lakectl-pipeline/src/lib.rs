@@ -11,13 +11,18 @@
 
 mod assembly;
 pub mod audit;
+mod backfill;
+mod checks;
 mod compute;
 mod error;
+mod evolution;
 mod harvest;
 mod notes;
 mod outside;
+mod overrides;
 mod project;
 mod reader;
+mod retry;
 mod rows;
 mod settings;
 pub mod stages;
@@ -25,21 +30,26 @@ mod summary;
 mod workbench;
 
 pub use assembly::{Assembly, BoundDataset};
+pub use backfill::{Backfill, BackfillSummary, Chunk, ChunkOrder, Step};
+pub use checks::{CheckFailure, failures as check_failures};
 pub use error::PipelineError;
 pub use harvest::Sources;
 pub use lakectl_sources::PARSER_VERSION;
+pub use overrides::{Act, Override, Ruling};
 pub use project::Project;
+pub use retry::Undone;
 pub use settings::{CalendarSettings, CoverageSettings, RunSettings, Settings, SourceSettings};
 pub use summary::{
-    Failure, Forecast, OpenFailure, Quarantine, RunSummary, StageSummary, TaskCounts,
+    Attempt, Failure, Forecast, OpenFailure, Quarantine, RunSummary, StageSummary, TaskCounts,
 };
 pub use workbench::{RunOptions, Selected, Workbench};
 
 /// What commands need to know of the engine.
 pub mod engine {
     pub use lakectl_dag::{
-        Audit, Cancel, Outcome, Pipeline, Plan, PlannedTask, RunEvent, RunReport, StageDecl,
-        StageKind, Verdict, nearest, render_dot, render_json, render_mermaid, render_text,
+        Audit, Cancel, CheckReport, Outcome, Pipeline, Plan, PlannedTask, RunEvent, RunReport,
+        StageDecl, StageKind, Verdict, nearest, render_dot, render_json, render_mermaid,
+        render_text,
     };
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lakectl_dag::{Plan, Verdict};
 use lakectl_store::Lake;
 
+use crate::retry::has_open_note;
 use crate::summary::{Failure, OpenFailure, RunSummary};
 use crate::{PipelineError, Workbench};
 
@@ -12,10 +13,10 @@ use crate::{PipelineError, Workbench};
 const RUNS_MAX: usize = 50;
 const FAILURES_MAX: usize = 1_000;
 
-/// Leaves a note of a run's failures. A disk that refuses it has told so before, and the note is not worth failing for.
+/// Leaves a note of a run's failures; a run without any leaves one if the last run had some. A disk that refuses it has told so before, and the note is not worth failing for.
 pub(crate) fn leave(lake: &Lake, summary: &RunSummary) {
     let kept = &summary.failures[..summary.failures.len().min(FAILURES_MAX)];
-    if kept.is_empty() {
+    if kept.is_empty() && !has_open_note(lake) {
         return;
     }
     if let Ok(text) = serde_json::to_vec_pretty(kept) {

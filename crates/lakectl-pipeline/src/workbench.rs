@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lakectl_core::{
-    Cell, Day, DayRange, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
+    Cell, CheckRecord, CheckResult, Day, DayRange, Fingerprint, PartitionKey, Parts, TableId,
+    TaskKey, UtcTime,
 };
 use lakectl_dag::{
     Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, StageKind, World, execute,
@@ -15,14 +16,17 @@ use lakectl_dag::{
 };
 use lakectl_sql::LakeSession;
 use lakectl_store::{
-    CellIndex, CommitRequest, Lake, Open, Snapshot, StoreError, TableMeta, VersionRef,
+    CellIndex, CheckIndex, CommitRequest, Lake, Open, Snapshot, StoreError, TableMeta, VersionRef,
 };
 
 use crate::assembly::Assembly;
 use crate::audit;
+use crate::checks;
 use crate::compute::{LakeRunner, declared_contract};
+use crate::evolution;
 use crate::harvest::Sources;
 use crate::notes;
+use crate::overrides::Overrides;
 use crate::stages::Columns;
 use crate::summary::{self, Forecast, Quarantine, RunSummary};
 use crate::{PipelineError, Project, Settings};
@@ -43,6 +47,8 @@ pub struct Selected {
     pub to: Option<Day>,
     /// Only partitions of this asset.
     pub asset: Option<String>,
+    /// Only these tasks, of those that the rest selects.
+    pub tasks: Option<BTreeSet<TaskKey>>,
     /// Stages to compute again.
     pub force: Vec<String>,
     /// Raw tables to fetch again.
@@ -81,6 +87,29 @@ pub struct Workbench {
 struct LakeWorld {
     snapshot: Snapshot,
     cells: CellIndex,
+    checks: CheckIndex,
+    overrides: Arc<Overrides>,
+}
+
+impl LakeWorld {
+    fn open(lake: &Lake) -> Result<Self, PipelineError> {
+        let snapshot = lake.head()?;
+        Ok(Self {
+            cells: lake.cells()?,
+            checks: lake.checks()?,
+            overrides: Arc::new(Overrides::of(&snapshot)?),
+            snapshot,
+        })
+    }
+
+    fn empty() -> Self {
+        Self {
+            snapshot: Snapshot::empty(),
+            cells: CellIndex::default(),
+            checks: CheckIndex::default(),
+            overrides: Arc::default(),
+        }
+    }
 }
 
 impl World for LakeWorld {
@@ -97,6 +126,22 @@ impl World for LakeWorld {
 
     fn cached(&self, fingerprint: &Fingerprint) -> Option<Arc<Cell>> {
         self.cells.get(fingerprint).cloned()
+    }
+
+    fn checked(&self, key: &Fingerprint) -> Option<CheckResult> {
+        self.checks.get(key).map(|record| record.result.clone())
+    }
+
+    fn accepted(&self, task: &TaskKey, check: &Fingerprint, rows: &Fingerprint) -> bool {
+        self.overrides.accepts(task, check, rows)
+    }
+
+    fn is_dropped(&self, table: &TableId, partition: &PartitionKey) -> bool {
+        self.overrides.is_dropped(table, partition)
+    }
+
+    fn amended(&self, task: &TaskKey) -> Option<String> {
+        self.overrides.amended(task)
     }
 }
 
@@ -174,14 +219,8 @@ impl Workbench {
         now: UtcTime,
     ) -> Result<Plan, PipelineError> {
         let world = match lake {
-            Some(lake) => LakeWorld {
-                snapshot: lake.head()?,
-                cells: lake.cells()?,
-            },
-            None => LakeWorld {
-                snapshot: Snapshot::empty(),
-                cells: CellIndex::default(),
-            },
+            Some(lake) => LakeWorld::open(lake)?,
+            None => LakeWorld::empty(),
         };
         self.plan_against(&world, sources, selected, now, &self.assembly.definitions)
     }
@@ -207,6 +246,7 @@ impl Workbench {
                 select: selected.select.clone(),
                 days,
                 keys,
+                tasks: selected.tasks.clone(),
             },
             force: selected.force.clone(),
             refresh: selected.refresh.clone(),
@@ -216,6 +256,7 @@ impl Workbench {
             definitions,
         };
         let plan = plan(&self.assembly.pipeline, world, &request)?;
+        evolution::check(&self.assembly.pipeline, &world.snapshot, &plan)?;
         if plan.tasks.is_empty() {
             return Err(PipelineError::usage(
                 "the selection holds no partition",
@@ -235,25 +276,37 @@ impl Workbench {
         selected: &Selected,
         options: RunOptions<'_>,
     ) -> Result<(RunSummary, RunReport), PipelineError> {
-        let clock = Instant::now();
         let sources = Arc::new(Sources::list(&self.settings, &self.assembly.datasets)?);
+        self.run_with(lake, &sources, selected, options).await
+    }
+
+    /// Like [`Workbench::run`], with sources that were listed before.
+    ///
+    /// # Errors
+    /// As [`Workbench::run`].
+    pub async fn run_with(
+        &self,
+        lake: Arc<Lake>,
+        sources: &Arc<Sources>,
+        selected: &Selected,
+        options: RunOptions<'_>,
+    ) -> Result<(RunSummary, RunReport), PipelineError> {
+        let clock = Instant::now();
         let definitions = match options.known_until {
             Some(until) => Cow::Owned(audit::definitions(&self.assembly, until)),
             None => Cow::Borrowed(&self.assembly.definitions),
         };
         let mut attempt = 1;
         loop {
-            let world = LakeWorld {
-                snapshot: lake.head()?,
-                cells: lake.cells()?,
-            };
-            let plan = self.plan_against(&world, &sources, selected, options.now, &definitions)?;
+            let world = LakeWorld::open(&lake)?;
+            let plan = self.plan_against(&world, sources, selected, options.now, &definitions)?;
             let runner = LakeRunner::new(
                 Arc::clone(&lake),
                 Arc::clone(&self.assembly),
-                Arc::clone(&sources),
+                Arc::clone(sources),
                 self.settings.params.clone(),
                 world.snapshot.clone(),
+                Arc::clone(&world.overrides),
                 options.run_id.clone(),
                 options.known_until,
             );
@@ -272,6 +325,8 @@ impl Workbench {
                 &options.cancel,
             )
             .await;
+            let found = checks::records(&report.checks, options.now, &options.run_id);
+            lake.record_checks(&options.run_id, &found)?;
             let version =
                 match self.publish(&lake, &world.snapshot, &plan, &report, &options, clock) {
                     // What is computed stays in the cells, so planning again costs only what really changed.
@@ -283,10 +338,34 @@ impl Workbench {
                     }
                     published => published?,
                 };
-            let summary = self.summarise(&lake, &plan, &report, version, &options, clock);
+            let late = self.freshness(&lake, &version, &world.checks, &options)?;
+            let mut summary = self.summarise(&lake, &plan, &report, version, &options, clock);
+            summary.checks = checks::failures(&report.checks, &late);
             notes::leave(&lake, &summary);
             return Ok((summary, report));
         }
+    }
+
+    /// Evaluates what depends on the clock, and records it where the answer is another one than last time.
+    fn freshness(
+        &self,
+        lake: &Lake,
+        version: &Snapshot,
+        known: &CheckIndex,
+        options: &RunOptions<'_>,
+    ) -> Result<Vec<CheckRecord>, PipelineError> {
+        let end = self.settings.calendar.end;
+        let now = end.map_or(options.now, |end| options.now.min(end.plus(1).start()));
+        let found = checks::freshness(&self.assembly, version, now, &options.run_id)?;
+        let news = |record: &&CheckRecord| {
+            let mut before = known.iter().rev().filter(|old| old.key.is_none());
+            let before =
+                before.find(|old| old.digest == record.digest && old.task() == record.task());
+            before.is_none_or(|old| old.result.passed != record.result.passed)
+        };
+        let news: Vec<CheckRecord> = found.iter().filter(news).cloned().collect();
+        lake.record_checks(&options.run_id, &news)?;
+        Ok(found)
     }
 
     /// Commits what a run has made. An interrupted run keeps its cells and commits nothing.
@@ -409,6 +488,7 @@ impl Workbench {
             lake: lake.root().display().to_string(),
             interrupted: report.interrupted,
             failures: summary::failures(report),
+            checks: Vec::new(),
             stale: summary::stale(report),
             vanished: plan.vanished.iter().map(TaskKey::to_string).collect(),
             quarantined: quarantine.map(|table| version.rows(table)).sum(),

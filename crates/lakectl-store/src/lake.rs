@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use lakectl_core::{
-    Cell, CellFile, Day, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
+    Cell, CellFile, CheckRecord, Day, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
 };
 
 use crate::commit::Commit;
@@ -15,8 +15,8 @@ use crate::object::{Door, lock};
 use crate::open::{self, Open};
 use crate::rows::{Times, conform, digest};
 use crate::{
-    CellIndex, CommitInfo, CommitRequest, Snapshot, StoreError, VersionRef, cell, commit,
-    contract_of, note, parquet, schema_of,
+    CellIndex, CheckIndex, CommitInfo, CommitRequest, Snapshot, StoreError, VersionRef, cell,
+    check, commit, contract_of, note, parquet, schema_of,
 };
 
 /// Each lost race means that another run committed, so only a crowd gets near this.
@@ -174,6 +174,22 @@ impl Lake {
     /// [`StoreError::RunName`]; [`StoreError::Io`] or [`StoreError::FlushFailed`] if the disk refuses.
     pub fn record(&self, run: &str, cells: &[Cell]) -> Result<(), StoreError> {
         cell::record(&self.door, run, cells)
+    }
+
+    /// Records what checks found; durable when it returns.
+    ///
+    /// # Errors
+    /// [`StoreError::RunName`]; [`StoreError::Io`] or [`StoreError::FlushFailed`] if the disk refuses.
+    pub fn record_checks(&self, run: &str, checks: &[CheckRecord]) -> Result<(), StoreError> {
+        check::record(&self.door, run, checks)
+    }
+
+    /// Returns every check ever recorded.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] naming the segment that is.
+    pub fn checks(&self) -> Result<CheckIndex, StoreError> {
+        check::read_all(&self.door)
     }
 
     /// Keeps what a run has to say, for people; the first note of a run stays.

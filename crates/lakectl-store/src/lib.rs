@@ -4,6 +4,7 @@
 //! <root>/lake.json                                        format and profile
 //!        data/<schema>/<table>/<partition>/<hash>.parquet  rows, named by the digest of the file
 //!        _cells/<run>/<wave>.json                          every result ever produced: the build cache
+//!        _checks/<run>/<n>.json                            what every check found: none is evaluated twice
 //!        _log/main/<version>.json                          one commit for the whole lake
 //!        _runs/<run>.json                                  what a run says of its failures, for people
 //! ```
@@ -14,6 +15,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod cell;
+mod check;
 mod commit;
 mod error;
 mod lake;
@@ -26,6 +28,7 @@ mod snapshot;
 
 pub use crate::parquet::{contract_of, schema_of};
 pub use cell::{CellIndex, Nondeterminism};
+pub use check::CheckIndex;
 pub use commit::{CommitInfo, CommitRequest};
 pub use error::StoreError;
 pub use lake::{Lake, WriteSpec, Written};

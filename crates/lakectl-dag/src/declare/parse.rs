@@ -9,7 +9,9 @@ use toml::de::{DeTable, DeValue};
 use super::{Audit, DeclareError, Missing, Origin, StageDecl, StageInput, StageKind};
 use crate::{Window, nearest::hint};
 
-const STAGE_KEYS: [&str; 17] = [
+mod checks;
+
+const STAGE_KEYS: [&str; 18] = [
     "table",
     "kind",
     "native",
@@ -27,6 +29,7 @@ const STAGE_KEYS: [&str; 17] = [
     "audit_reason",
     "description",
     "inputs",
+    "check",
 ];
 const KINDS: [&str; 4] = ["harvest", "normalize", "sql", "native"];
 const GRAINS: [&str; 4] = ["none", "year", "month", "day"];
@@ -240,6 +243,7 @@ fn stage<'a>(file: File<'a>, value: &'a Spanned<DeValue<'a>>) -> Result<StageDec
     stage.inputs = inputs(&block, stage.grain)?;
     check_columns(&block, &stage)?;
     check_partitions(&block, &stage)?;
+    stage.checks = checks::checks(&block, &stage)?;
     Ok(stage)
 }
 
