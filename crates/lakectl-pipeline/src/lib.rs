@@ -47,8 +47,8 @@ pub use workbench::{RunOptions, Selected, Workbench};
 /// What commands need to know of the engine.
 pub mod engine {
     pub use lakectl_dag::{
-        Audit, Cancel, CheckReport, Outcome, Pipeline, Plan, PlannedTask, RunEvent, RunReport,
-        StageDecl, StageKind, Verdict, nearest, render_dot, render_json, render_mermaid,
+        Audit, Cancel, CheckReport, Outcome, Pipeline, Plan, PlannedTask, Reason, RunEvent,
+        RunReport, StageDecl, StageKind, Verdict, nearest, render_dot, render_json, render_mermaid,
         render_text,
     };
 }

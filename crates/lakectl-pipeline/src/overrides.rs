@@ -125,7 +125,7 @@ impl Override {
 
 /// The overrides of one version.
 #[derive(Clone, Debug, Default)]
-pub struct Overrides {
+pub(crate) struct Overrides {
     all: Vec<Override>,
     /// Digests of documents by raw partition.
     excluded: BTreeMap<TaskKey, BTreeSet<String>>,
@@ -138,7 +138,7 @@ impl Overrides {
     ///
     /// # Errors
     /// [`PipelineError::Stage`] for a record that this program does not understand: it must not be passed over.
-    pub fn of(snapshot: &Snapshot) -> Result<Self, PipelineError> {
+    pub(crate) fn of(snapshot: &Snapshot) -> Result<Self, PipelineError> {
         let mut overrides = Self::default();
         let records = snapshot.records.iter();
         for (name, value) in records.filter(|(name, _)| name.starts_with(PREFIX)) {
@@ -186,7 +186,7 @@ impl Overrides {
     }
 
     /// Returns all overrides, revoked ones too, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &Override> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Override> {
         self.all.iter()
     }
 

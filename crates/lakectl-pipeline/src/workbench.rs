@@ -21,7 +21,7 @@ use lakectl_store::{
 
 use crate::assembly::Assembly;
 use crate::audit;
-use crate::checks;
+use crate::checks::{self, CheckFailure};
 use crate::compute::{LakeRunner, declared_contract};
 use crate::evolution;
 use crate::harvest::Sources;
@@ -346,6 +346,27 @@ impl Workbench {
         }
     }
 
+    /// Lists the checks that rows are known to fail, by a plan and by the clock.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if the lake cannot be read.
+    pub fn check_failures(
+        &self,
+        lake: &Lake,
+        plan: &Plan,
+        now: UtcTime,
+    ) -> Result<Vec<CheckFailure>, PipelineError> {
+        let now = self.reference(now);
+        let late = checks::freshness(&self.assembly, &lake.head()?, now, "")?;
+        Ok(checks::failures(&plan.checks, &late))
+    }
+
+    /// The time that tables are held against: a calendar that ends in the past has no newer rows to give.
+    fn reference(&self, now: UtcTime) -> UtcTime {
+        let end = self.settings.calendar.end;
+        end.map_or(now, |end| now.min(end.plus(1).start()))
+    }
+
     /// Evaluates what depends on the clock, and records it where the answer is another one than last time.
     fn freshness(
         &self,
@@ -354,8 +375,7 @@ impl Workbench {
         known: &CheckIndex,
         options: &RunOptions<'_>,
     ) -> Result<Vec<CheckRecord>, PipelineError> {
-        let end = self.settings.calendar.end;
-        let now = end.map_or(options.now, |end| options.now.min(end.plus(1).start()));
+        let now = self.reference(options.now);
         let found = checks::freshness(&self.assembly, version, now, &options.run_id)?;
         let news = |record: &&CheckRecord| {
             let mut before = known.iter().rev().filter(|old| old.key.is_none());

@@ -30,15 +30,16 @@ all of a run; who reads meanwhile sees the lake before it.
   {run_id, version, profile, lake, seconds, interrupted, quarantined,
    tasks: {total, reused, restored, ran, failed, blocked},
    stages: [{stage, table, kind, reused, restored, ran, failed, blocked, rows, seconds, reason}],
-   failures: [{task, message, hint}], vanished: [task]}
-`stage` is the name for --select and --force, `reason` why most of its tasks ran (null: none did), `rows` what is now \
+   failures: [{task, message, hint, attempts}], vanished: [task],
+   checks: [{table, partition, check, severity, offending, example, accepted, held}]}
+`checks` lists what rows fail; `held` rows stay out of the version. `stage` is the name for --select and --force, `reason` why most of its tasks ran (null: none did), `rows` what is now \
 valid in the planned partitions; `vanished` lists partitions kept although their source does not offer them any more.";
 
 pub(crate) const PLAN: &str = "\
 `--format json` prints one object:
   {profile, lake, version, last_day, tasks: {total, reuse, restore, run, pending, blocked},
-   plan: [{table, partition, verdict, reason, note}], vanished: [task]}
-Verdicts: `reuse` (published and right), `restore` (computed before, published again), `run`, `pending` (runs only if \
+   plan: [{table, partition, verdict, reason, note}], vanished: [task], checks: [...]}
+`checks` lists what rows are known to fail, as in `run`. Verdicts: `reuse` (published and right), `restore` (computed before, published again), `run`, `pending` (runs only if \
 the named input's rows change), `blocked`.";
 
 pub(crate) const SQL: &str = "\
@@ -52,7 +53,7 @@ pub(crate) const STATUS: &str = "\
   {profile, lake, version, published_at,
    tables: [{table, partitions, rows, newest, stale}],
    failures: [{run, task, message, hint}],
-   quarantine: [{table, reason, severity, rows, documents, example}], note}
+   quarantine: [{table, reason, severity, rows, documents, example}], checks: [...], note}
 `newest` is the latest time in the rows, `stale` the number of tasks that a run would compute; `failures` are those of \
 earlier runs that are still to be mended. A quarantine entry of severity `warn` was kept; `reject` was left out.";
 
@@ -83,3 +84,21 @@ The folder then holds `pipelines/` (stages), `sql/` (one query a table) and `con
 pub(crate) const COMPLETIONS: &str = "\
 For example `lakectl completions bash > ~/.local/share/bash-completion/completions/lakectl`.
 `--format json` prints {shell, script}.";
+
+pub(crate) const BACKFILL: &str = "\
+Each chunk is a run of its own: a crash loses at most a chunk, and the same command goes on with what is left. Tasks \
+that fail hold nothing up and are tried again alone at the end. It may run beside a nightly run.
+
+`--format json` prints one object:
+  {run_id, version, lake, seconds, interrupted, left, mended,
+   chunks: [{from, to, tasks, ran, restored, failed, seconds, run, version}],
+   failures: [{task, message, hint, attempts}], checks: [...]}
+`tasks` counts the selected ones, `ran` also what they needed; `run` is null for a chunk that was there already, \
+`left` counts the chunks that were not reached.";
+
+pub(crate) const OVERRIDE: &str = "\
+An override is kept in the lake's log with who, when and why; `log` shows it, and the next run acts on it. A revoked \
+one stays in the list. `--format json` prints the override, `list` an array of them:
+  {id, kind, ..., made: {who, when, why}, revoked: {who, when, why} | null}
+`kind` is `exclude-document` {document, name, places}, `accept-check` {check, table, partition, digest, rows_hash} or \
+`drop-partition` {table, partition}.";

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::AsArray;
-use lakectl_core::{TableId, TaskKey, UtcTime};
+use lakectl_core::{TaskKey, UtcTime};
 use lakectl_dag::nearest;
 use lakectl_store::{CommitRequest, Lake, Snapshot};
 

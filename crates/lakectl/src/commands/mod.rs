@@ -1,9 +1,12 @@
 //! One file a verb.
 
+mod backfill;
+mod checks;
 mod doctor;
 mod graph;
 mod history;
 mod init;
+mod overrides;
 mod plan;
 mod run;
 mod show;
@@ -61,6 +64,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
                 Command::Graph => graph::graph(&context),
                 Command::Log { limit } => history::log(&context, limit),
                 Command::Show { table } => show::show(&context, &table),
+                Command::Backfill(args) => backfill::backfill(&context, &args),
+                Command::Override { command } => overrides::overrides(&context, &command),
                 Command::Init { .. } | Command::Completions { .. } | Command::Doctor => {
                     Ok(Done::Well)
                 }
@@ -83,6 +88,8 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Doctor => ("doctor", &[]),
         Command::Init { .. } => ("init", &[]),
         Command::Completions { .. } => ("completions", &[]),
+        Command::Backfill(_) => ("backfill", &[]),
+        Command::Override { .. } => ("override", &[]),
     };
     if matches!(format, Format::Text | Format::Json) || more.contains(&format) {
         return Ok(());
@@ -112,5 +119,6 @@ pub(crate) fn selected(selection: &Selection) -> Result<Selected> {
         asset: selection.asset.clone(),
         force: selection.force.clone(),
         refresh: selection.refresh.clone(),
+        tasks: None,
     })
 }

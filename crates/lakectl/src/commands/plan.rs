@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use lakectl_pipeline::PipelineError;
 use lakectl_pipeline::engine::{Plan, PlannedTask, Verdict};
+use lakectl_pipeline::{CheckFailure, PipelineError, check_failures};
 use serde::Serialize;
 
-use super::{Done, selected};
+use super::{Done, checks, selected};
 use crate::args::Selection;
 use crate::context::{Context, now};
 use crate::layout::table;
@@ -36,6 +36,7 @@ struct PlanJson {
     tasks: serde_json::Map<String, serde_json::Value>,
     plan: Vec<TaskLine>,
     vanished: Vec<String>,
+    checks: Vec<CheckFailure>,
 }
 
 pub(crate) fn plan(context: &Context, selection: &Selection, every_task: bool) -> Result<Done> {
@@ -61,6 +62,7 @@ pub(crate) fn plan(context: &Context, selection: &Selection, every_task: bool) -
             tasks: counts.collect(),
             plan: plan.tasks.iter().map(line).collect(),
             vanished: plan.vanished.iter().map(ToString::to_string).collect(),
+            checks: check_failures(&plan.checks, &[]),
         });
     } else {
         render::out(&text(context, &plan, every_task));
@@ -135,6 +137,7 @@ fn text(context: &Context, plan: &Plan, every_task: bool) -> String {
             "kept although its source does not list it any more: {task}"
         ));
     }
+    parts.extend(checks::text(&check_failures(&plan.checks, &[])));
     parts.join("\n\n")
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use lakectl_core::{ErrorKind, UtcTime};
 use lakectl_pipeline::engine::Cancel;
-use lakectl_pipeline::{RunOptions, RunSummary};
+use lakectl_pipeline::{RunOptions, RunSummary, Undone};
 
 use super::{Done, plan, selected, summary};
 use crate::args::RunArgs;
@@ -13,12 +13,23 @@ use crate::context::{Context, now, runtime, who};
 use crate::progress::Progress;
 use crate::render;
 
+/// So many tasks that are tried again are told one by one.
+const RETRIES_SHOWN: usize = 10;
+
 pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     if args.dry_run {
         return plan::plan(context, &args.selection, false);
     }
-    let wanted = selected(&args.selection)?;
+    let mut wanted = selected(&args.selection)?;
     let started = now();
+    let undone = match args.retry_failed {
+        true => match undone(context)? {
+            Some(undone) => undone,
+            None => return Ok(nothing_failed(context)),
+        },
+        false => Undone::default(),
+    };
+    wanted.tasks = args.retry_failed.then(|| undone.tasks());
     // A wrong selection or source must not leave an empty lake behind.
     if context.lake_if_any()?.is_none() {
         context.bench.plan(None, &wanted, started)?;
@@ -46,7 +57,10 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     });
     progress.finish();
     let summary = match summary {
-        Ok(summary) => summary,
+        Ok(mut summary) => {
+            undone.tell(&mut summary);
+            summary
+        }
         Err(error) if error.kind() == ErrorKind::Input => return Err(error.into()),
         // Nothing wrong with what was asked: the disk, or another run, came in between.
         Err(error) => {
@@ -71,12 +85,48 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     })
 }
 
+/// Returns what the last run left undone, and says it; `None` if that is nothing.
+fn undone(context: &Context) -> Result<Option<Undone>> {
+    let undone = match context.lake_if_any()? {
+        Some(lake) => context.bench.undone(&lake)?,
+        None => Undone::default(),
+    };
+    let tasks = undone.tasks();
+    if tasks.is_empty() {
+        return Ok(None);
+    }
+    let run = &undone.run;
+    render::note(&format!(
+        "trying again what failed or was blocked in run {run}:"
+    ));
+    for failure in undone.failures.iter().take(RETRIES_SHOWN) {
+        render::note(&format!("  {}: {}", failure.task, failure.message));
+    }
+    if undone.failures.len() > RETRIES_SHOWN {
+        render::note(&format!(
+            "  and {} more",
+            undone.failures.len() - RETRIES_SHOWN
+        ));
+    }
+    Ok(Some(undone))
+}
+
+fn nothing_failed(context: &Context) -> Done {
+    if context.json() {
+        render::json(&serde_json::json!({ "retried": [] }));
+    } else {
+        render::out("nothing failed or was blocked in the last run");
+    }
+    Done::Well
+}
+
 fn has_warnings(summary: &RunSummary) -> bool {
-    summary.quarantined > 0 || !summary.vanished.is_empty()
+    let failed = summary.checks.iter().any(|check| !check.accepted);
+    summary.quarantined > 0 || !summary.vanished.is_empty() || failed
 }
 
 /// A name that sorts by time and differs between processes that start together.
-fn run_id(started: UtcTime) -> String {
+pub(super) fn run_id(started: UtcTime) -> String {
     let stamp: String = started
         .to_string()
         .chars()
@@ -90,7 +140,7 @@ fn run_id(started: UtcTime) -> String {
 }
 
 /// Asks the run to end on Ctrl-C or SIGTERM; what is done is kept. A second one does not wait: a lake survives that.
-async fn stop_on_signal(cancel: Cancel, progress: Arc<Progress>) {
+pub(super) async fn stop_on_signal(cancel: Cancel, progress: Arc<Progress>) {
     let Ok(mut signals) = Signals::new() else {
         return;
     };
