@@ -233,7 +233,7 @@ impl<'a> Run<'a> {
         let planned = &self.plan.tasks[task];
         // With all rows known at planning time there is nothing left to ask.
         if matches!(planned.verdict, Verdict::Reuse | Verdict::Restore) {
-            self.use_cells(task, &planned.verdict, planned.cells.clone(), None);
+            self.use_cells(task, &planned.verdict, planned.cells.clone(), planned.stale);
             return;
         }
         let settled = self.board.judge(task);

@@ -155,6 +155,15 @@ pub struct PlannedTask {
     pub selected: bool,
     /// A remark of its source.
     pub note: Option<String>,
+    /// The held task whose old rows it reads, directly or not.
+    pub(crate) stale: Option<usize>,
+}
+
+impl PlannedTask {
+    /// Tells whether it reads old rows of a task whose new ones are held.
+    pub fn is_stale(&self) -> bool {
+        self.stale.is_some()
+    }
 }
 
 /// The tasks of a selection, each after all that it reads.
@@ -483,10 +492,10 @@ fn judge(
     for (index, task) in scope.tasks.iter().enumerate() {
         let settled = board.judge(index);
         match settled.verdict {
-            Verdict::Reuse => board.done(index, &settled.cells, None),
+            Verdict::Reuse => board.done(index, &settled.cells, settled.stale),
             // A check that has not looked at these rows yet may still hold them back.
             Verdict::Restore if settled.gate.is_decided() => {
-                board.done(index, &settled.cells, None);
+                board.done(index, &settled.cells, settled.stale);
             }
             Verdict::Blocked(_) => board.held(index),
             Verdict::Restore | Verdict::Run(_) | Verdict::Pending(_) => {}
@@ -502,6 +511,7 @@ fn judge(
             cells: settled.cells,
             selected: need.selected[task.stage][task.entry],
             note: listing.and_then(|listing| listing.note.clone()),
+            stale: settled.stale,
         });
     }
     (tasks, checks)

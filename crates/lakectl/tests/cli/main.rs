@@ -11,6 +11,7 @@ mod bad_files;
 mod chains;
 mod common;
 mod contract;
+mod decisions;
 mod disk;
 mod environment;
 mod interrupts;
