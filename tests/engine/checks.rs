@@ -152,19 +152,19 @@ fn every_kind_finds_its_rows_once() {
     assert_eq!(gone.rows(), 0);
 }
 
-/// A volatility point more in every quote of ETH, and a check that refuses it.
+/// 300 volatility points more in every quote of ETH, and a check that refuses it.
 fn break_eth(bench: &mut Bench) {
     edit(
         bench,
         "sql/options/greeks.sql",
         "coalesce(mark_iv,",
-        "CASE WHEN asset = 'ETH' THEN 30.0 ELSE 0.0 END + coalesce(mark_iv,",
+        "CASE WHEN asset = 'ETH' THEN 3.0 ELSE 0.0 END + coalesce(mark_iv,",
     );
     add_check(
         bench,
         OPTIONS,
         "options.greeks",
-        "name = \"t_sane\"\nrange = { column = \"iv\", max = 25.0 }",
+        "name = \"t_sane\"\nrange = { column = \"iv\", max = 2.5 }",
     );
 }
 
@@ -189,7 +189,7 @@ fn rows_that_fail_stay_out_and_the_rest_of_the_run_goes_on() {
         (first.check.as_str(), first.severity),
         ("t_sane", Severity::Block)
     );
-    assert!(first.offending > 0 && first.example.as_ref().unwrap().contains("iv=30"));
+    assert!(first.offending > 0 && first.example.as_ref().unwrap().contains("iv=3."));
     let failure = &run.summary.failures[0];
     assert!(
         failure.message.contains("check `t_sane` failed"),
@@ -232,7 +232,7 @@ fn a_result_of_old_is_not_restored_past_a_check() {
         &mut bench,
         "sql/options/greeks.sql",
         "coalesce(mark_iv,",
-        "CASE WHEN asset = 'ETH' THEN 30.0 ELSE 0.0 END + coalesce(mark_iv,",
+        "CASE WHEN asset = 'ETH' THEN 3.0 ELSE 0.0 END + coalesce(mark_iv,",
     );
     assert!(go(&bench, &Selected::default()).summary.failures.is_empty());
     let shipped = Project::built_in();
@@ -245,7 +245,7 @@ fn a_result_of_old_is_not_restored_past_a_check() {
         &mut bench,
         OPTIONS,
         "options.greeks",
-        "name = \"t_sane\"\nrange = { column = \"iv\", max = 25.0 }",
+        "name = \"t_sane\"\nrange = { column = \"iv\", max = 2.5 }",
     );
     let run = go(&bench, &Selected::default());
     assert_eq!(run.executed(), [""; 0]);

@@ -198,10 +198,10 @@ fn an_accepted_failure_holds_for_those_rows_only() {
         bench.project = Project::built_in();
         let new = format!("CASE WHEN asset = 'ETH' THEN {by} ELSE 0.0 END + coalesce(mark_iv,");
         edit(bench, "sql/options/greeks.sql", "coalesce(mark_iv,", &new);
-        let check = "name = \"sane\"\nrange = { column = \"iv\", max = 25.0 }";
+        let check = "name = \"sane\"\nrange = { column = \"iv\", max = 2.5 }";
         add_check(bench, "pipelines/options.toml", "options.greeks", check);
     };
-    shift(&mut bench, "30.0");
+    shift(&mut bench, "3.0");
     let held = tasks(&["options.greeks asset=ETH/date=DAYS"]);
     assert_tasks(&go(&bench, &Selected::default()).failed(), &held);
 
@@ -257,7 +257,7 @@ fn an_accepted_failure_holds_for_those_rows_only() {
     opened
         .accept_check(&bench.lake(), "sane", &key, later("they are right"))
         .unwrap();
-    shift(&mut bench, "40.0");
+    shift(&mut bench, "4.0");
     let run = go(&bench, &Selected::default());
     assert_tasks(&run.failed(), &held);
 }

@@ -77,10 +77,9 @@ impl fmt::Display for CheckResult {
 }
 
 /// One evaluated check of one partition. It holds for ever: its key covers the check and all rows that it read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckRecord {
     /// Digest of the check and of the rows of every table that it read; `None` for one that depends on the clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Fingerprint>,
     /// The table.
     pub table: TableId,
@@ -93,7 +92,6 @@ pub struct CheckRecord {
     /// What a failure does.
     pub severity: Severity,
     /// What it found.
-    #[serde(flatten)]
     pub result: CheckResult,
     /// The digest of the checked rows.
     pub rows_hash: Fingerprint,

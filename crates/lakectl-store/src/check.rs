@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lakectl_core::{CheckRecord, Fingerprint};
+use lakectl_core::{
+    CheckRecord, CheckResult, Fingerprint, PartitionKey, Severity, TableId, UtcTime,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
@@ -15,10 +17,85 @@ const REPAIR: &str =
     "move the file away: nothing published depends on it, and its checks are evaluated again";
 
 #[derive(Serialize, Deserialize)]
-struct Segment<C> {
+struct Segment {
     format: u64,
     run: String,
-    checks: C,
+    groups: Vec<Group>,
+}
+
+/// What one check of a table found: a run may ask it of a hundred thousand partitions, so that only what differs is repeated.
+#[derive(Serialize, Deserialize)]
+struct Group {
+    table: TableId,
+    check: String,
+    digest: Fingerprint,
+    severity: Severity,
+    time: UtcTime,
+    found: Vec<Found>,
+}
+
+/// Partition, digest of its rows, key, and what was wrong; nothing if it passed.
+type Found = (
+    PartitionKey,
+    Fingerprint,
+    Option<Fingerprint>,
+    Option<CheckResult>,
+);
+
+fn pack(checks: &[CheckRecord]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for check in checks {
+        let found = (
+            check.partition.clone(),
+            check.rows_hash,
+            check.key,
+            (!check.result.passed).then(|| check.result.clone()),
+        );
+        let same = |group: &&mut Group| {
+            (
+                &group.table,
+                &group.check,
+                group.digest,
+                group.severity,
+                group.time,
+            ) == (
+                &check.table,
+                &check.check,
+                check.digest,
+                check.severity,
+                check.time,
+            )
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.found.push(found),
+            None => groups.push(Group {
+                table: check.table.clone(),
+                check: check.check.clone(),
+                digest: check.digest,
+                severity: check.severity,
+                time: check.time,
+                found: vec![found],
+            }),
+        }
+    }
+    groups
+}
+
+fn unpack(run: &str, group: Group, mut each: impl FnMut(CheckRecord)) {
+    for (partition, rows_hash, key, failed) in group.found {
+        each(CheckRecord {
+            key,
+            table: group.table.clone(),
+            partition,
+            check: group.check.clone(),
+            digest: group.digest,
+            severity: group.severity,
+            result: failed.unwrap_or(CheckResult::PASSED),
+            rows_hash,
+            time: group.time,
+            run: run.to_owned(),
+        });
+    }
 }
 
 /// Every recorded check, in the order of the runs' names.
@@ -57,7 +134,7 @@ pub(crate) fn record(door: &Door, run: &str, checks: &[CheckRecord]) -> Result<(
     let segment = Segment {
         format: FORMAT,
         run: run.to_owned(),
-        checks,
+        groups: pack(checks),
     };
     let (bytes, _) =
         seal(&segment).map_err(|e| crate::parquet::rows_error("record", &first.table, e))?;
@@ -80,12 +157,10 @@ pub(crate) fn read_all(door: &Door) -> Result<CheckIndex, StoreError> {
             let Some(bytes) = door.get(&path)? else {
                 continue;
             };
-            let (segment, _) =
-                unseal::<Segment<Vec<CheckRecord>>>(&door.full(&path), &bytes, REPAIR)?;
-            segment
-                .checks
-                .into_iter()
-                .for_each(|check| index.insert(check));
+            let (segment, _) = unseal::<Segment>(&door.full(&path), &bytes, REPAIR)?;
+            for group in segment.groups {
+                unpack(&segment.run, group, |check| index.insert(check));
+            }
         }
     }
     Ok(index)
