@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use lakectl_core::Day;
-use lakectl_pipeline::engine::{Cancel, Outcome, Plan, RunEvent, RunReport, Verdict};
+use lakectl_pipeline::engine::{Cancel, Outcome, Plan, Reason, RunEvent, RunReport, Verdict};
 use lakectl_pipeline::lake::Open;
 use lakectl_pipeline::{PipelineError, RunOptions, RunSummary, Selected, Workbench};
 use lakectl_tests::{Bench, NOW};
@@ -117,6 +117,13 @@ impl Run {
                 (Verdict::Reuse, Outcome::Reused) | (Verdict::Restore, Outcome::Restored) => true,
                 (Verdict::Blocked(_), Outcome::Blocked { .. }) => true,
                 (Verdict::Run(_), Outcome::Ran { .. } | Outcome::Failed { .. }) => true,
+                // A check had not looked at the rows yet.
+                (
+                    Verdict::Restore,
+                    Outcome::Blocked {
+                        reason: Reason::Held { .. },
+                    },
+                ) => true,
                 // An input was to run: with its rows the task runs, is taken from before, or cannot run.
                 (Verdict::Pending(_), outcome) => *outcome != Outcome::NotReached,
                 // The same for a task that never ran.
@@ -257,6 +264,19 @@ pub(crate) fn edit(bench: &mut Bench, path: &str, old: &str, new: &str) {
     let text = bench.project.text(path).unwrap();
     assert!(text.contains(old), "`{old}` is not in {path}");
     let text = text.replacen(old, new, 1);
+    bench.project.set_text(path, text);
+}
+
+/// Adds a check to a stage.
+#[track_caller]
+pub(crate) fn add_check(bench: &mut Bench, path: &str, table: &str, lines: &str) {
+    let text = bench.project.text(path).unwrap();
+    let start = text.find(&format!("table = \"{table}\"")).unwrap();
+    let end = text[start..]
+        .find("[[stage]]")
+        .map_or(text.len(), |length| start + length);
+    let check = format!("\n[[stage.check]]\n{lines}\n\n");
+    let text = format!("{}{check}{}", &text[..end], &text[end..]);
     bench.project.set_text(path, text);
 }
 

@@ -12,7 +12,7 @@ use crate::archive::{Archive, DAYS, END};
 use crate::common::{assert_tasks, files_below, go, hashes, tasks, version, write_files};
 
 /// A lake of the recordings, up to their last day. The first caller computes it, the others get a copy.
-fn recorded() -> Archive {
+pub(crate) fn recorded() -> Archive {
     static LAKE: OnceLock<Vec<(PathBuf, Vec<u8>)>> = OnceLock::new();
     let files = LAKE.get_or_init(|| files_below(&computed().bench.lake_root()));
     let mut archive = Archive::new();

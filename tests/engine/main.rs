@@ -2,15 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod archive;
+mod backfill;
 mod branches;
 mod changes;
+mod checks;
 mod common;
+mod contracts;
 mod damage;
 mod days;
 mod declarations;
 mod documents;
 mod failures;
 mod kill;
+mod overrides;
 mod runs;
 mod same;
 mod selection;

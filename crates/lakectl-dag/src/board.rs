@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lakectl_core::{
-    Cell, DayRange, Fingerprint, FingerprintBuilder, PartitionKey, Parts, TableId, TaskKey,
+    Cell, CheckResult, DayRange, Fingerprint, FingerprintBuilder, PartitionKey, Parts, TableId,
+    TaskKey,
 };
 
 use crate::change::{Change, definition_diff, diff};
@@ -20,6 +21,11 @@ use crate::{
     Window,
 };
 
+mod gate;
+
+pub use gate::{CheckAsk, CheckReport, CheckSpec, FailedCheck};
+pub(crate) use gate::{Gate, Gates, needed_windows};
+
 /// What planning and execution may ask of the lake. All answers are of one pinned version.
 pub trait World: Sync {
     /// Returns the published partitions of a table with their cells, in the order of their keys.
@@ -31,7 +37,21 @@ pub trait World: Sync {
         cell.parts.clone()
     }
     /// Returns the run that has published this cell since the asking run began, if that was another one.
-    fn overtaken_by(&self, _published: &Cell) -> Option<String> {
+    fn overtaken_by(&self, _published: &Cell) -> Option<String> {}
+    /// Returns what a check found, by the digest of the check and of all rows that it read.
+    fn checked(&self, _key: &Fingerprint) -> Option<CheckResult> {
+        None
+    }
+    /// Tells whether somebody accepted that these rows of a task fail this check.
+    fn accepted(&self, _task: &TaskKey, _check: &Fingerprint, _rows: &Fingerprint) -> bool {
+        false
+    }
+    /// Tells whether somebody took the partition out of the plan.
+    fn is_dropped(&self, _table: &TableId, _partition: &PartitionKey) -> bool {
+        false
+    }
+    /// Returns what somebody changed about a task's inputs, as a part of its fingerprint.
+    fn amended(&self, _task: &TaskKey) -> Option<String> {
         None
     }
 }
@@ -104,6 +124,8 @@ pub(crate) struct Settled {
     pub(crate) cells: Vec<Arc<Cell>>,
     /// A failed task whose old rows were among the inputs.
     pub(crate) stale: Option<usize>,
+    /// What is known of the checks of those cells.
+    pub(crate) gate: Gate,
 }
 
 pub(crate) struct Board<'a> {
@@ -112,6 +134,8 @@ pub(crate) struct Board<'a> {
     world: &'a dyn World,
     /// By table and entry.
     seen: Vec<Vec<Seen>>,
+    /// What checks found in this run, and whether that lasts.
+    found: BTreeMap<Fingerprint, (CheckResult, bool)>,
 }
 
 impl<'a> Board<'a> {
@@ -121,9 +145,20 @@ impl<'a> Board<'a> {
             scope,
             world,
             seen: Vec::with_capacity(scope.partitions.len()),
+            found: BTreeMap::new(),
         };
-        for partitions in &scope.partitions {
-            let seen = partitions.entries.iter().map(|entry| match entry.planned {
+        let mut open: Vec<Vec<bool>> = scope.partitions.iter().map(none_open).collect();
+        for task in 0..scope.tasks.len() {
+            for (table, entry) in board.outputs(task) {
+                if let Some(entry) = entry {
+                    open[table][entry] = true;
+                }
+            }
+        }
+        // What this plan does not make stays as it is published.
+        for (partitions, open) in scope.partitions.iter().zip(open) {
+            let entries = partitions.entries.iter().zip(open);
+            let seen = entries.map(|(entry, open)| match open {
                 true => Seen::Unknown,
                 false => published(&partitions.table, entry, None),
             });
@@ -227,6 +262,7 @@ impl<'a> Board<'a> {
             verdict,
             fingerprint,
             cells,
+            gate: Gate::default(),
             stale: windows.iter().flatten().find_map(|member| member.stale),
         }
     }
@@ -266,7 +302,7 @@ impl<'a> Board<'a> {
 
     /// Returns the members of an input's window, or the first whose rows are not known yet.
     fn granted(&self, task: &TaskRef, input: usize) -> Result<Vec<Granted>, (usize, usize)> {
-        let window = self.pipeline.inputs(task.stage)[input].window;
+        let window = self.pipeline.window(task.stage, input).window;
         let latest = matches!(window, Window::LatestBefore { .. });
         let mut found = Vec::new();
         let place = (task.stage, task.entry);
@@ -344,7 +380,7 @@ impl<'a> Board<'a> {
                 window_digest(members.iter().map(|member| member.digest)),
             )
         });
-        let definition = self.scope.definitions[task.stage].digest;
+        let definition = self.definition(task);
         let cut_short = entry.cut_short();
         task_fingerprint(
             &task.key,
@@ -356,6 +392,18 @@ impl<'a> Board<'a> {
         )
     }
 
+    /// Returns the digest of the stage's definition, with what an override changes about this task.
+    fn definition(&self, task: &TaskRef) -> Fingerprint {
+        let stage = self.scope.definitions[task.stage].digest;
+        match self.world.amended(&task.key) {
+            None => stage,
+            Some(amendment) => FingerprintBuilder::new("amended")
+                .field("definition", stage.as_bytes())
+                .field("override", amendment)
+                .finish(),
+        }
+    }
+
     fn parts(&self, task: &TaskRef, windows: Option<&[Vec<Granted>]>) -> Parts {
         let mut parts = self.scope.definitions[task.stage].parts.clone();
         let entry = self.scope.entry(self.pipeline, task);
@@ -364,6 +412,9 @@ impl<'a> Board<'a> {
         }
         if let Some(days) = entry.cut_short() {
             parts.insert("days".to_owned(), days);
+        }
+        if let Some(amendment) = self.world.amended(&task.key) {
+            parts.insert("override".to_owned(), amendment);
         }
         for (i, input) in self.pipeline.inputs(task.stage).iter().enumerate() {
             let text = windows.map(|windows| self.window_part(input, &windows[i]));
@@ -461,6 +512,10 @@ fn published(table: &TableId, entry: &Entry, stale: Option<usize>) -> Seen {
         Some(cell) => see(table, entry, cell.clone(), stale),
         None => Seen::Withheld,
     }
+}
+
+fn none_open(partitions: &TablePartitions) -> Vec<bool> {
+    vec![false; partitions.entries.len()]
 }
 
 fn see(table: &TableId, entry: &Entry, cell: Arc<Cell>, stale: Option<usize>) -> Seen {

@@ -7,8 +7,10 @@ use thiserror::Error;
 
 use crate::Window;
 
+mod check;
 mod parse;
 
+pub use check::{CheckDecl, CheckRule, SqlText};
 pub use parse::{parse_stages, parse_stages_with};
 
 /// Who computes a stage's rows.
@@ -107,7 +109,7 @@ impl fmt::Display for Origin {
 }
 
 /// One stage, as declared.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StageDecl {
     /// The table it makes.
     pub table: TableId,
@@ -141,6 +143,8 @@ pub struct StageDecl {
     pub description: String,
     /// What it reads, in the order of table names.
     pub inputs: Vec<StageInput>,
+    /// What its rows have to be like; no part of its definition.
+    pub checks: Vec<CheckDecl>,
     /// Where it is declared.
     pub origin: Origin,
 }
@@ -165,6 +169,7 @@ impl StageDecl {
             audit: Audit::Lookahead,
             description: String::new(),
             inputs: Vec::new(),
+            checks: Vec::new(),
             origin: Origin::default(),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lakectl_core::{Cell, TableId, TaskKey};
 use serde::Serialize;
 
-use crate::{Reason, TaskFailure};
+use crate::{CheckReport, Reason, TaskFailure};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -56,7 +56,7 @@ pub enum RunEvent {
         /// The task.
         task: TaskKey,
     },
-    /// A task failed.
+    /// A task failed, or its rows failed a check and are held back.
     Failed {
         /// The task.
         task: TaskKey,
@@ -184,6 +184,8 @@ pub struct RunReport {
     pub tasks: Vec<TaskReport>,
     /// Whether the run was cancelled. What is done is kept.
     pub interrupted: bool,
+    /// Checks that rows failed, and every result that is new.
+    pub checks: Vec<CheckReport>,
     /// Why the run gave up, if results could not be made durable.
     pub fatal: Option<TaskFailure>,
 }
@@ -248,6 +250,7 @@ impl RunReport {
         !self.interrupted
             && self.fatal.is_none()
             && totals.failed + totals.blocked + totals.not_reached == 0
+            && !self.checks.iter().any(CheckReport::blocks)
     }
 }
 
@@ -258,6 +261,10 @@ fn add(mut totals: Totals, task: &TaskReport) -> Totals {
         Outcome::Restored => totals.restored += 1,
         Outcome::Ran { .. } => totals.ran += 1,
         Outcome::Failed { .. } => totals.failed += 1,
+        // It has rows, and they are not right.
+        Outcome::Blocked {
+            reason: Reason::Held { .. },
+        } => totals.failed += 1,
         Outcome::Blocked { .. } => totals.blocked += 1,
         Outcome::NotReached => totals.not_reached += 1,
     }

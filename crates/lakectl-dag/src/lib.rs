@@ -35,11 +35,11 @@ mod scope;
 mod verdict;
 mod window;
 
-pub use board::{Grant, TaskSpec, World};
+pub use board::{CheckAsk, CheckReport, CheckSpec, FailedCheck, Grant, TaskSpec, World};
 pub use change::Change;
 pub use declare::{
-    Audit, DeclareError, Missing, Origin, StageDecl, StageInput, StageKind, parse_stages,
-    parse_stages_with,
+    Audit, CheckDecl, CheckRule, DeclareError, Missing, Origin, SqlText, StageDecl, StageInput,
+    StageKind, parse_stages, parse_stages_with,
 };
 pub use estimate::{Cost, Estimate};
 pub use event::{Outcome, RunEvent, RunReport, TaskReport, Totals};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use lakectl_core::{Cell, Day, DayRange, Grain, PartitionKey, TableId, TaskKey};
 
 use crate::nearest::hint;
-use crate::{Pipeline, PlanError, StageDecl, StageKind, World};
+use crate::{BoundInput, Pipeline, PlanError, StageDecl, StageKind, World};
 
 /// The values of partition keys and the first day of a family of tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,14 +210,28 @@ impl Calendar<'_> {
                 },
                 StageKind::Sql | StageKind::Native(_) => self.covered(stage)?,
             };
+            let raw = pipeline.inputs(index).first();
+            let raw = raw.filter(|_| stage.kind == StageKind::Normalize);
+            let dropped = |key: &PartitionKey| {
+                let of_raw = |raw: &BoundInput| world.is_dropped(&raw.name, key);
+                world.is_dropped(&stage.table, key) || raw.is_some_and(of_raw)
+            };
+            planned.retain(|entry| !dropped(&entry.key));
             planned.sort_by(|a, b| a.key.cmp(&b.key));
             planned.dedup_by(|a, b| a.key == b.key);
             let mut outputs = stage.outputs().peekable();
             while let Some(table) = outputs.next() {
-                let published = match reach.contains(&index) {
+                let mut published = match reach.contains(&index) {
                     true => world.published(table),
                     false => Vec::new(),
                 };
+                let gone = published.extract_if(.., |(key, _)| dropped(key));
+                // Somebody decided against them; a raw partition stays for the day when that is revoked.
+                let gone = gone.filter(|_| stage.kind != StageKind::Harvest);
+                all.abandoned.extend(gone.map(|(partition, _)| TaskKey {
+                    table: table.clone(),
+                    partition,
+                }));
                 let own = match outputs.peek() {
                     Some(_) => planned.clone(),
                     None => std::mem::take(&mut planned),

@@ -5,19 +5,20 @@ use std::sync::Arc;
 
 use lakectl_core::{Cell, Day, DayRange, Fingerprint, Parts, TableId, TaskKey};
 
-use crate::board::Board;
+use crate::board::{Board, Gates};
 use crate::event::Totals;
 use crate::fingerprint::Definition;
 use crate::nearest::hint;
 use crate::partition::{Calendar, Entry, TablePartitions};
 use crate::scope::Scope;
 use crate::verdict::Demand;
-use crate::{Coverage, Listing, Pipeline, StageKind, Verdict, World};
+use crate::{CheckReport, Coverage, Listing, Pipeline, StageKind, Verdict, World};
 
 mod error;
 mod need;
 
 pub use error::PlanError;
+pub(crate) use need::planned_reads;
 use need::{Need, Readers};
 
 /// Which outputs are wanted. What they need is planned as well, whatever its dates.
@@ -31,6 +32,8 @@ pub struct Selection {
     pub days: DayRange,
     /// Output partitions with one of these values for a key, such as `asset` -> BTC; tables without the key are not filtered.
     pub keys: BTreeMap<String, BTreeSet<String>>,
+    /// Only these tasks, of those that the rest selects.
+    pub tasks: Option<BTreeSet<TaskKey>>,
 }
 
 impl Default for Selection {
@@ -40,6 +43,7 @@ impl Default for Selection {
             select: Vec::new(),
             days: DayRange::ALL,
             keys: BTreeMap::new(),
+            tasks: None,
         }
     }
 }
@@ -80,6 +84,15 @@ pub struct PlannedTask {
     pub selected: bool,
     /// A remark of its source.
     pub note: Option<String>,
+    /// The held task whose old rows it reads, directly or not.
+    pub(crate) stale: Option<usize>,
+}
+
+impl PlannedTask {
+    /// Tells whether it reads old rows of a task whose new ones are held.
+    pub fn is_stale(&self) -> bool {
+        self.stale.is_some()
+    }
 }
 
 /// The tasks of a selection, each after all that it reads.
@@ -95,8 +108,12 @@ pub struct Plan {
     /// grain or of an asset that is not covered now: beside the new ones their rows would count twice, so a run drops them.
     /// Raw partitions are none of them, for they cannot be computed again.
     pub abandoned: Vec<TaskKey>,
+    /// Checks that rows failed, published or held back, as far as that is known before the run.
+    pub checks: Vec<CheckReport>,
     pub(crate) scope: Scope,
     pub(crate) readers: Readers,
+    /// Which checks wait for which tasks.
+    pub(crate) gates: Gates,
 }
 
 impl Plan {
@@ -183,12 +200,14 @@ pub fn plan(
     };
     abandoned.retain(is_planned);
     let vanished = vanished(pipeline, &scope);
-    let tasks = judge(pipeline, &scope, world, &need);
+    let (tasks, checks) = judge(pipeline, &scope, world, &need);
     Ok(Plan {
         end: request.end,
         tasks,
         vanished,
         abandoned,
+        checks,
+        gates: Gates::of(pipeline, &scope),
         scope,
         readers,
     })
@@ -304,6 +323,16 @@ fn wanted(entry: &Entry, selection: &Selection) -> bool {
     entry.planned && selection.days.overlaps(&entry.period) && selection.keys.iter().all(inside)
 }
 
+/// Tells whether the selection has this task, by the tasks that it names.
+fn named(table: &TableId, entry: &Entry, selection: &Selection) -> bool {
+    selection.tasks.as_ref().is_none_or(|tasks| {
+        tasks.contains(&TaskKey {
+            table: table.clone(),
+            partition: entry.key.clone(),
+        })
+    })
+}
+
 fn vanished(pipeline: &Pipeline, scope: &Scope) -> Vec<TaskKey> {
     let mut keys = Vec::new();
     for (index, stage) in pipeline.stages().iter().enumerate() {
@@ -323,17 +352,29 @@ fn vanished(pipeline: &Pipeline, scope: &Scope) -> Vec<TaskKey> {
     keys
 }
 
-/// Gives each task its verdict, as far as the verdicts before it let rows be known.
-fn judge(pipeline: &Pipeline, scope: &Scope, world: &dyn World, need: &Need) -> Vec<PlannedTask> {
+/// Gives each task its verdict, as far as the verdicts before it let rows be known, and tells which checks are known to fail.
+fn judge(
+    pipeline: &Pipeline,
+    scope: &Scope,
+    world: &dyn World,
+    need: &Need,
+) -> (Vec<PlannedTask>, Vec<CheckReport>) {
     let mut board = Board::new(pipeline, scope, world);
     let mut tasks = Vec::with_capacity(scope.tasks.len());
+    let mut checks = Vec::new();
     for (index, task) in scope.tasks.iter().enumerate() {
-        let settled = board.settle(index);
+        let settled = board.judge(index);
         match settled.verdict {
-            Verdict::Reuse | Verdict::Restore => board.done(index, &settled.cells, None),
+            Verdict::Reuse => board.done(index, &settled.cells, settled.stale),
+            // A check that has not looked at these rows yet may still hold them back.
+            Verdict::Restore if settled.gate.is_decided() => {
+                board.done(index, &settled.cells, settled.stale);
+            }
             Verdict::Blocked(_) => board.held(index),
-            Verdict::Run(_) | Verdict::Pending(_) => {}
+            Verdict::Restore | Verdict::Run(_) | Verdict::Pending(_) => {}
         }
+        let held = matches!(settled.verdict, Verdict::Blocked(_));
+        checks.extend(settled.gate.noteworthy(held));
         let listing = scope.entry(pipeline, task).listing.as_ref();
         tasks.push(PlannedTask {
             task: task.key.clone(),
@@ -343,7 +384,8 @@ fn judge(pipeline: &Pipeline, scope: &Scope, world: &dyn World, need: &Need) -> 
             cells: settled.cells,
             selected: need.selected[task.stage][task.entry],
             note: listing.and_then(|listing| listing.note.clone()),
+            stale: settled.stale,
         });
     }
-    tasks
+    (tasks, checks)
 }

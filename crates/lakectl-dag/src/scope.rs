@@ -28,7 +28,7 @@ pub(crate) struct Scope {
     pub(crate) partitions: Vec<TablePartitions>,
     /// By stage.
     pub(crate) definitions: Vec<Definition>,
-    /// By stage, input and table of the input.
+    /// By stage, place among its windows and table of that input.
     links: Vec<Vec<Vec<Links>>>,
     /// In an order in which each comes after all that it reads.
     pub(crate) tasks: Vec<TaskRef>,
@@ -47,8 +47,8 @@ impl Scope {
                 let like = |group| partitions[*table].groups_like(main, group);
                 (0..main.groups()).map(like).collect()
             };
-            let inputs = pipeline.inputs(stage).iter();
-            inputs
+            pipeline
+                .windows(stage)
                 .map(|input| input.tables.iter().map(of_table).collect())
                 .collect()
         };
@@ -65,7 +65,7 @@ impl Scope {
         &self.partitions[pipeline.main_table(task.stage)].entries[task.entry]
     }
 
-    /// Hands over the granted partitions of an input as (table, pick), those of `latest_before` as candidates.
+    /// Hands over the granted partitions of a window as (table, pick), those of `latest_before` as candidates.
     pub(crate) fn picks(
         &self,
         pipeline: &Pipeline,
@@ -75,7 +75,7 @@ impl Scope {
     ) {
         let main = &self.partitions[pipeline.main_table(stage)];
         let (output, group) = (&main.entries[entry], main.group_of(entry));
-        let bound = &pipeline.inputs(stage)[input];
+        let bound = pipeline.window(stage, input);
         for (&table, links) in bound.tables.iter().zip(&self.links[stage][input]) {
             let partitions = &self.partitions[table];
             picks(bound.window, output, partitions, &links[group], |pick| {

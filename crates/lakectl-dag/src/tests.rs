@@ -1,6 +1,7 @@
 //! A lake in memory, and the tests of the engine on it.
 
 mod declaring;
+mod gates;
 mod graphs;
 mod incremental;
 mod random;
@@ -13,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use lakectl_core::{
-    Cell, Day, DayRange, Fingerprint, FingerprintBuilder, Grain, PartitionKey, Parts, TableId,
-    TaskKey,
+    Cell, CheckResult, Day, DayRange, Fingerprint, FingerprintBuilder, Grain, PartitionKey, Parts,
+    TableId, TaskKey,
 };
 use tokio::runtime::Runtime;
 
@@ -49,6 +50,11 @@ struct Lake {
     cache: BTreeMap<Fingerprint, Arc<Cell>>,
     /// Runs that have published a partition since the run that asks began.
     newer: BTreeMap<TaskKey, String>,
+    checks: BTreeMap<Fingerprint, CheckResult>,
+    /// Tasks whose rows are accepted whatever a check says.
+    accepted: BTreeSet<(TaskKey, Fingerprint)>,
+    dropped: BTreeSet<TaskKey>,
+    amended: BTreeMap<TaskKey, String>,
 }
 
 impl World for Lake {
@@ -76,6 +82,25 @@ impl World for Lake {
     fn overtaken_by(&self, published: &Cell) -> Option<String> {
         self.newer.get(&published.task()).cloned()
     }
+
+    fn checked(&self, key: &Fingerprint) -> Option<CheckResult> {
+        self.checks.get(key).cloned()
+    }
+
+    fn accepted(&self, task: &TaskKey, _check: &Fingerprint, rows: &Fingerprint) -> bool {
+        self.accepted.contains(&(task.clone(), *rows))
+    }
+
+    fn is_dropped(&self, table: &TableId, partition: &PartitionKey) -> bool {
+        self.dropped.contains(&TaskKey {
+            table: table.clone(),
+            partition: partition.clone(),
+        })
+    }
+
+    fn amended(&self, task: &TaskKey) -> Option<String> {
+        self.amended.get(task).cloned()
+    }
 }
 
 /// Computes rows from the grants. A stage's `code` part says how: `digest` depends on every granted row, `parity` keeps
@@ -91,6 +116,10 @@ struct Calculator {
     noise: bool,
     disk_full: bool,
     seen: Mutex<BTreeMap<TaskKey, Vec<String>>>,
+    /// Checks that fail, as `check table partition`.
+    objections: BTreeSet<String>,
+    /// Checks that were evaluated, each with what it was granted.
+    asked: Mutex<Vec<String>>,
 }
 
 impl Runner for Calculator {
@@ -115,6 +144,26 @@ impl Runner for Calculator {
             self.store(&task, table, if main { rows.clone() } else { Rows::new() })
         };
         Ok(task.stage.outputs().map(cell).collect())
+    }
+
+    async fn check(&self, spec: CheckSpec) -> Vec<Result<CheckResult, TaskFailure>> {
+        tokio::task::yield_now().await;
+        let ask = |ask: &CheckAsk| {
+            let name = &spec.stage.checks[ask.check].name;
+            let members = ask.grants.values().flatten();
+            let members: Vec<String> = members.map(|g| g.member.partition.to_string()).collect();
+            let asked = format!("{name} {}", spec.task);
+            self.asked
+                .lock()
+                .unwrap()
+                .push(format!("{asked} [{}]", members.join(" ")));
+            let failing = self.objections.contains(&asked);
+            Ok(match failing {
+                true => CheckResult::failed(3, "x=1"),
+                false => CheckResult::PASSED,
+            })
+        };
+        spec.asks.iter().map(ask).collect()
     }
 
     fn flush(&self, cells: &[Cell]) -> Result<(), TaskFailure> {
@@ -344,6 +393,9 @@ impl Project {
         let report = self.execute(plan);
         for cell in self.calculator.flushed.lock().unwrap().drain(..) {
             self.lake.cache.insert(cell.fingerprint, Arc::new(cell));
+        }
+        for check in report.checks.iter().filter(|check| check.new) {
+            self.lake.checks.insert(check.key, check.result.clone());
         }
         if !report.interrupted {
             for cell in report.new_cells() {

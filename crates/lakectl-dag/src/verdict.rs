@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lakectl_core::{Cell, Fingerprint, TableId, TaskKey};
 use serde::Serialize;
 
-use crate::Change;
+use crate::{Change, FailedCheck};
 
 /// Why a task has to run, waits or cannot run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,6 +43,11 @@ pub enum Reason {
         /// That run.
         run: String,
     },
+    /// Its rows fail checks that block.
+    Held {
+        /// The checks.
+        checks: Vec<FailedCheck>,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -69,6 +74,13 @@ impl fmt::Display for Reason {
             Self::InputWithheld { task } => write!(f, "{task} is withheld"),
             Self::Overtaken { run } => {
                 write!(f, "run {run} published it by another definition meanwhile")
+            }
+            Self::Held { checks } => {
+                f.write_str("held")?;
+                for (i, failed) in checks.iter().enumerate() {
+                    write!(f, "{} {failed}", if i == 0 { ":" } else { ";" })?;
+                }
+                Ok(())
             }
         }
     }

@@ -11,6 +11,7 @@ use lakectl_sources::{Dataset, Feed, PARSER_VERSION, rejects_contract, row_contr
 use lakectl_sql::{Literal, Query, analyse, functions};
 use toml::Value;
 
+use crate::checks::{self, CheckQueries};
 use crate::harvest::RAW_CONTRACT;
 use crate::outside::Reach;
 use crate::stages::NATIVE_STAGES;
@@ -20,7 +21,7 @@ use crate::{PipelineError, Project, Settings};
 const DAYS_SUFFIX: &str = "_days";
 
 /// Words that every query may use besides its partition keys and `[params]`.
-const PERIOD_PARAMS: [&str; 2] = ["start", "end"];
+pub(crate) const PERIOD_PARAMS: [&str; 2] = ["start", "end"];
 
 /// A dataset with the tables generated for it.
 pub struct BoundDataset {
@@ -46,6 +47,8 @@ pub struct Assembly {
     pub definitions: BTreeMap<TableId, Parts>,
     /// Queries of the SQL stages.
     pub queries: BTreeMap<TableId, Query>,
+    /// Queries of checks.
+    pub(crate) checks: CheckQueries,
     /// Datasets by raw table.
     pub datasets: BTreeMap<TableId, BoundDataset>,
     /// Coverages by name.
@@ -70,6 +73,7 @@ impl Assembly {
         }
         check_coverages(&stages, settings)?;
         check_values(project, settings)?;
+        let checks = checks::read(project, settings, &mut stages)?;
         let queries = read_queries(project, &stages)?;
         let mut definitions = BTreeMap::new();
         for stage in &stages {
@@ -78,7 +82,7 @@ impl Assembly {
                 definition(stage, queries.get(&stage.table), settings)?,
             );
         }
-        check_params_are_used(&definitions, settings)?;
+        check_params_are_used(&definitions, &checks.params, settings)?;
         check_windows_follow(&stages, &definitions)?;
         let mut unions: BTreeMap<TableId, Vec<TableId>> = BTreeMap::new();
         for feed in Feed::ALL {
@@ -98,6 +102,7 @@ impl Assembly {
                 stages.push(stage);
             }
         }
+        verify_checks(&stages, &unions, &checks, settings)?;
         let pipeline = Pipeline::build(stages, unions)?;
         let coverages = settings.coverage.iter().map(|(name, c)| {
             (
@@ -112,6 +117,7 @@ impl Assembly {
             pipeline,
             definitions,
             queries,
+            checks,
             datasets,
             coverages: coverages.collect(),
         };
@@ -329,6 +335,25 @@ fn read_queries(
     Ok(queries)
 }
 
+/// Holds what checks say of other tables against these.
+fn verify_checks(
+    stages: &[StageDecl],
+    unions: &BTreeMap<TableId, Vec<TableId>>,
+    queries: &CheckQueries,
+    settings: &Settings,
+) -> Result<(), PipelineError> {
+    let contract_of = |table: &TableId| {
+        let stage = stages.iter().find(|s| s.outputs().any(|t| t == table));
+        match stage {
+            Some(stage) if stage.table == *table => Some(stage.contract.clone()),
+            Some(_) => Some(rejects_contract()),
+            None => union_contract(table),
+        }
+    };
+    let unions = unions.keys().cloned().collect();
+    checks::verify(stages, &unions, &contract_of, queries, settings)
+}
+
 /// What decides a stage's rows beside its declaration, part by part.
 fn definition(
     stage: &StageDecl,
@@ -384,12 +409,14 @@ fn definition(
 /// A misspelt parameter would otherwise change nothing and say nothing.
 fn check_params_are_used(
     definitions: &BTreeMap<TableId, Parts>,
+    by_checks: &BTreeSet<String>,
     settings: &Settings,
 ) -> Result<(), PipelineError> {
     let used: BTreeSet<&str> = definitions
         .values()
         .flat_map(Parts::keys)
         .filter_map(|part| part.strip_prefix("param."))
+        .chain(by_checks.iter().map(String::as_str))
         .collect();
     match settings
         .params

@@ -7,8 +7,13 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
-use lakectl_core::{Cell, Contract, DayRange, ErrorKind, Grain, PartitionKey, TableId, TaskKey};
-use lakectl_dag::{Grant, Runner, StageDecl, StageKind, State, TaskFailure, TaskSpec};
+use lakectl_core::{
+    Cell, CheckResult, Contract, DayRange, ErrorKind, Grain, PartitionKey, TableId, TaskKey,
+};
+use lakectl_dag::{
+    CheckAsk, CheckSpec, Grant, Member, Runner, StageDecl, StageKind, State, TaskFailure, TaskSpec,
+    state_of,
+};
 use lakectl_sources::{rejects_contract, row_contract};
 use lakectl_sql::{Literal, Query, SqlEngine, SqlError, StageTable, conform, sort_unique};
 use lakectl_store::{Snapshot, WriteSpec, schema_of};
@@ -17,8 +22,10 @@ use toml::Value;
 use crate::PipelineError;
 use crate::assembly::{Assembly, BoundDataset, literal, union_contract};
 use crate::audit::Cut;
+use crate::checks::{Subject, evaluate};
 use crate::harvest::{self, Sources, StoredDocument, parse_standing};
 use crate::outside::{Reach, Taken};
+use crate::overrides::Overrides;
 use crate::reader::CellReader;
 use crate::rows::{NORM_ORDER, REJECTS_ORDER, check_membership, cut_rows, in_order, sorted};
 use crate::stages::{Columns, NativeStage, NativeTask};
@@ -42,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) params: BTreeMap<String, Value>,
     /// The version that the run reads; harvest continues its raw partitions.
     pub(crate) base: Snapshot,
+    /// What people decided, as of that version.
+    pub(crate) overrides: Arc<Overrides>,
     /// Names the run.
     pub(crate) run: String,
     /// For audits: rows known after an instant are left out.
@@ -78,6 +87,16 @@ impl Runner for LakeRunner {
                 hint: Some("this is a defect of the program; the lake is as it was".to_owned()),
                 transient: false,
             })
+        })
+    }
+
+    async fn check(&self, spec: CheckSpec) -> Vec<Result<CheckResult, TaskFailure>> {
+        let shared = Arc::clone(&self.shared);
+        let count = spec.asks.len();
+        let job = tokio::task::spawn_blocking(move || shared.check(&spec));
+        job.await.unwrap_or_else(|error| {
+            let stopped = PipelineError::stage(format!("the check stopped: {error}"));
+            vec![Err(failure(stopped)); count]
         })
     }
 
@@ -137,6 +156,47 @@ impl Shared {
         outputs
             .into_iter()
             .map(|output| self.write(spec, output, clock))
+            .collect()
+    }
+
+    /// Evaluates the checks of one partition. Its rows are decoded once, and only if a check looks at them.
+    fn check(&self, spec: &CheckSpec) -> Vec<Result<CheckResult, TaskFailure>> {
+        let own = [Grant {
+            member: Member {
+                table: spec.cell.table.clone(),
+                partition: spec.cell.partition.clone(),
+                cut: None,
+            },
+            cell: Some(Arc::clone(&spec.cell)),
+            state: state_of(&spec.cell, None),
+        }];
+        let one = |ask: &CheckAsk| {
+            let check = spec.stage.checks.get(ask.check);
+            let check = check.ok_or_else(|| missing(&spec.stage, "check of that number"))?;
+            let name = (spec.stage.table.clone(), check.name.clone());
+            let query = match self.assembly.checks.queries.get(&name) {
+                Some(query) => Some((query, self.literals(query, &spec.task, spec.period)?)),
+                None => None,
+            };
+            evaluate(
+                check,
+                &Subject {
+                    stage: &spec.stage,
+                    cell: &spec.cell,
+                    rows: &|| self.granted(&spec.stage.table, &own),
+                    grants: &ask.grants,
+                    granted: &|table| {
+                        let grants = ask.grants.get(table).map_or(&[][..], Vec::as_slice);
+                        self.granted(table, grants)
+                    },
+                    query,
+                    engine: &self.engine,
+                },
+            )
+        };
+        spec.asks
+            .iter()
+            .map(|ask| one(ask).map_err(failure))
             .collect()
     }
 
@@ -204,7 +264,11 @@ impl Shared {
             if let Some(cell) = grant.cell.as_ref().filter(|cell| cell.rows > 0) {
                 // Bodies are read once, so they would only push others out of the reader's memory.
                 let rows = self.reader.home(cell).read(cell, None)?;
-                stored.push(harvest::stored(&rows)?);
+                let mut documents = harvest::stored(&rows)?;
+                if let Some(excluded) = self.overrides.excluded(&bound.raw, &spec.task.partition) {
+                    documents.retain(|one| !excluded.contains(&one.document.id.to_string()));
+                }
+                stored.push(documents);
             }
         }
         let (rows, rejects) = parse_partition(
@@ -248,9 +312,11 @@ impl Shared {
                 batches,
             });
         }
-        let (schema, batches) =
-            self.engine
-                .run_query(query, tables, &self.literals(query, spec)?)?;
+        let (schema, batches) = self.engine.run_query(
+            query,
+            tables,
+            &self.literals(query, &spec.task, spec.period)?,
+        )?;
         let batches = conform(&schema, &batches, &stage.contract)?;
         let mut output = self.finish(spec, &batches)?;
         if let Some(cut) = &self.cut {
@@ -263,7 +329,8 @@ impl Shared {
     fn literals(
         &self,
         query: &Query,
-        spec: &TaskSpec,
+        task: &TaskKey,
+        period: DayRange,
     ) -> Result<BTreeMap<String, Literal>, PipelineError> {
         let mut literals = BTreeMap::new();
         for name in &query.params {
@@ -271,12 +338,12 @@ impl Shared {
                 literals.insert(name.clone(), literal(name, value)?);
             }
         }
-        for (column, value) in spec.task.partition.pairs() {
+        for (column, value) in task.partition.pairs() {
             literals.insert(column.clone(), Literal::Text(value.clone()));
         }
-        if spec.period != DayRange::ALL {
-            literals.insert("start".to_owned(), Literal::Time(spec.period.start.start()));
-            literals.insert("end".to_owned(), Literal::Time(spec.period.end.start()));
+        if period != DayRange::ALL {
+            literals.insert("start".to_owned(), Literal::Time(period.start.start()));
+            literals.insert("end".to_owned(), Literal::Time(period.end.start()));
         }
         Ok(literals)
     }

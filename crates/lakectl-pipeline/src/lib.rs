@@ -12,18 +12,23 @@
 mod again;
 mod assembly;
 pub mod audit;
+mod backfill;
 mod branches;
+mod checks;
 mod compute;
 mod diff;
 mod error;
+mod evolution;
 mod harvest;
 pub mod lineage;
 mod memo;
 mod memory;
 mod notes;
 mod outside;
+mod overrides;
 mod project;
 mod reader;
+mod retry;
 mod rows;
 mod settings;
 pub mod stages;
@@ -40,22 +45,24 @@ pub use harvest::Sources;
 pub use lakectl_sources::PARSER_VERSION;
 pub use memory::peak_memory_bytes;
 pub use notes::{RunNote, TaskNote};
+pub use overrides::{Act, Override, Ruling};
 pub use project::Project;
+pub use retry::Undone;
 pub use settings::{
     CalendarSettings, CoverageSettings, ProjectionSettings, RunSettings, Settings, SourceSettings,
     SqlSettings,
 };
 pub use summary::{
-    Failure, Forecast, OpenFailure, Quarantine, RunSummary, StageSummary, TaskCounts,
+    Attempt, Failure, Forecast, OpenFailure, Quarantine, RunSummary, StageSummary, TaskCounts,
 };
 pub use workbench::{RunOptions, Selected, Workbench};
 
 /// What commands need to know of the engine.
 pub mod engine {
     pub use lakectl_dag::{
-        Audit, Cancel, Change, Cost, Estimate, Outcome, Pipeline, Plan, PlannedTask, Reason,
-        RunEvent, RunReport, StageDecl, StageKind, Verdict, nearest, render_dot, render_json,
-        render_mermaid, render_svg, render_text,
+        Audit, Cancel, Change, CheckReport, Cost, Estimate, Outcome, Pipeline, Plan, PlannedTask,
+        Reason, RunEvent, RunReport, StageDecl, StageKind, Verdict, nearest, render_dot,
+        render_json, render_mermaid, render_svg, render_text,
     };
 }
 

@@ -11,6 +11,7 @@ use lakectl_store::Lake;
 use serde::{Deserialize, Serialize};
 
 use crate::memory::peak_memory_bytes;
+use crate::retry::has_open_note;
 use crate::summary::{Failure, OpenFailure, RunSummary, TaskCounts};
 use crate::{PipelineError, RunOptions, Workbench};
 
@@ -136,15 +137,15 @@ impl RunNote {
     }
 }
 
-/// Leaves the note of a run that did something. A disk that refuses it has told so before, and the note is not worth
-/// failing for.
+/// Leaves the note of a run that did something, or that found nothing left of what the last one could not do. A disk that
+/// refuses it has told so before, and the note is not worth failing for.
 pub(crate) fn leave(
     lake: &Lake,
     summary: &RunSummary,
     report: &RunReport,
     options: &RunOptions<'_>,
 ) {
-    if report.is_idle() && summary.failures.is_empty() {
+    if report.is_idle() && summary.failures.is_empty() && !has_open_note(lake) {
         return;
     }
     if let Ok(text) = serde_json::to_vec(&RunNote::of(summary, report, options)) {

@@ -5,19 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use lakectl_core::{Cell, Day, DayRange, ErrorKind, Parts, TableId, TaskKey, UtcTime};
+use lakectl_core::{Cell, CheckRecord, Day, DayRange, ErrorKind, Parts, TableId, TaskKey, UtcTime};
 use lakectl_dag::{
     Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, execute, plan,
 };
 use lakectl_sql::{LakeSession, SessionOptions, SqlEngine};
 use lakectl_store::{
-    CommitRequest, Lake, LakeAddress, MAIN, Open, Snapshot, StoreError, TableMeta, VersionRef,
+    CheckIndex, CommitRequest, Lake, LakeAddress, MAIN, Open, Snapshot, StoreError, TableMeta,
+    VersionRef,
 };
 use tracing::Instrument;
 
 use crate::again::Earlier;
 use crate::assembly::Assembly;
+use crate::checks::{self, CheckFailure};
 use crate::compute::{LakeRunner, Shared, declared_contract};
+use crate::evolution;
 use crate::harvest::Sources;
 use crate::lineage::Lineage;
 use crate::memo::FileMemo;
@@ -45,6 +48,8 @@ pub struct Selected {
     pub to: Option<Day>,
     /// Only partitions of this asset.
     pub asset: Option<String>,
+    /// Only these tasks, of those that the rest selects.
+    pub tasks: Option<BTreeSet<TaskKey>>,
     /// Stages to compute again.
     pub force: Vec<String>,
     /// Raw tables to fetch again.
@@ -184,6 +189,7 @@ impl Workbench {
                 select: selected.select.clone(),
                 days,
                 keys,
+                tasks: selected.tasks.clone(),
             },
             force: selected.force.clone(),
             refresh: selected.refresh.clone(),
@@ -194,6 +200,7 @@ impl Workbench {
         };
         let plan = plan(&self.assembly.pipeline, world, &request)?;
         world.check()?;
+        evolution::check(&self.assembly.pipeline, &world.snapshot, &plan)?;
         if plan.tasks.is_empty() {
             return Err(PipelineError::usage(
                 "the selection holds no partition",
@@ -213,8 +220,26 @@ impl Workbench {
         selected: &Selected,
         options: RunOptions<'_>,
     ) -> Result<(RunSummary, RunReport), PipelineError> {
+        let memo = FileMemo::of(&lake)?;
+        let sources = Sources::list_with(&self.settings, &self.assembly.datasets, &memo)?;
+        memo.keep(&lake, sources.files(), options.now);
+        self.run_with(lake, &Arc::new(sources), selected, options)
+            .await
+    }
+
+    /// Like [`Workbench::run`], with sources that were listed before.
+    ///
+    /// # Errors
+    /// As [`Workbench::run`].
+    pub async fn run_with(
+        &self,
+        lake: Arc<Lake>,
+        sources: &Arc<Sources>,
+        selected: &Selected,
+        options: RunOptions<'_>,
+    ) -> Result<(RunSummary, RunReport), PipelineError> {
         let span = tracing::info_span!("run", run = %options.run_id);
-        self.attempts(lake, selected, options)
+        self.attempts(lake, sources, selected, options)
             .instrument(span)
             .await
     }
@@ -223,14 +248,11 @@ impl Workbench {
     async fn attempts(
         &self,
         lake: Arc<Lake>,
+        sources: &Arc<Sources>,
         selected: &Selected,
         options: RunOptions<'_>,
     ) -> Result<(RunSummary, RunReport), PipelineError> {
         let clock = Instant::now();
-        let memo = FileMemo::of(&lake)?;
-        let sources = Sources::list_with(&self.settings, &self.assembly.datasets, &memo)?;
-        memo.keep(&lake, sources.files(), options.now);
-        let sources = Arc::new(sources);
         let definitions = &self.assembly.definitions;
         let began = lake.head()?;
         let mut head = began.clone();
@@ -238,17 +260,18 @@ impl Workbench {
         let mut selected = Cow::Borrowed(selected);
         for _ in 0..COMMIT_ATTEMPTS {
             let fetched = earlier.fetched(self, &lake, (&began, &head), &options)?;
-            let world = LakeWorld::of_run(&lake, &head, fetched, (&began, &options.run_id));
+            let world = LakeWorld::of_run(&lake, &head, fetched, (&began, &options.run_id))?;
             let plan = tracing::info_span!("plan").in_scope(|| {
-                self.plan_against(&world, &sources, &selected, options.now, definitions)
+                self.plan_against(&world, sources, &selected, options.now, definitions)
             })?;
             let runner = LakeRunner::new(Shared {
                 reader: Arc::new(CellReader::new(Arc::clone(&lake))),
                 assembly: Arc::clone(&self.assembly),
-                sources: Arc::clone(&sources),
+                sources: Arc::clone(sources),
                 engine: LazyLock::new(SqlEngine::new),
                 params: self.settings.params.clone(),
                 base: world.snapshot.clone(),
+                overrides: Arc::clone(&world.overrides),
                 run: options.run_id.clone(),
                 cut: None,
             });
@@ -267,6 +290,8 @@ impl Workbench {
             )
             .await;
             world.check()?;
+            let found = checks::records(&report.checks, options.now, &options.run_id);
+            lake.record_checks(&options.run_id, &found)?;
             let published = tracing::info_span!("commit")
                 .in_scope(|| self.publish(&lake, &head, &world, &plan, &report, &options, clock));
             if let Err(PipelineError::Store(error)) = &published
@@ -285,10 +310,12 @@ impl Workbench {
                 let version = version.version;
                 (options.events)(RunEvent::Committed { version });
             }
+            let late = self.freshness(&lake, &version, world.checks(), &options)?;
             let report = earlier.joined_to(report);
             let complete = published.is_ok() && !report.interrupted && report.fatal.is_none();
             let behind = complete.then(|| self.project(&lake, Some(head)));
             let mut summary = self.summarise(&lake, &plan, &report, version, &options, clock);
+            summary.checks = checks::failures(&report.checks, &late);
             summary.warnings.extend(behind.flatten());
             if let Err(error) = &published {
                 summary.failures.insert(0, Failure::of_run(error));
@@ -301,6 +328,48 @@ impl Workbench {
             attempts: COMMIT_ATTEMPTS,
         }
         .into())
+    }
+
+    /// Lists the checks that rows are known to fail, by a plan and by the clock.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if the lake cannot be read.
+    pub fn check_failures(
+        &self,
+        lake: &Lake,
+        plan: &Plan,
+        now: UtcTime,
+    ) -> Result<Vec<CheckFailure>, PipelineError> {
+        let now = self.reference(now);
+        let late = checks::freshness(&self.assembly, &lake.head()?, now, "")?;
+        Ok(checks::failures(&plan.checks, &late))
+    }
+
+    /// The time that tables are held against: a calendar that ends in the past has no newer rows to give.
+    fn reference(&self, now: UtcTime) -> UtcTime {
+        let end = self.settings.calendar.end;
+        end.map_or(now, |end| now.min(end.plus(1).start()))
+    }
+
+    /// Evaluates what depends on the clock, and records it where the answer is another one than last time.
+    fn freshness(
+        &self,
+        lake: &Lake,
+        version: &Snapshot,
+        known: &CheckIndex,
+        options: &RunOptions<'_>,
+    ) -> Result<Vec<CheckRecord>, PipelineError> {
+        let now = self.reference(options.now);
+        let found = checks::freshness(&self.assembly, version, now, &options.run_id)?;
+        let news = |record: &&CheckRecord| {
+            let mut before = known.iter().rev().filter(|old| old.key.is_none());
+            let before =
+                before.find(|old| old.digest == record.digest && old.task() == record.task());
+            before.is_none_or(|old| old.result.passed != record.result.passed)
+        };
+        let news: Vec<CheckRecord> = found.iter().filter(news).cloned().collect();
+        lake.record_checks(&options.run_id, &news)?;
+        Ok(found)
     }
 
     /// Commits what a run has made. An interrupted run keeps its cells and commits nothing.
@@ -409,6 +478,7 @@ impl Workbench {
             lake: lake.root().display().to_string(),
             interrupted: report.interrupted,
             failures: summary::failures(report),
+            checks: Vec::new(),
             stale: summary::stale(report),
             vanished: plan.vanished.iter().map(TaskKey::to_string).collect(),
             warnings: Vec::new(),

@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use lakectl_core::{Cell, Fingerprint, PartitionKey, Parts, TableId, TaskKey};
+use lakectl_core::{Cell, CheckResult, Fingerprint, PartitionKey, Parts, TableId, TaskKey};
 use lakectl_dag::World;
-use lakectl_store::{CellIndex, Lake, Snapshot, StoreError};
+use lakectl_store::{CellIndex, CheckIndex, Lake, Snapshot, StoreError};
+
+use crate::PipelineError;
+use crate::overrides::Overrides;
 
 /// A pinned version with every result that was ever computed, which is looked up only when somebody asks.
 pub(crate) struct LakeWorld<'a> {
@@ -16,20 +19,29 @@ pub(crate) struct LakeWorld<'a> {
     /// The version that the asking run began with, and its name.
     began: Option<(&'a Snapshot, &'a str)>,
     cells: OnceLock<CellIndex>,
+    checks: OnceLock<CheckIndex>,
+    /// What people decided, as of that version.
+    pub(crate) overrides: Arc<Overrides>,
     /// The first thing that could not be read: the engine's questions have no place for it.
     failure: Mutex<Option<StoreError>>,
 }
 
 impl<'a> LakeWorld<'a> {
     /// The newest version of a lake; the empty one without a lake.
-    pub(crate) fn newest(lake: Option<&'a Lake>) -> Result<Self, StoreError> {
+    pub(crate) fn newest(lake: Option<&'a Lake>) -> Result<Self, PipelineError> {
         let snapshot = lake.map(Lake::head).transpose()?;
+        Self::of(lake, snapshot.unwrap_or_else(Snapshot::empty))
+    }
+
+    fn of(lake: Option<&'a Lake>, snapshot: Snapshot) -> Result<Self, PipelineError> {
         Ok(Self {
             lake,
-            snapshot: snapshot.unwrap_or_else(Snapshot::empty),
+            overrides: Arc::new(Overrides::of(&snapshot)?),
+            snapshot,
             fetched: Vec::new(),
             began: None,
             cells: OnceLock::new(),
+            checks: OnceLock::new(),
             failure: Mutex::default(),
         })
     }
@@ -40,15 +52,20 @@ impl<'a> LakeWorld<'a> {
         head: &Snapshot,
         fetched: Vec<Arc<Cell>>,
         began: (&'a Snapshot, &'a str),
-    ) -> Self {
-        Self {
-            lake: Some(lake),
-            snapshot: head.with(&fetched),
-            fetched,
+    ) -> Result<Self, PipelineError> {
+        Ok(Self {
+            fetched: fetched.clone(),
             began: Some(began),
-            cells: OnceLock::new(),
-            failure: Mutex::default(),
-        }
+            ..Self::of(Some(lake), head.with(&fetched))?
+        })
+    }
+
+    /// Returns what every check found so far.
+    pub(crate) fn checks(&self) -> &CheckIndex {
+        self.checks.get_or_init(|| match self.lake {
+            Some(lake) => self.read(lake.checks()),
+            None => CheckIndex::default(),
+        })
     }
 
     /// Returns what could not be read when the engine asked.
@@ -95,6 +112,22 @@ impl World for LakeWorld<'_> {
             Some(lake) => self.read(lake.parts(cell)),
             None => cell.parts.clone(),
         }
+    }
+
+    fn checked(&self, key: &Fingerprint) -> Option<CheckResult> {
+        self.checks().get(key).map(|record| record.result.clone())
+    }
+
+    fn accepted(&self, task: &TaskKey, check: &Fingerprint, rows: &Fingerprint) -> bool {
+        self.overrides.accepts(task, check, rows)
+    }
+
+    fn is_dropped(&self, table: &TableId, partition: &PartitionKey) -> bool {
+        self.overrides.is_dropped(table, partition)
+    }
+
+    fn amended(&self, task: &TaskKey) -> Option<String> {
+        self.overrides.amended(task)
     }
 
     fn overtaken_by(&self, published: &Cell) -> Option<String> {

@@ -1,4 +1,4 @@
-//! What the lake knows of itself, as tables: `system.commits`, `system.cells`, `system.tables`.
+//! What the lake knows of itself, as tables: `system.commits`, `system.cells`, `system.tables`, `system.checks`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::memory::MemorySourceConfig;
@@ -68,6 +69,7 @@ pub(crate) fn tables(
 ) -> BTreeMap<TableId, Arc<dyn TableProvider>> {
     let (of_lake, of_cells, of_tables) =
         (Arc::clone(lake), Arc::clone(snapshot), Arc::clone(snapshot));
+    let of_checks = (Arc::clone(lake), Arc::clone(snapshot));
     let version = snapshot.version;
     let all = [
         made(
@@ -81,6 +83,11 @@ pub(crate) fn tables(
             TABLES,
             Arc::new(move || Ok(lake_tables(&of_tables))),
         ),
+        made(
+            "checks",
+            CHECKS,
+            Arc::new(move || checks(&of_checks.0, &of_checks.1)),
+        ),
     ];
     all.into_iter().flatten().collect()
 }
@@ -91,6 +98,9 @@ const CELLS: &str = "table utf8, partition utf8, rows i64, bytes i64, first_time
                      rows_hash utf8, file utf8?, file_hash utf8?, run utf8, seconds f64";
 const TABLES: &str = "schema utf8, name utf8, partitions i64, empty_partitions i64, rows i64, bytes i64, first_time ts?, \
                       last_time ts?, grain utf8, keys utf8, time_column utf8?, primary_key utf8, columns utf8";
+
+const CHECKS: &str = "table utf8, partition utf8, check utf8, severity utf8, status utf8, offending i64, example utf8?, \
+                      published bool, rows_hash utf8, time ts, run utf8";
 
 fn made(
     name: &str,
@@ -125,6 +135,36 @@ fn commits(lake: &Lake, until: u64) -> DfResult<Vec<ArrayRef>> {
         integers(log.iter().map(|c| c.rows)),
         texts(log.iter().map(|c| Some(c.id.to_string()))),
         texts(log.iter().map(|c| c.parent.map(|id| id.to_string()))),
+    ])
+}
+
+/// What checks found, ever. `published` says whether the snapshot has the rows that were checked.
+fn checks(lake: &Lake, snapshot: &Snapshot) -> DfResult<Vec<ArrayRef>> {
+    let index = lake
+        .checks()
+        .map_err(|e| DataFusionError::External(Box::new(e)))?;
+    let all: Vec<_> = index.iter().collect();
+    let published = |table: &TableId, partition, rows_hash| {
+        let cell = snapshot.cell(table, partition);
+        cell.is_some_and(|cell| cell.rows_hash == rows_hash)
+    };
+    let status = |passed: bool| Some(if passed { "passed" } else { "failed" }.to_owned());
+    Ok(vec![
+        texts(all.iter().map(|c| Some(c.table.to_string()))),
+        texts(all.iter().map(|c| Some(c.partition.to_string()))),
+        texts(all.iter().map(|c| Some(c.check.clone()))),
+        texts(all.iter().map(|c| Some(c.severity.to_string()))),
+        texts(all.iter().map(|c| status(c.result.passed))),
+        integers(all.iter().map(|c| c.result.offending)),
+        texts(all.iter().map(|c| c.result.example.clone())),
+        Arc::new(
+            all.iter()
+                .map(|c| Some(published(&c.table, &c.partition, c.rows_hash)))
+                .collect::<BooleanArray>(),
+        ),
+        texts(all.iter().map(|c| Some(c.rows_hash.to_string()))),
+        times(all.iter().map(|c| Some(c.time))),
+        texts(all.iter().map(|c| Some(c.run.clone()))),
     ])
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use lakectl_core::{
-    Cell, CellFile, Day, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
+    Cell, CellFile, CheckRecord, Day, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
 };
 
 use serde::Serialize;
@@ -20,7 +20,8 @@ use crate::open::{self, Open};
 use crate::parts::{self, Shelf};
 use crate::rows::{Times, conform, digest};
 use crate::{
-    CellIndex, LakeAddress, StoreError, cell, contract_of, memo, note, parquet, schema_of,
+    CellIndex, CheckIndex, LakeAddress, StoreError, cell, check, contract_of, memo, note, parquet,
+    schema_of,
 };
 
 /// How rows are written.
@@ -207,6 +208,22 @@ impl Lake {
     /// [`StoreError::RunName`]; [`StoreError::Io`] or [`StoreError::FlushFailed`] if the disk refuses.
     pub fn record(&self, run: &str, cells: &[Cell]) -> Result<(), StoreError> {
         cell::record(&self.door, run, cells)
+    }
+
+    /// Records what checks found; durable when it returns.
+    ///
+    /// # Errors
+    /// [`StoreError::RunName`]; [`StoreError::Io`] or [`StoreError::FlushFailed`] if the disk refuses.
+    pub fn record_checks(&self, run: &str, checks: &[CheckRecord]) -> Result<(), StoreError> {
+        check::record(&self.door, run, checks)
+    }
+
+    /// Returns every check ever recorded.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] naming the segment that is.
+    pub fn checks(&self) -> Result<CheckIndex, StoreError> {
+        check::read_all(&self.door)
     }
 
     /// Keeps what a run has to say, for people; the first note of a run stays.

@@ -8,6 +8,7 @@
 //!        _log/<branch>/checkpoints/<version>.json          the whole of a version, so that few commits are replayed
 //!        _chunks/<hash>.cells                              cells of large commits and of checkpoints
 //!        _parts/<run>/<hash>.parts                         what the fingerprints of results were made of
+//!        _checks/<run>/<n>.json                            what every check found: none is evaluated twice
 //!        _runs/<run>.json                                  what a run did and could not do, for people
 //!        data/<schema>/<table>/_delta_log, _projections     the same for other engines, made from the log
 //! ```
@@ -19,6 +20,7 @@
 
 mod branch;
 mod cell;
+mod check;
 mod checkpoint;
 mod chunk;
 mod commit;
@@ -42,6 +44,7 @@ mod snapshot;
 pub use crate::parquet::{contract_of, schema_of};
 pub use branch::{BranchInfo, MAIN, Origin, Signed};
 pub use cell::{CellIndex, Nondeterminism};
+pub use check::CheckIndex;
 pub use commit::CommitInfo;
 pub use error::StoreError;
 pub use failpoint::Failpoint;

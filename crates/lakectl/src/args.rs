@@ -175,6 +175,15 @@ pub(crate) enum Command {
         #[command(subcommand)]
         claim: AuditCommand,
     },
+    /// Compute a long stretch of days chunk by chunk, each published as a version of its own
+    #[command(after_long_help = help::BACKFILL)]
+    Backfill(BackfillArgs),
+    /// Leave a document out, accept a failed check, drop a partition: decisions of people, kept with their reason
+    #[command(after_long_help = help::OVERRIDE)]
+    Override {
+        #[command(subcommand)]
+        command: OverrideCommand,
+    },
 }
 
 /// Arguments of `diff`.
@@ -304,6 +313,91 @@ pub(crate) struct LookaheadArgs {
     pub(crate) jobs: Option<usize>,
 }
 
+/// What to decide.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OverrideCommand {
+    /// Let a document count as if it had never come
+    ExcludeDocument {
+        /// Its name, or the first digits of its digest
+        document: String,
+        /// Why; kept for ever
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+    /// Publish a partition's rows although they fail a check: these rows only
+    AcceptCheck {
+        /// The check's name
+        check: String,
+        #[command(flatten)]
+        task: TaskArgs,
+        /// Why; kept for ever
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+    /// Take a partition out of its table; of a raw table the documents stay, and nobody reads them
+    DropPartition {
+        #[command(flatten)]
+        task: TaskArgs,
+        /// Why; kept for ever
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+    /// List the overrides, revoked ones too
+    List,
+    /// Take an override back; what was before is found again
+    Revoke {
+        /// Its id, as `list` shows it
+        id: String,
+        /// Why; kept for ever
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+}
+
+/// One partition of a table.
+#[derive(Debug, Args)]
+pub(crate) struct TaskArgs {
+    /// The table
+    pub(crate) table: String,
+    /// The partition, such as `asset=BTC/date=2026-02-05`; `all` for a table of one
+    pub(crate) partition: String,
+}
+
+/// Which end of the stretch comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BackfillOrder {
+    /// The first day.
+    Oldest,
+    /// The last day.
+    Newest,
+}
+
+/// Arguments of `backfill`.
+#[derive(Debug, Args)]
+pub(crate) struct BackfillArgs {
+    /// Stages to compute (a table, `schema.*`, `tag:x`, `+table`, `table+`), with what they need (repeatable)
+    #[arg(long, value_name = "SELECTOR", required = true)]
+    pub(crate) select: Vec<String>,
+    /// First day
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: Day,
+    /// Last day
+    #[arg(long, value_name = "DATE")]
+    pub(crate) to: Day,
+    /// Only partitions of this asset
+    #[arg(long, value_name = "ASSET")]
+    pub(crate) asset: Option<String>,
+    /// Tasks at the same time (default: one for each processor)
+    #[arg(long, value_name = "N", env = "LAKE_JOBS")]
+    pub(crate) jobs: Option<usize>,
+    /// Where to begin: oldest or newest
+    #[arg(long, value_enum, default_value_t = BackfillOrder::Oldest, hide_possible_values = true)]
+    pub(crate) order: BackfillOrder,
+    /// Days that are published together, at least; no partition is parted
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) chunk: u32,
+}
+
 /// Which tasks.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Selection {
@@ -347,6 +441,9 @@ pub(crate) struct RunArgs {
     /// Write what happens to this file, one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<String>,
+    /// Take up exactly what failed or was blocked in the last run
+    #[arg(long, conflicts_with_all = ["until", "select", "from", "to", "asset", "force", "refresh", "dry_run"])]
+    pub(crate) retry_failed: bool,
 }
 
 /// Arguments of `plan`.

@@ -30,12 +30,13 @@ all of a run; who reads meanwhile sees the lake before it.
   {run_id, version, profile, lake, seconds, interrupted, quarantined,
    tasks: {total, reused, restored, ran, failed, blocked},
    stages: [{stage, table, kind, reused, restored, ran, failed, blocked, rows, seconds, reason}],
-   failures: [{task, message, hint}], vanished: [task], warnings: [text]}
+   failures: [{task, message, hint, attempts}], vanished: [task], warnings: [text],
+   checks: [{table, partition, check, severity, offending, example, accepted, held}]}
 With `--events FILE` the file gets one JSON object a line, each with time, run and event: run_started, planned, started, \
 retrying, finished (rows, bytes, seconds), reused, restored, failed, blocked, flushed, committed, run_finished. Lines are \
 whole whenever the run ends. `system.runs` and `system.tasks` keep what earlier runs did.
 
-`stage` is the name for --select and --force, `reason` why most of its tasks ran (null: none did), `rows` what is now \
+`checks` lists what rows fail; `held` rows stay out of the version. `stage` is the name for --select and --force, `reason` why most of its tasks ran (null: none did), `rows` what is now \
 valid in the planned partitions; `vanished` lists partitions kept although their source does not offer them any more.";
 
 pub(crate) const PLAN: &str = "\
@@ -45,7 +46,9 @@ Nothing is written. Seconds, rows and bytes are those of a task's published resu
   {profile, lake, version, last_day, tasks: {total, reuse, restore, run, pending, blocked},
    estimate: {jobs, run: {tasks, unknown, seconds, rows, bytes, elapsed}, with_pending: {...}},
    stages: [{stage, total, reuse, restore, run, pending, blocked, reason, estimate}],
-   plan: [{table, partition, verdict, reason, note, seconds, rows, bytes}], vanished: [task], dropped: [task]}
+   plan: [{table, partition, verdict, reason, note, seconds, rows, bytes}], vanished: [task], dropped: [task],
+   checks: [...]}
+`checks` lists what rows are known to fail, as in `run`.
 Verdicts: `reuse` (published and right), `restore` (computed before, published again), `run`, `pending` (runs only if \
 the named input's rows change), `blocked`. `seconds` is computing time, `elapsed` from beginning to end with `jobs` at a \
 time, `unknown` the number of tasks without an estimate; `dropped` lists published partitions that have no place any more.";
@@ -69,7 +72,7 @@ pub(crate) const STATUS: &str = "\
   {profile, lake, version, published_at, tasks: {total, reuse, restore, run, pending, blocked},
    tables: [{table, partitions, rows, newest, stale}],
    failures: [{run, task, message, hint}],
-   quarantine: [{table, reason, severity, rows, documents, example}], note}
+   quarantine: [{table, reason, severity, rows, documents, example}], checks: [...], note}
 `tasks` are those of `plan`, `newest` is the latest time in the rows, `stale` the number of tasks that are not `reuse`; `failures` are those of \
 earlier runs that are still to be mended. A quarantine entry of severity `warn` was kept; `reject` was left out.";
 
@@ -177,3 +180,21 @@ key, or as a whole where a table has none.
 `--format json` prints {from, to, of, tables: [{table, added, removed, changed, recomputed, rows_added, rows_removed, \
 rows_changed, columns: {column: rows}, contract, examples: [{kind, partition, key, values: [[column, before, after]]}]}], \
 records: {name: kind}}: `added` to `recomputed` count partitions.";
+
+pub(crate) const BACKFILL: &str = "\
+Each chunk is a run of its own: a crash loses at most a chunk, and the same command goes on with what is left. Tasks \
+that fail hold nothing up and are tried again alone at the end. It may run beside a nightly run.
+
+`--format json` prints one object:
+  {run_id, version, lake, seconds, interrupted, left, mended,
+   chunks: [{from, to, tasks, ran, restored, failed, seconds, run, version}],
+   failures: [{task, message, hint, attempts}], checks: [...]}
+`tasks` counts the selected ones, `ran` also what they needed; `run` is null for a chunk that was there already, \
+`left` counts the chunks that were not reached.";
+
+pub(crate) const OVERRIDE: &str = "\
+An override is kept in the lake's log with who, when and why; `log` shows it, and the next run acts on it. A revoked \
+one stays in the list. `--format json` prints the override, `list` an array of them:
+  {id, kind, ..., made: {who, when, why}, revoked: {who, when, why} | null}
+`kind` is `exclude-document` {document, name, places}, `accept-check` {check, table, partition, digest, rows_hash} or \
+`drop-partition` {table, partition}.";

@@ -259,6 +259,16 @@ pub fn queries(root: &Path) -> Result<Vec<String>> {
                     format!("{shown}: `{table}`"),
                 );
             }
+            let checks = stage.get("check").and_then(Value::as_array);
+            for check in checks.into_iter().flatten() {
+                let text = check.get("sql").and_then(Value::as_str).unwrap_or_default();
+                if text.ends_with(".sql") {
+                    declared.insert(
+                        format!("sql/checks/{text}"),
+                        format!("{shown}: a check of `{table}`"),
+                    );
+                }
+            }
         }
     }
     let found = files_below(&root.join("sql"), "sql")?;

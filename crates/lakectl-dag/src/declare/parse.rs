@@ -12,7 +12,9 @@ use crate::nearest::hint;
 
 mod inputs;
 
-const STAGE_KEYS: [&str; 17] = [
+mod checks;
+
+const STAGE_KEYS: [&str; 18] = [
     "table",
     "kind",
     "native",
@@ -30,6 +32,7 @@ const STAGE_KEYS: [&str; 17] = [
     "audit_reason",
     "description",
     "inputs",
+    "check",
 ];
 const KINDS: [&str; 4] = ["harvest", "normalize", "sql", "native"];
 const GRAINS: [&str; 4] = ["none", "year", "month", "day"];
@@ -254,6 +257,7 @@ fn stage<'a>(file: File<'a>, value: &'a Spanned<DeValue<'a>>) -> Result<StageDec
     stage.inputs = inputs::inputs(&block, stage.grain)?;
     check_columns(&block, &stage)?;
     check_partitions(&block, &stage)?;
+    stage.checks = checks::checks(&block, &stage)?;
     Ok(stage)
 }
 

@@ -5,8 +5,10 @@ use std::ops::Range;
 
 use lakectl_core::TaskKey;
 
-use super::{Selection, wanted};
+use super::{Selection, named, wanted};
 use crate::Pipeline;
+use crate::board::needed_windows;
+use crate::partition::Entry;
 use crate::scope::{Scope, TaskRef};
 use crate::verdict::Demand;
 
@@ -34,10 +36,11 @@ impl Need {
         let selected: Vec<Vec<bool>> = (0..count)
             .map(|stage| {
                 let chosen = stages.contains(&stage);
-                entries(stage)
-                    .iter()
-                    .map(|entry| chosen && wanted(entry, selection))
-                    .collect()
+                let table = &pipeline.stages()[stage].table;
+                let wanted = |entry: &Entry| {
+                    chosen && wanted(entry, selection) && named(table, entry, selection)
+                };
+                entries(stage).iter().map(wanted).collect()
             })
             .collect();
         let mut need = Self {
@@ -62,20 +65,7 @@ impl Need {
     fn read(&mut self, pipeline: &Pipeline, scope: &Scope, stage: usize, entry: usize) {
         let start = self.reads.len();
         for input in 0..pipeline.inputs(stage).len() {
-            scope.picks(pipeline, (stage, entry), input, &mut |table, pick| {
-                let picked = &scope.partitions[table].entries[pick.entry as usize];
-                if !picked.planned {
-                    return;
-                }
-                let (_, writer) = pipeline.tables()[table];
-                let main = pipeline.main_table(writer);
-                let place = match main == table {
-                    true => Some(pick.entry as usize),
-                    false => scope.partitions[main].find(&picked.key),
-                };
-                self.reads
-                    .extend(place.map(|place| (writer as u32, place as u32)));
-            });
+            planned_reads(pipeline, scope, (stage, entry), input, &mut self.reads);
         }
         let own = &mut self.reads[start..];
         own.sort_unstable();
@@ -91,6 +81,14 @@ impl Need {
             self.needed[*stage as usize][*entry as usize] = true;
         }
         self.reads_of[stage][entry] = start as u32..kept as u32;
+        // What its checks read is needed as well, but its rows do not wait for it.
+        let mut checked = Vec::new();
+        for input in needed_windows(pipeline, stage) {
+            planned_reads(pipeline, scope, (stage, entry), input, &mut checked);
+        }
+        for (stage, entry) in checked {
+            self.needed[stage as usize][entry as usize] = true;
+        }
     }
 
     /// Numbers the needed tasks and lists the readers of each.
@@ -134,6 +132,29 @@ impl Need {
         let readers = Readers::new(tasks.len(), &pairs);
         (tasks, readers)
     }
+}
+
+/// Adds the planned partitions that a task may read through one of its windows, as (stage, entry of its main table).
+pub(crate) fn planned_reads(
+    pipeline: &Pipeline,
+    scope: &Scope,
+    place: (usize, usize),
+    input: usize,
+    reads: &mut Vec<(u32, u32)>,
+) {
+    scope.picks(pipeline, place, input, &mut |table, pick| {
+        let picked = &scope.partitions[table].entries[pick.entry as usize];
+        if !picked.planned {
+            return;
+        }
+        let (_, writer) = pipeline.tables()[table];
+        let main = pipeline.main_table(writer);
+        let found = match main == table {
+            true => Some(pick.entry as usize),
+            false => scope.partitions[main].find(&picked.key),
+        };
+        reads.extend(found.map(|found| (writer as u32, found as u32)));
+    });
 }
 
 /// By task: the tasks that read it.

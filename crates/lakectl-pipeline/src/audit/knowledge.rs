@@ -31,6 +31,7 @@ impl Process<'_> {
                 world: AuditWorld {
                     pipeline: self.pipeline(),
                     base: &self.base,
+                    overrides: &self.overrides,
                     cells: &self.whole,
                     hidden: hidden.collect(),
                     planned: BTreeSet::new(),

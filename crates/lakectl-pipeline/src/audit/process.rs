@@ -22,6 +22,7 @@ use super::{
 };
 use crate::compute::{LakeRunner, Shared};
 use crate::harvest::Sources;
+use crate::overrides::Overrides;
 use crate::reader::CellReader;
 use crate::summary::{Failure, failures};
 use crate::{PipelineError, Selected, Workbench};
@@ -104,6 +105,8 @@ impl Workbench {
 pub(super) struct AuditWorld<'a> {
     pub(super) pipeline: &'a Pipeline,
     pub(super) base: &'a Snapshot,
+    /// What people decided, as of that version.
+    pub(super) overrides: &'a Overrides,
     pub(super) cells: &'a Cells,
     /// Tables whose tasks have to be computed.
     pub(super) hidden: BTreeSet<TableId>,
@@ -163,6 +166,19 @@ impl World for AuditWorld<'_> {
             .collect()
     }
 
+    /// An audit looks at rows as they are computed; whether they may be published is another question.
+    fn accepted(&self, _: &TaskKey, _: &Fingerprint, _: &Fingerprint) -> bool {
+        true
+    }
+
+    fn is_dropped(&self, table: &TableId, partition: &PartitionKey) -> bool {
+        self.overrides.is_dropped(table, partition)
+    }
+
+    fn amended(&self, task: &TaskKey) -> Option<String> {
+        self.overrides.amended(task)
+    }
+
     fn cached(&self, _: &Fingerprint) -> Option<Arc<Cell>> {
         None
     }
@@ -188,6 +204,8 @@ pub(super) struct Process<'a> {
     pub(super) bench: &'a Workbench,
     pub(super) options: &'a AuditOptions<'a>,
     pub(super) base: Snapshot,
+    /// What people decided, as of that version.
+    pub(super) overrides: Arc<Overrides>,
     /// The day after the last one of the calendar.
     pub(super) end: Day,
     /// Reads the lake, and above it what the lake lacks.
@@ -270,6 +288,7 @@ impl<'a> Process<'a> {
                 world: AuditWorld {
                     pipeline: self.pipeline(),
                     base: &self.base,
+                    overrides: &self.overrides,
                     cells: &published,
                     hidden: BTreeSet::new(),
                     planned: BTreeSet::new(),
@@ -383,6 +402,7 @@ impl<'a> Process<'a> {
             engine: LazyLock::new(SqlEngine::new),
             params: self.bench.settings.params.clone(),
             base: self.base.clone(),
+            overrides: Arc::clone(&self.overrides),
             run: phase.run.to_owned(),
             cut: phase.cut,
         });

@@ -122,6 +122,7 @@ impl Process<'_> {
                 world: AuditWorld {
                     pipeline: &pipeline,
                     base: &self.base,
+                    overrides: &self.overrides,
                     cells: &whole,
                     hidden: BTreeSet::new(),
                     planned: BTreeSet::new(),

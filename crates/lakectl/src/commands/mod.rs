@@ -1,13 +1,16 @@
 //! One file a verb.
 
 mod audit;
+mod backfill;
 mod branch;
+mod checks;
 mod diff;
 mod doctor;
 mod graph;
 mod history;
 mod init;
 mod lineage;
+mod overrides;
 mod plan;
 mod project;
 mod rollback;
@@ -78,6 +81,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
                 Command::Audit {
                     claim: AuditCommand::Lookahead(args),
                 } => audit::lookahead(&context, &args),
+                Command::Backfill(args) => backfill::backfill(&context, &args),
+                Command::Override { command } => overrides::overrides(&context, &command),
                 Command::Init { .. } | Command::Completions { .. } | Command::Doctor => {
                     Ok(Done::Well)
                 }
@@ -107,6 +112,8 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Views(_) => ("views", &[]),
         Command::Lineage(_) => ("lineage", &[Format::Dot, Format::Mermaid]),
         Command::Audit { .. } => ("audit", &[]),
+        Command::Backfill(_) => ("backfill", &[]),
+        Command::Override { .. } => ("override", &[]),
     };
     if matches!(format, Format::Text | Format::Json) || more.contains(&format) {
         return Ok(());
@@ -136,5 +143,6 @@ pub(crate) fn selected(selection: &Selection) -> Result<Selected> {
         asset: selection.asset.clone(),
         force: selection.force.clone(),
         refresh: selection.refresh.clone(),
+        tasks: None,
     })
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use lakectl_pipeline::PipelineError;
 use lakectl_pipeline::engine::{Cost, Estimate, Plan, Verdict};
+use lakectl_pipeline::{CheckFailure, PipelineError, check_failures};
 use serde::Serialize;
 
 use super::tally::{self, Causes, Counts, reason};
-use super::{Done, selected};
+use super::{Done, checks, selected};
 use crate::args::Selection;
 use crate::context::{Context, now};
 use crate::layout::table;
@@ -69,6 +69,7 @@ struct PlanJson {
     plan: Vec<TaskLine>,
     vanished: Vec<String>,
     dropped: Vec<String>,
+    checks: Vec<CheckFailure>,
 }
 
 /// A plan with what it is expected to cost.
@@ -141,6 +142,7 @@ impl Told<'_> {
             plan: (0..plan.tasks.len()).map(|task| self.task(task)).collect(),
             vanished: names(&plan.vanished),
             dropped: names(&plan.abandoned),
+            checks: check_failures(&plan.checks, &[]),
         }
     }
 
@@ -230,6 +232,7 @@ impl Told<'_> {
                 "dropped, because the declarations have no place for it any more: {task}"
             ));
         }
+        parts.extend(checks::text(&check_failures(&self.plan.checks, &[])));
         parts.join("\n\n")
     }
 

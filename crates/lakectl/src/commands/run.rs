@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use lakectl_core::{ErrorKind, UtcTime};
 use lakectl_pipeline::engine::Cancel;
-use lakectl_pipeline::{PipelineError, RunOptions, RunSummary, peak_memory_bytes};
+use lakectl_pipeline::{PipelineError, RunOptions, RunSummary, Undone, peak_memory_bytes};
 use serde_json::{Map, Value, json};
 
 use super::{Done, plan, selected, summary};
@@ -16,12 +16,23 @@ use crate::progress::Progress;
 use crate::render;
 use crate::signals::Signals;
 
+/// So many tasks that are tried again are told one by one.
+const RETRIES_SHOWN: usize = 10;
+
 pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     if args.dry_run {
         return plan::plan(context, &args.selection, false, args.jobs);
     }
-    let wanted = selected(&args.selection)?;
+    let mut wanted = selected(&args.selection)?;
     let started = now();
+    let undone = match args.retry_failed {
+        true => match undone(context)? {
+            Some(undone) => undone,
+            None => return Ok(nothing_failed(context)),
+        },
+        false => Undone::default(),
+    };
+    wanted.tasks = args.retry_failed.then(|| undone.tasks());
     // A wrong selection or source must not leave an empty lake behind.
     if context.lake_if_any()?.is_none() {
         context.bench.plan(None, &wanted, started)?;
@@ -73,7 +84,10 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
         file.line(now(), "run_finished", fields(outcome(summary.as_ref())));
     }
     let summary = match summary {
-        Ok(summary) => summary,
+        Ok(mut summary) => {
+            undone.tell(&mut summary);
+            summary
+        }
         Err(error) if error.kind() == ErrorKind::Input => return Err(error.into()),
         // Nothing wrong with what was asked: the disk, or another run, came in between.
         Err(error) => {
@@ -119,8 +133,45 @@ fn fields(object: Value) -> Map<String, Value> {
     }
 }
 
+/// Returns what the last run left undone, and says it; `None` if that is nothing.
+fn undone(context: &Context) -> Result<Option<Undone>> {
+    let undone = match context.lake_if_any()? {
+        Some(lake) => context.bench.undone(&lake)?,
+        None => Undone::default(),
+    };
+    let tasks = undone.tasks();
+    if tasks.is_empty() {
+        return Ok(None);
+    }
+    let run = &undone.run;
+    render::note(&format!(
+        "trying again what failed or was blocked in run {run}:"
+    ));
+    for failure in undone.failures.iter().take(RETRIES_SHOWN) {
+        render::note(&format!("  {}: {}", failure.task, failure.message));
+    }
+    if undone.failures.len() > RETRIES_SHOWN {
+        render::note(&format!(
+            "  and {} more",
+            undone.failures.len() - RETRIES_SHOWN
+        ));
+    }
+    Ok(Some(undone))
+}
+
+fn nothing_failed(context: &Context) -> Done {
+    if context.json() {
+        render::json(&serde_json::json!({ "retried": [] }));
+    } else {
+        render::out("nothing failed or was blocked in the last run");
+    }
+    Done::Well
+}
+
 fn has_warnings(summary: &RunSummary) -> bool {
-    summary.quarantined > 0 || !summary.vanished.is_empty() || !summary.warnings.is_empty()
+    let failed = summary.checks.iter().any(|check| !check.accepted);
+    let told = !summary.vanished.is_empty() || !summary.warnings.is_empty();
+    summary.quarantined > 0 || told || failed
 }
 
 /// A name that sorts by time and differs between processes that start together.

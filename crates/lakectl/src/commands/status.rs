@@ -6,12 +6,12 @@ use anyhow::Result;
 use lakectl_core::{DayRange, UtcTime};
 use lakectl_pipeline::engine::Plan;
 use lakectl_pipeline::lake::Lake;
-use lakectl_pipeline::{OpenFailure, PipelineError, Quarantine, Selected, Sources};
+use lakectl_pipeline::{CheckFailure, OpenFailure, PipelineError, Quarantine, Selected, Sources};
 use serde::Serialize;
 
-use super::Done;
 use super::summary::{self, DATASET_SCHEMAS, schema_of};
 use super::tally::{self, Counts};
+use super::{Done, checks};
 use crate::context::{Context, now};
 use crate::layout::table;
 use crate::render;
@@ -35,6 +35,7 @@ struct StatusJson {
     tables: Vec<TableLine>,
     failures: Vec<OpenFailure>,
     quarantine: Vec<Quarantine>,
+    checks: Vec<CheckFailure>,
     note: Option<String>,
 }
 
@@ -80,6 +81,7 @@ pub(crate) fn status(context: &Context) -> Result<Done> {
         tables: tables.collect(),
         failures: context.bench.open_failures(&lake, &plan)?,
         quarantine: context.bench.quarantine(&Arc::clone(&lake))?,
+        checks: context.bench.check_failures(&lake, &plan, now())?,
         note,
     };
     if context.json() {
@@ -173,6 +175,7 @@ fn text(status: &StatusJson) -> String {
             table(&["task", "run", "what is wrong"], &[], rows)
         )
     });
+    parts.extend(checks::text(&status.checks));
     parts.push(
         summary::quarantine(&status.quarantine)
             .unwrap_or_else(|| "nothing is in quarantine".to_owned()),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use lakectl_pipeline::lake::Lake;
-use lakectl_pipeline::{Forecast, Quarantine, RunSummary, StageSummary};
+use lakectl_pipeline::{Failure, Forecast, Quarantine, RunSummary, StageSummary};
 
+use super::checks;
 use crate::args::Selection;
 use crate::context::{Context, quoted};
 use crate::layout::{self, table};
@@ -32,6 +33,7 @@ pub(crate) fn text(
     parts.extend(stage_table(summary, context.global.verbose > 0));
     parts.extend(failures(summary));
     parts.extend(warnings(summary));
+    parts.extend(checks::text(&summary.checks));
     parts.extend(quarantine(&context.bench.quarantine(lake)?));
     parts.extend(forecasts(&context.bench.newest_forecasts(lake)?));
     parts.push(match summary.version {
@@ -191,20 +193,28 @@ fn sum(stages: &[&StageSummary]) -> StageSummary {
     total
 }
 
-/// What failed, in words.
-pub(crate) fn failures(summary: &RunSummary) -> Option<String> {
+/// What failed and why, with what came of trying it before.
+pub(crate) fn failure_lines(failures: &[Failure]) -> Option<String> {
     let mut lines: Vec<String> = Vec::new();
-    for failure in summary.failures.iter().take(FAILURES_SHOWN) {
+    for failure in failures.iter().take(FAILURES_SHOWN) {
         lines.push(format!("failed: {}: {}", failure.task, failure.message));
+        let attempts = failure.attempts.iter();
+        lines.extend(attempts.map(|one| format!("  before, in run {}: {}", one.run, one.message)));
         lines.extend(failure.hint.iter().map(|hint| format!("  hint: {hint}")));
     }
-    if summary.failures.len() > FAILURES_SHOWN {
-        let more = summary.failures.len() - FAILURES_SHOWN;
+    if failures.len() > FAILURES_SHOWN {
+        let more = failures.len() - FAILURES_SHOWN;
         lines.push(format!(
             "and {} more; `status` lists them all",
             render::count(more as u64)
         ));
     }
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// What failed, in words.
+pub(crate) fn failures(summary: &RunSummary) -> Option<String> {
+    let mut lines: Vec<String> = failure_lines(&summary.failures).into_iter().collect();
     for task in summary.vanished.iter().take(FAILURES_SHOWN) {
         lines.push(format!(
             "kept although its source does not list it any more: {task}"

@@ -14,6 +14,7 @@ mod buckets;
 mod chains;
 mod common;
 mod contract;
+mod decisions;
 mod disk;
 mod environment;
 mod events;
