@@ -265,9 +265,8 @@ impl Shared {
                 // Bodies are read once, so they would only push others out of the reader's memory.
                 let rows = self.reader.home(cell).read(cell, None)?;
                 let mut documents = harvest::stored(&rows)?;
-                if let Some(excluded) = self.overrides.excluded(&bound.raw, &spec.task.partition) {
-                    documents.retain(|one| !excluded.contains(&one.document.id.to_string()));
-                }
+                self.overrides
+                    .leave_out(&bound.raw, &spec.task.partition, &mut documents);
                 stored.push(documents);
             }
         }

@@ -11,6 +11,7 @@ use lakectl_store::Snapshot;
 use serde::{Deserialize, Serialize};
 
 use crate::PipelineError;
+use crate::harvest::StoredDocument;
 
 mod make;
 
@@ -203,6 +204,18 @@ impl Overrides {
             table: raw.clone(),
             partition: partition.clone(),
         })
+    }
+
+    /// Leaves out the documents of a raw partition that count as if they had never come.
+    pub(crate) fn leave_out(
+        &self,
+        raw: &TableId,
+        partition: &PartitionKey,
+        documents: &mut Vec<StoredDocument>,
+    ) {
+        if let Some(excluded) = self.excluded(raw, partition) {
+            documents.retain(|one| !excluded.contains(&one.document.id.to_string()));
+        }
     }
 
     /// Says what is left out of a normalising task's documents, for its fingerprint.

@@ -75,7 +75,9 @@ impl Process<'_> {
             comparisons[1].same(rejects.rows);
             return Ok(false);
         }
-        let stored = harvest::stored(&self.reader.home(raw).read(raw, None)?)?;
+        let mut stored = harvest::stored(&self.reader.home(raw).read(raw, None)?)?;
+        self.overrides
+            .leave_out(&raw.table, &raw.partition, &mut stored);
         let (early, late): (Vec<_>, Vec<_>) = stored
             .into_iter()
             .partition(|document| names.early.contains(&document.document.name));

@@ -240,10 +240,12 @@ impl<'a> Process<'a> {
         })?;
         let scratch = bench.lake(&folder.path().join("whole"), Open::OrCreate)?;
         let reader = CellReader::new(Arc::clone(lake)).over(WHOLE_RUN, Arc::new(scratch));
+        let base = lake.head()?;
         Ok(Self {
             bench,
             options,
-            base: lake.head()?,
+            overrides: Arc::new(Overrides::of(&base)?),
+            base,
             end,
             reader: Arc::new(reader),
             folder,
