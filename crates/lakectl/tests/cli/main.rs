@@ -8,6 +8,7 @@
 )]
 
 mod bad_files;
+mod branches;
 mod chains;
 mod common;
 mod contract;
