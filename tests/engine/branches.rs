@@ -1,5 +1,6 @@
 //! Branches, going back, and two runs at the same time: what is computed, and what is published.
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -259,12 +260,16 @@ fn documents_that_two_runs_fetched_are_all_kept() {
         head.rows(&raw.parse().unwrap())
     };
     assert_eq!(rows(&archive), 3);
+    // The file as the other run finds it.
+    let path = archive.chain_path("2026-01-31");
+    archive.chain("2026-01-31", [0.60, 0.65]);
+    let later = fs::read(&path).unwrap();
     archive.chain("2026-01-31", [0.55, 0.65]);
     let ours = Other::of(&archive.bench, "ours", until("options.greeks"));
     let theirs = Other::of(&archive.bench, "theirs", until("options.greeks"));
     let fetched = format!("{raw} date=2026-01-31");
     let (summary, _, _) = ours.go_while(&fetched, || {
-        archive.chain("2026-01-31", [0.60, 0.65]);
+        fs::write(&path, &later).unwrap();
         assert!(theirs.go(&|_| {}).0.is_success());
     });
     assert!(summary.is_success(), "{:?}", summary.failures);
@@ -311,7 +316,8 @@ fn a_partition_that_appears_in_a_window_is_seen() {
     });
     assert!(summary.is_success(), "{:?}", summary.failures);
     let last = archive.bench.lake().head().unwrap();
-    let newest = last.partitions(&"options.slices".parse().unwrap());
+    let slices = "options.slices".parse().unwrap();
+    let newest = last.partitions(&slices);
     let newest = newest
         .filter_map(|(key, _)| key.days())
         .map(|days| days.start)

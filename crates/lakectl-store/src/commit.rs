@@ -138,15 +138,10 @@ impl Commit {
 
     /// Returns the partitions that changed.
     pub(crate) fn cells(&self, door: &Door) -> Result<Vec<Arc<Cell>>, StoreError> {
-        let mut cells: Vec<Arc<Cell>> = self.cells.iter().cloned().map(Arc::new).collect();
         if !self.chunks.is_empty() {
-            cells.extend(
-                chunk::read(door, &self.chunks, REPAIR)?
-                    .into_iter()
-                    .flatten(),
-            );
+            return chunk::read(door, &self.chunks, REPAIR);
         }
-        Ok(cells)
+        Ok(self.cells.iter().cloned().map(Arc::new).collect())
     }
 
     /// Changes the parent's snapshot into the one after this commit, whose cells are these.
@@ -154,8 +149,10 @@ impl Commit {
         for task in &self.dropped {
             snapshot.drop_cell(task);
         }
-        for cell in cells {
-            snapshot.set_cell(cell);
+        if snapshot.cells.is_empty() {
+            snapshot.fill(cells);
+        } else {
+            cells.into_iter().for_each(|cell| snapshot.set_cell(cell));
         }
         snapshot.tables.extend(self.tables.clone());
         for (name, record) in &self.records {

@@ -24,8 +24,9 @@ pub(crate) struct Head {
     /// The checkpoint that it was read from, and what has changed since.
     checkpoint: Option<Checkpoint>,
     changed: Changed,
-    /// Commits since then.
+    /// Commits since then, and the partitions that they set or dropped.
     replayed: u64,
+    touched: usize,
 }
 
 impl Default for Head {
@@ -36,18 +37,23 @@ impl Default for Head {
             checkpoint: None,
             changed: Changed::default(),
             replayed: 0,
+            touched: 0,
         }
     }
 }
 
 impl Head {
     fn apply(&mut self, commit: &Commit, id: Fingerprint, cells: Vec<Arc<Cell>>) {
-        for cell in &cells {
-            self.changed.note(&cell.table, &cell.partition);
+        // Without a checkpoint the next one holds everything anyway.
+        if self.checkpoint.is_some() {
+            for cell in &cells {
+                self.changed.note(&cell.table, &cell.partition);
+            }
+            for task in &commit.dropped {
+                self.changed.note(&task.table, &task.partition);
+            }
         }
-        for task in &commit.dropped {
-            self.changed.note(&task.table, &task.partition);
-        }
+        self.touched += cells.len() + commit.dropped.len();
         commit.apply(id, cells, Arc::make_mut(&mut self.snapshot));
         self.closed = commit.closes;
         self.replayed += 1;
@@ -304,7 +310,7 @@ impl Lake {
         }
         drop(parent);
         head.apply(commit, id, cells);
-        if head.replayed >= checkpoint::EVERY {
+        if head.replayed >= checkpoint::EVERY || head.touched >= checkpoint::MANY {
             self.write_checkpoint(&mut head);
         }
         Snapshot::clone(&head.snapshot)
@@ -317,7 +323,7 @@ impl Lake {
             Ok(checkpoint) => {
                 head.checkpoint = checkpoint;
                 head.changed = Changed::default();
-                head.replayed = 0;
+                (head.replayed, head.touched) = (0, 0);
             }
             Err(error) => tracing::warn!(
                 "no checkpoint of version {}: {error}",

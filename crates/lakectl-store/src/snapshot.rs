@@ -111,10 +111,9 @@ impl Snapshot {
         }
     }
 
-    /// Adds tables that are not there yet, each list a part of one table and in the order of its partitions.
-    pub(crate) fn fill(&mut self, lists: Vec<Vec<Arc<Cell>>>) {
-        let lists: Vec<Arc<Cell>> = lists.into_iter().flatten().collect();
-        for cells in lists.chunk_by(|a, b| a.table == b.table) {
+    /// Adds the tables of a version that has none, given in the order of tables and partitions.
+    pub(crate) fn fill(&mut self, cells: Vec<Arc<Cell>>) {
+        for cells in cells.chunk_by(|a, b| a.table == b.table) {
             let pairs = cells
                 .iter()
                 .map(|cell| (cell.partition.clone(), Arc::clone(cell)));

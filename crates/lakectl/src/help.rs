@@ -108,7 +108,8 @@ For example `lakectl completions bash > ~/.local/share/bash-completion/completio
 
 pub(crate) const BRANCH: &str = "\
 A branch is a log of its own over the same files: `--branch NAME` with any command works on it and leaves the others as \
-they are. A run on it computes only what differs, and what one branch has computed no other computes again.";
+they are. A run on it computes only what differs, and what one branch has computed no other computes again. \
+Each of the commands below has `--format json`.";
 
 pub(crate) const BRANCH_JSON: &str = "\
 `--format json` prints [{branch, version, time, from, who, why, current}] (`create`: one such object); `from` is the \

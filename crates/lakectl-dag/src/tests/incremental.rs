@@ -368,3 +368,45 @@ fn a_query_says_its_line_and_a_contract_its_column() {
         "run: contract: column `two` is now f64, column `extra` added"
     );
 }
+
+#[test]
+fn what_another_definition_has_published_meanwhile_is_not_undone() {
+    let mut project = Project::new(&chain()).with_source();
+    project.run();
+    // Another run comes in between with a definition of its own, and is all that is published.
+    project.code("a.daily", "const");
+    project.run();
+    let theirs = project.lake.published.clone();
+    project.code("a.daily", "digest");
+    let daily: Vec<TaskKey> = theirs
+        .keys()
+        .filter(|task| task.table == table("a.daily"))
+        .cloned()
+        .collect();
+    let overtaken = |task: &TaskKey| (task.clone(), "theirs".to_owned());
+    project.lake.newer = daily.iter().map(overtaken).collect();
+    let plan = project.plan().unwrap();
+    assert_eq!(
+        reason(&plan, &daily[0].to_string()),
+        "blocked: run theirs published it by another definition meanwhile"
+    );
+    let report = project.run();
+    assert!(!report.is_success());
+    assert_eq!(report.totals().blocked, daily.len());
+    assert_eq!(
+        project.lake.published, theirs,
+        "and nothing is made of what is not published"
+    );
+
+    // The same definition over other inputs gives way to what is newest.
+    project.code("a.daily", "const");
+    project.document("asset=ETH/date=2026-02-01", "2");
+    let report = project.run();
+    assert!(report.is_success(), "{:?}", report.totals());
+    assert!(
+        report
+            .executed()
+            .iter()
+            .any(|task| task.table == table("a.daily"))
+    );
+}

@@ -222,8 +222,9 @@ fn merge(
     let lake = context.lake()?;
     let named = other(&lake, into)?;
     let into = named.as_ref().unwrap_or(&lake);
-    let (merging, version) = match dry_run {
-        true => (context.bench.plan_merge(into, name)?, None),
+    let planned = context.bench.plan_merge(into, name)?;
+    let (merging, version) = match dry_run || !planned.merge.conflicts.is_empty() {
+        true => (planned, None),
         false => {
             let (merging, version) = context.bench.merge(into, name, &by_hand(why))?;
             super::project::catch_up(context, into);

@@ -148,11 +148,18 @@ fn every_command_speaks_json() {
         [
             "version",
             "time",
+            "branch",
+            "who",
             "run",
             "reason",
+            "message",
             "tables",
             "partitions",
-            "rows"
+            "rows",
+            "dropped",
+            "records",
+            "origin",
+            "merged"
         ]
     );
 

@@ -10,6 +10,7 @@
 mod asking;
 mod audits;
 mod bad_files;
+mod branches;
 mod buckets;
 mod chains;
 mod common;
