@@ -300,10 +300,10 @@ impl Differ<'_> {
             .unwrap_or_default();
         let mut words = Vec::new();
         for field in rows.schema().fields() {
-            if declared.is_empty() || declared.contains(field.name()) {
-                if let Some(column) = rows.column_by_name(field.name()) {
-                    words.push(format!("{}={}", field.name(), shown(column, row)?));
-                }
+            if (declared.is_empty() || declared.contains(field.name()))
+                && let Some(column) = rows.column_by_name(field.name())
+            {
+                words.push(format!("{}={}", field.name(), shown(column, row)?));
             }
         }
         self.found.examples.push(Example {

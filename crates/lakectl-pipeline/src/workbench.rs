@@ -293,7 +293,7 @@ impl Workbench {
             let found = checks::records(&report.checks, options.now, &options.run_id);
             lake.record_checks(&options.run_id, &found)?;
             let published = tracing::info_span!("commit")
-                .in_scope(|| self.publish(&lake, &head, &world, &plan, &report, &options, clock));
+                .in_scope(|| self.publish(&lake, &head, &world, (&plan, &report), &options, clock));
             if let Err(PipelineError::Store(error)) = &published
                 && error.kind() == ErrorKind::Conflict
             {
@@ -378,8 +378,7 @@ impl Workbench {
         lake: &Lake,
         base: &Snapshot,
         world: &LakeWorld<'_>,
-        plan: &Plan,
-        report: &RunReport,
+        (plan, report): (&Plan, &RunReport),
         options: &RunOptions<'_>,
         clock: Instant,
     ) -> Result<Snapshot, PipelineError> {
@@ -412,7 +411,8 @@ impl Workbench {
             .map(|task| task.stage)
             .collect::<BTreeSet<_>>();
         for stage in stages {
-            for input in self.assembly.pipeline.inputs(stage) {
+            let of_checks = self.assembly.pipeline.check_inputs(stage).iter().flatten();
+            for input in self.assembly.pipeline.inputs(stage).iter().chain(of_checks) {
                 let names = input
                     .tables
                     .iter()
