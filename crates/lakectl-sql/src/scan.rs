@@ -230,7 +230,7 @@ impl ExecutionPlan for LakeScan {
         let count = |name: &'static str| MetricBuilder::new(&self.metrics).counter(name, partition);
         let reading = Reading {
             columns: Arc::clone(&self.columns),
-            cells: self.cells[group].to_vec().into_iter(),
+            cells: Vec::from(&self.cells[group]).into_iter(),
             names: names.collect(),
             schema: Arc::clone(&self.schema),
             batch_rows: context.session_config().batch_size(),
