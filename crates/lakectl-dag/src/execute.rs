@@ -9,8 +9,10 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 use lakectl_core::{Cell, Fingerprint};
+use tracing::Instrument;
 
 use crate::board::Board;
+use crate::event::bytes_of;
 use crate::fingerprint::output_fingerprint;
 use crate::{
     Cancel, Options, Order, Outcome, Pipeline, Plan, Reason, RunEvent, RunReport, Runner,
@@ -50,7 +52,8 @@ pub async fn execute<R: Runner>(
             let Some((task, spec)) = run.start(options.order) else {
                 break;
             };
-            jobs.push(attempt(runner, task, spec, options, events));
+            let span = tracing::info_span!("task", task = %spec.task);
+            jobs.push(attempt(runner, task, spec, options, events).instrument(span));
         }
         let finished = tokio::select! {
             biased;
@@ -266,6 +269,7 @@ impl<'a> Run<'a> {
                 (self.events)(RunEvent::Finished {
                     task: spec.task.clone(),
                     rows: cells.first().map_or(0, |cell| cell.rows),
+                    bytes: bytes_of(&cells),
                     seconds,
                     changed,
                 });

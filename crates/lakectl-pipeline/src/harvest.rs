@@ -374,10 +374,8 @@ pub(crate) fn parse_standing(
     let dataset = &bound.dataset;
     let mut by_name: BTreeMap<String, Vec<StoredDocument>> = BTreeMap::new();
     for mut one in stored {
-        // The declaration may have changed since the document was stored; the name has not.
-        if let Some(rule) = &dataset.document_time {
-            one.document.document_time = rule.of(&one.document.name);
-        }
+        let stored = one.document.document_time;
+        one.document.document_time = declared_time(bound, &one.document.name, stored);
         let home =
             |time: UtcTime| PartitionKey::default().with_period(dataset.partition, time.day());
         let declared = one
@@ -404,6 +402,18 @@ pub(crate) fn parse_standing(
         }
     }
     standing
+}
+
+/// Returns when a stored document was recorded, by the declaration: it may have changed since, the name has not.
+pub(crate) fn declared_time(
+    bound: &BoundDataset,
+    name: &str,
+    stored: Option<UtcTime>,
+) -> Option<UtcTime> {
+    match &bound.dataset.document_time {
+        Some(rule) => rule.of(name),
+        None => stored,
+    }
 }
 
 /// A document with the number of its arrival under its name.

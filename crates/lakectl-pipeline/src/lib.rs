@@ -17,7 +17,9 @@ mod compute;
 mod diff;
 mod error;
 mod harvest;
+pub mod lineage;
 mod memo;
+mod memory;
 mod notes;
 mod outside;
 mod project;
@@ -26,6 +28,7 @@ mod rows;
 mod settings;
 pub mod stages;
 mod summary;
+mod system;
 mod workbench;
 mod world;
 
@@ -35,8 +38,13 @@ pub use diff::{Diff, DiffRequest, Example, TableDiff, diff};
 pub use error::PipelineError;
 pub use harvest::Sources;
 pub use lakectl_sources::PARSER_VERSION;
+pub use memory::peak_memory_bytes;
+pub use notes::{RunNote, TaskNote};
 pub use project::Project;
-pub use settings::{CalendarSettings, CoverageSettings, RunSettings, Settings, SourceSettings};
+pub use settings::{
+    CalendarSettings, CoverageSettings, ProjectionSettings, RunSettings, Settings, SourceSettings,
+    SqlSettings,
+};
 pub use summary::{
     Failure, Forecast, OpenFailure, Quarantine, RunSummary, StageSummary, TaskCounts,
 };
@@ -47,19 +55,23 @@ pub mod engine {
     pub use lakectl_dag::{
         Audit, Cancel, Change, Cost, Estimate, Outcome, Pipeline, Plan, PlannedTask, Reason,
         RunEvent, RunReport, StageDecl, StageKind, Verdict, nearest, render_dot, render_json,
-        render_mermaid, render_text,
+        render_mermaid, render_svg, render_text,
     };
 }
 
 /// What commands need to know of the lake.
 pub mod lake {
     pub use lakectl_store::{
-        BranchInfo, CommitInfo, Lake, LakeAddress, MAIN, Merge, MergeConflict, Open, Origin, Place,
-        Signed, Snapshot, StoreError, TableMeta, VersionRef,
+        BranchInfo, CommitInfo, DeltaTable, DeltaVersion, Failpoint, Lake, LakeAddress, MAIN,
+        Merge, MergeConflict, Open, Origin, Place, Projected, Signed, Snapshot, StoreError,
+        TableMeta, VersionRef, duckdb_views,
     };
 }
 
 /// What commands need to know of queries.
 pub mod query {
-    pub use lakectl_sql::{ENGINE_VERSION, LakeSession, SqlError, functions};
+    pub use lakectl_sql::{
+        ENGINE_VERSION, FunctionLine, LakeSession, Literal, Rows, Script, ScriptStatement,
+        SessionOptions, SqlError, TableInfo, TableKind, functions, locate, parse_param,
+    };
 }

@@ -2,27 +2,29 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use lakectl_core::{Cell, Day, DayRange, ErrorKind, Parts, TableId, TaskKey, UtcTime};
 use lakectl_dag::{
     Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, execute, plan,
 };
-use lakectl_sql::LakeSession;
+use lakectl_sql::{LakeSession, SessionOptions, SqlEngine};
 use lakectl_store::{
-    CommitRequest, Lake, LakeAddress, Open, Snapshot, StoreError, TableMeta, VersionRef,
+    CommitRequest, Lake, LakeAddress, MAIN, Open, Snapshot, StoreError, TableMeta, VersionRef,
 };
+use tracing::Instrument;
 
 use crate::again::Earlier;
 use crate::assembly::Assembly;
-use crate::audit;
-use crate::compute::{LakeRunner, declared_contract};
+use crate::compute::{LakeRunner, Shared, declared_contract};
 use crate::harvest::Sources;
+use crate::lineage::Lineage;
 use crate::memo::FileMemo;
 use crate::notes;
+use crate::reader::CellReader;
 use crate::stages::Columns;
-use crate::summary::{self, Forecast, Quarantine, RunSummary};
+use crate::summary::{self, Failure, Forecast, Quarantine, RunSummary};
 use crate::world::LakeWorld;
 use crate::{PipelineError, Project, Settings};
 
@@ -63,8 +65,6 @@ pub struct RunOptions<'a> {
     pub events: &'a (dyn Fn(RunEvent) + Sync),
     /// Asks the run to end.
     pub cancel: Cancel,
-    /// For audits: normalised rows known after this instant are left out.
-    pub known_until: Option<UtcTime>,
 }
 
 /// A checked project with its settings.
@@ -213,15 +213,25 @@ impl Workbench {
         selected: &Selected,
         options: RunOptions<'_>,
     ) -> Result<(RunSummary, RunReport), PipelineError> {
+        let span = tracing::info_span!("run", run = %options.run_id);
+        self.attempts(lake, selected, options)
+            .instrument(span)
+            .await
+    }
+
+    /// Plans, computes and commits, again if another run came in between.
+    async fn attempts(
+        &self,
+        lake: Arc<Lake>,
+        selected: &Selected,
+        options: RunOptions<'_>,
+    ) -> Result<(RunSummary, RunReport), PipelineError> {
         let clock = Instant::now();
         let memo = FileMemo::of(&lake)?;
         let sources = Sources::list_with(&self.settings, &self.assembly.datasets, &memo)?;
         memo.keep(&lake, sources.files(), options.now);
         let sources = Arc::new(sources);
-        let definitions = match options.known_until {
-            Some(until) => Cow::Owned(audit::definitions(&self.assembly, until)),
-            None => Cow::Borrowed(&self.assembly.definitions),
-        };
+        let definitions = &self.assembly.definitions;
         let began = lake.head()?;
         let mut head = began.clone();
         let mut earlier = Earlier::default();
@@ -229,16 +239,19 @@ impl Workbench {
         for _ in 0..COMMIT_ATTEMPTS {
             let fetched = earlier.fetched(self, &lake, (&began, &head), &options)?;
             let world = LakeWorld::of_run(&lake, &head, fetched, (&began, &options.run_id));
-            let plan = self.plan_against(&world, &sources, &selected, options.now, &definitions)?;
-            let runner = LakeRunner::new(
-                Arc::clone(&lake),
-                Arc::clone(&self.assembly),
-                Arc::clone(&sources),
-                self.settings.params.clone(),
-                world.snapshot.clone(),
-                options.run_id.clone(),
-                options.known_until,
-            );
+            let plan = tracing::info_span!("plan").in_scope(|| {
+                self.plan_against(&world, &sources, &selected, options.now, definitions)
+            })?;
+            let runner = LakeRunner::new(Shared {
+                reader: Arc::new(CellReader::new(Arc::clone(&lake))),
+                assembly: Arc::clone(&self.assembly),
+                sources: Arc::clone(&sources),
+                engine: LazyLock::new(SqlEngine::new),
+                params: self.settings.params.clone(),
+                base: world.snapshot.clone(),
+                run: options.run_id.clone(),
+                cut: None,
+            });
             let engine = Options {
                 jobs: options.jobs.max(1),
                 ..Options::default()
@@ -254,23 +267,34 @@ impl Workbench {
             )
             .await;
             world.check()?;
-            match self.publish(&lake, &head, &world, &plan, &report, &options, clock) {
+            let published = tracing::info_span!("commit")
+                .in_scope(|| self.publish(&lake, &head, &world, &plan, &report, &options, clock));
+            if let Err(PipelineError::Store(error)) = &published
+                && error.kind() == ErrorKind::Conflict
+            {
                 // What is computed stays in the cells, so planning again costs only what really changed.
-                Err(PipelineError::Store(error)) if error.kind() == ErrorKind::Conflict => {
-                    earlier.add(report);
-                    // What was asked for again is done.
-                    selected.to_mut().force.clear();
-                    selected.to_mut().refresh.clear();
-                    head = lake.head()?;
-                }
-                published => {
-                    let version = published?;
-                    let report = earlier.joined_to(report);
-                    let summary = self.summarise(&lake, &plan, &report, version, &options, clock);
-                    notes::leave(&lake, &summary);
-                    return Ok((summary, report));
-                }
+                earlier.add(report);
+                // What was asked for again is done.
+                selected.to_mut().force.clear();
+                selected.to_mut().refresh.clear();
+                head = lake.head()?;
+                continue;
             }
+            let version = published.as_ref().unwrap_or(&head).clone();
+            if version.version > head.version {
+                let version = version.version;
+                (options.events)(RunEvent::Committed { version });
+            }
+            let report = earlier.joined_to(report);
+            let complete = published.is_ok() && !report.interrupted && report.fatal.is_none();
+            let behind = complete.then(|| self.project(&lake, Some(head)));
+            let mut summary = self.summarise(&lake, &plan, &report, version, &options, clock);
+            summary.warnings.extend(behind.flatten());
+            if let Err(error) = &published {
+                summary.failures.insert(0, Failure::of_run(error));
+            }
+            notes::leave(&lake, &summary, &report, &options);
+            return published.map(|_| (summary, report));
         }
         Err(StoreError::Busy {
             run: options.run_id,
@@ -330,6 +354,18 @@ impl Workbench {
         Ok(lake.commit(request)?)
     }
 
+    /// Brings what is kept for other engines up to the newest version, if the settings want it. `base` is a version that
+    /// is at hand. Only `main` is kept so. It is no part of the lake and can be made again, so what goes wrong is returned as a warning.
+    pub fn project(&self, lake: &Lake, base: Option<Snapshot>) -> Option<String> {
+        if !self.settings.projections.delta || lake.branch() != MAIN {
+            return None;
+        }
+        let error = lake.project_delta(base).err()?;
+        Some(format!(
+            "the Delta logs for other engines are behind the lake: {error}; `project` brings them up to date"
+        ))
+    }
+
     fn meta(&self, table: &TableId) -> TableMeta {
         let contract = declared_contract(&self.assembly, table);
         let stage = self.assembly.pipeline.stage_of(table);
@@ -375,6 +411,7 @@ impl Workbench {
             failures: summary::failures(report),
             stale: summary::stale(report),
             vanished: plan.vanished.iter().map(TaskKey::to_string).collect(),
+            warnings: Vec::new(),
             quarantined: quarantine.map(|table| version.rows(table)).sum(),
         }
     }
@@ -388,12 +425,36 @@ impl Workbench {
         lake: Arc<Lake>,
         at: Option<VersionRef>,
     ) -> Result<LakeSession, PipelineError> {
+        self.session_within(lake, at, SessionOptions::default())
+    }
+
+    /// [`Self::session`] within given bounds of memory and threads.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if there is no such version.
+    pub fn session_within(
+        &self,
+        lake: Arc<Lake>,
+        at: Option<VersionRef>,
+        options: SessionOptions,
+    ) -> Result<LakeSession, PipelineError> {
         let snapshot = match at {
             Some(version) => lake.at(version)?,
             None => lake.head()?,
         };
         let unions = self.assembly.pipeline.unions().clone();
-        Ok(LakeSession::new(lake, snapshot, unions)?)
+        let system = self.system_tables(&lake)?;
+        Ok(LakeSession::with_options(
+            lake, snapshot, unions, system, options,
+        )?)
+    }
+
+    /// Reads where every column comes from.
+    ///
+    /// # Errors
+    /// [`PipelineError::Sql`] if a query cannot be planned over the declared columns.
+    pub fn lineage(&self) -> Result<Lineage, PipelineError> {
+        Lineage::of(&self.assembly, &self.settings.params)
     }
 
     /// Lists what is in quarantine at the newest version, by table and reason.
@@ -401,13 +462,19 @@ impl Workbench {
     /// # Errors
     /// [`PipelineError`] if the lake cannot be read.
     pub fn quarantine(&self, lake: &Arc<Lake>) -> Result<Vec<Quarantine>, PipelineError> {
-        let session = self.session(Arc::clone(lake), None)?;
-        let tables: Vec<TableId> = session
-            .tables()
-            .filter(|table| table.schema() == "quarantine")
+        // Preparing a session takes longer than planning, so there is none where there is nothing to ask.
+        let head = lake.head()?;
+        let tables: Vec<TableId> = head
+            .tables
+            .keys()
+            .filter(|table| table.schema() == "quarantine" && head.rows(table) > 0)
             .cloned()
             .collect();
         let mut entries = Vec::new();
+        if tables.is_empty() {
+            return Ok(entries);
+        }
+        let session = self.session(Arc::clone(lake), None)?;
         for table in tables {
             let sql = format!(
                 "SELECT reason, severity, count(*) AS rows, count(DISTINCT document_id) AS documents, min(detail) AS example \
@@ -440,13 +507,11 @@ impl Workbench {
     /// # Errors
     /// [`PipelineError`] if the lake cannot be read.
     pub fn newest_forecasts(&self, lake: &Arc<Lake>) -> Result<Vec<Forecast>, PipelineError> {
-        let session = self.session(Arc::clone(lake), None)?;
-        if !session
-            .tables()
-            .any(|table| table.as_str() == "forecast.quantiles")
-        {
+        let table: TableId = "forecast.quantiles".parse()?;
+        if lake.head()?.rows(&table) == 0 {
             return Ok(Vec::new());
         }
+        let session = self.session(Arc::clone(lake), None)?;
         let (schema, batches) = session.collect_blocking(
             "SELECT * FROM forecast.quantiles \
              QUALIFY row_number() OVER (PARTITION BY asset, horizon_hours ORDER BY as_of DESC) = 1 \

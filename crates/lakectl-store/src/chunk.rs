@@ -372,7 +372,7 @@ mod tests {
             rows_hash: hash("rows"),
             days: days.collect(),
             rows: n * 1_000_003,
-            file: (n % 4 != 0).then(|| CellFile {
+            file: (!n.is_multiple_of(4)).then(|| CellFile {
                 path: match n % 4 {
                     1 => format!("data/a/b/elsewhere-{n}.parquet"),
                     _ => usual_path(
@@ -384,7 +384,7 @@ mod tests {
                 hash: hash("file"),
                 bytes: n << 40,
             }),
-            times: (n % 2 == 0).then(|| {
+            times: n.is_multiple_of(2).then(|| {
                 let micros = n as i64 * 1_000_000_007;
                 (UtcTime::from_micros(-micros), UtcTime::from_micros(micros))
             }),

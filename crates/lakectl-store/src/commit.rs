@@ -1,9 +1,9 @@
 //! One version as the log keeps it, and what it says of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lakectl_core::{Cell, Fingerprint, TableId, TaskKey, UtcTime};
+use lakectl_core::{Cell, Fingerprint, PartitionKey, TableId, TaskKey, UtcTime};
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::{self, Chunks};
@@ -174,6 +174,22 @@ impl Commit {
             return Ok(true);
         }
         Ok(self.cells(door)?.iter().any(|cell| cell.is_of(task)))
+    }
+
+    /// Returns the tables and partitions that the commit set, dropped or declared; `cells` are those that it set.
+    pub(crate) fn touched(&self, cells: &[Arc<Cell>]) -> BTreeMap<TableId, BTreeSet<PartitionKey>> {
+        let mut touched: BTreeMap<TableId, BTreeSet<PartitionKey>> = BTreeMap::new();
+        for table in self.tables.keys() {
+            touched.entry(table.clone()).or_default();
+        }
+        let cells = cells.iter().map(|c| (&c.table, &c.partition));
+        for (table, key) in cells.chain(self.dropped.iter().map(|t| (&t.table, &t.partition))) {
+            touched
+                .entry(table.clone())
+                .or_default()
+                .insert(key.clone());
+        }
+        touched
     }
 
     pub(crate) fn info(&self, branch: &str, id: Fingerprint) -> CommitInfo {

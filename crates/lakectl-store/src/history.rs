@@ -70,7 +70,7 @@ impl Lake {
         self.newest().map(|head| Snapshot::clone(&head))
     }
 
-    fn newest(&self) -> Result<Arc<Snapshot>, StoreError> {
+    pub(crate) fn newest(&self) -> Result<Arc<Snapshot>, StoreError> {
         let mut head = lock(&self.head);
         let seen = head.snapshot.version;
         match self.files().span()? {

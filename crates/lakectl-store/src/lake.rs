@@ -125,6 +125,11 @@ impl Lake {
         }
     }
 
+    /// Returns the door to the lake's files, for other parts of the store.
+    pub(crate) fn door(&self) -> &Door {
+        &self.door
+    }
+
     /// Returns where the lake is, for people: its folder, or `s3://bucket/prefix`, which no file system opens.
     pub fn root(&self) -> &Path {
         self.door.root()

@@ -8,7 +8,8 @@
 //!        _log/<branch>/checkpoints/<version>.json          the whole of a version, so that few commits are replayed
 //!        _chunks/<hash>.cells                              cells of large commits and of checkpoints
 //!        _parts/<run>/<hash>.parts                         what the fingerprints of results were made of
-//!        _runs/<run>.json                                  what a run says of its failures, for people
+//!        _runs/<run>.json                                  what a run did and could not do, for people
+//!        data/<schema>/<table>/_delta_log, _projections     the same for other engines, made from the log
 //! ```
 //!
 //! Files are written first, then cells, then the commit, so a crash leaves garbage and never damage. Nothing is
@@ -33,6 +34,7 @@ mod object;
 mod open;
 mod parquet;
 mod parts;
+mod projection;
 mod request;
 mod rows;
 mod snapshot;
@@ -47,6 +49,7 @@ pub use lake::{Lake, WriteSpec, Written};
 pub use merge::{Merge, MergeConflict};
 pub use object::{Bucket, LakeAddress};
 pub use open::Open;
+pub use projection::{DeltaTable, DeltaVersion, Projected, duckdb_views};
 pub use request::CommitRequest;
 pub use snapshot::{Partitions, Place, Snapshot, TableMeta, VersionRef};
 

@@ -30,7 +30,11 @@ all of a run; who reads meanwhile sees the lake before it.
   {run_id, version, profile, lake, seconds, interrupted, quarantined,
    tasks: {total, reused, restored, ran, failed, blocked},
    stages: [{stage, table, kind, reused, restored, ran, failed, blocked, rows, seconds, reason}],
-   failures: [{task, message, hint}], vanished: [task]}
+   failures: [{task, message, hint}], vanished: [task], warnings: [text]}
+With `--events FILE` the file gets one JSON object a line, each with time, run and event: run_started, planned, started, \
+retrying, finished (rows, bytes, seconds), reused, restored, failed, blocked, flushed, committed, run_finished. Lines are \
+whole whenever the run ends. `system.runs` and `system.tasks` keep what earlier runs did.
+
 `stage` is the name for --select and --force, `reason` why most of its tasks ran (null: none did), `rows` what is now \
 valid in the planned partitions; `vanished` lists partitions kept although their source does not offer them any more.";
 
@@ -48,7 +52,15 @@ time, `unknown` the number of tasks without an estimate; `dropped` lists publish
 
 pub(crate) const SQL: &str = "\
 Tables are `schema.table`; `norm.<feed>` stands for all tables of that feed, `system.tables`, `system.cells` and \
-`system.commits` say what the lake holds. Option mathematics and statistics are SQL functions.
+`system.commits` say what the lake holds, `system.runs` and `system.tasks` what runs did, `system.lineage` what columns are \
+made of. Option mathematics and statistics are SQL functions. `EXPLAIN` and `EXPLAIN \
+ANALYZE` show how a query is computed.
+
+Without a query: a shell on a terminal (`\\?` lists its commands), else the statements of standard input; `-f` runs a file. \
+Statements end with `;`, the shell's commands stand on lines of their own. A script stops at its first error, which is told with \
+file and line. Each statement's rows are written in the format asked for; a file is written under a temporary name first.
+
+Exit code 2: a query that needed more memory or time than it may have. 130: Ctrl-C.
 
 `--format json` prints an array of objects, one a row: times as ISO 8601 UTC, a missing number as null.";
 
@@ -68,7 +80,7 @@ pub(crate) const GRAPH: &str = "\
 `--format json` prints one object:
   {stages: [{table, also, kind, keys, grain, coverage, tags, description, inputs: [{table, window}]}],
    unions: {name: [table]}}
-`dot` is for Graphviz, `mermaid` for Markdown.";
+`dot` is for Graphviz, `mermaid` for Markdown, `svg` a picture: `lakectl graph --format svg > graph.svg`.";
 
 pub(crate) const LOG: &str = "\
 `--format json` prints an array, newest first: [{version, time, branch, who, run, reason, \
@@ -117,6 +129,47 @@ Raw tables and overrides stay as they are, because documents cannot be fetched a
 next run derives again from them, by the declarations of that time; what it would do is said.
 
 `--format json` prints {branch, version, to, next_run: {restore, run, tables}}.";
+
+pub(crate) const PROJECT: &str = "\
+`run` does this after every commit (setting `projections.delta`). Every table's folder `data/<schema>/<table>` can then \
+be read as a Delta table; the logs are made from the lake's own, and the same again whenever they are made anew. Only \
+lakectl writes: the tables declare a writer feature that other programs refuse.
+
+`--format json` prints one object:
+  {version, rebuilt, commits, checkpoints, bytes,
+   tables: [{table, path, delta_version, lake_version, files, versions: [{delta_version, lake_version, time, added, removed}]}]}
+`commits`, `checkpoints` and `bytes` say what was written now; `versions` is there for tables that are named.";
+
+pub(crate) const VIEWS: &str = "\
+One schema for each of the lake's and one view for each table, over exactly the files of the version; `lake_version()` \
+says which. Without --output the script goes to standard output.
+
+`--format json` prints {version, tables, file, sql}: `file` with --output, `sql` without.";
+
+pub(crate) const LOOKAHEAD: &str = "\
+Three claims are tested at each instant, by computing rows again from less and comparing bit for bit:
+  later knowledge   normalised and canonical rows known after the instant are dropped; rows known by it must not change
+  later start       the partition that holds the instant begins on its day instead; the rows of the days left must not change
+  later documents   documents recorded after the instant are dropped; rows and rejects of the others must not change
+The lake is only read: what is computed goes to a scratch folder that is removed. Rows are those of the project as it is now, \
+so a query can be audited before it is run. Exit code 2 if a claim is refuted or a task fails.
+
+`--format json` prints one object:
+  {lake, version, instants, clean, interrupted,
+   tables: [{table, rows, partitions, start_rows, exempt, fixed_start}],
+   leaks: [{claim, at, table, column, key, known_at, before, after, rows}], failures: [{task, message, hint}]}
+`rows` and `start_rows` are those compared, `exempt` is why a table is not audited, `fixed_start` why its partitions cannot \
+begin later. A leak names the column (null: the row itself), the row that was known first, and what both computations say.";
+
+pub(crate) const LINEAGE: &str = "\
+Queries are read as the planner reads them, `SELECT *` included; native stages declare what they use and see nothing else; \
+parsers make rows of document bodies. A column is a *value* of another if it is part of the expression that makes it, and a \
+*condition* if it only decides which rows count. `system.lineage` has every step as rows.
+
+`--format json` prints one object:
+  {of, direction, columns: [{table, column, steps, maker, expression}],
+   edges: [{table, column, input_table, input_column, kind}]}
+`mermaid` and `dot` draw columns in boxes of their tables, or tables alone if the name is one; conditions are dotted.";
 
 pub(crate) const DIFF: &str = "\
 Partitions are compared by the digests of their rows, and only those that differ are read; rows are paired by the primary \

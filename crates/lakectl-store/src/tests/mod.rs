@@ -5,6 +5,8 @@ mod checkpoints;
 mod commits;
 mod faults;
 mod opening;
+mod projection;
+mod simulate;
 mod writing;
 
 use std::path::Path;

@@ -227,6 +227,7 @@ fn merge(
         true => (planned, None),
         false => {
             let (merging, version) = context.bench.merge(into, name, &by_hand(why))?;
+            super::project::catch_up(context, into);
             (merging, Some(version))
         }
     };

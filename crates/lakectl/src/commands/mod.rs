@@ -1,12 +1,15 @@
 //! One file a verb.
 
+mod audit;
 mod branch;
 mod diff;
 mod doctor;
 mod graph;
 mod history;
 mod init;
+mod lineage;
 mod plan;
+mod project;
 mod rollback;
 mod run;
 mod show;
@@ -14,12 +17,13 @@ mod sql;
 mod status;
 mod summary;
 mod tally;
+mod views;
 
 use anyhow::Result;
 use clap::CommandFactory;
 use lakectl_pipeline::{PipelineError, Selected};
 
-use crate::args::{Cli, Command, Format, Selection};
+use crate::args::{AuditCommand, Cli, Command, Format, Selection};
 use crate::context::Context;
 use crate::render;
 
@@ -68,6 +72,12 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
                 Command::Diff(args) => diff::show(&context, &args),
                 Command::Branch(command) => branch::branch(&context, &command),
                 Command::Rollback { version, why } => rollback::rollback(&context, &version, &why),
+                Command::Project(args) => project::project(&context, &args),
+                Command::Views(args) => views::views(&context, &args),
+                Command::Lineage(args) => lineage::lineage(&context, &args),
+                Command::Audit {
+                    claim: AuditCommand::Lookahead(args),
+                } => audit::lookahead(&context, &args),
                 Command::Init { .. } | Command::Completions { .. } | Command::Doctor => {
                     Ok(Done::Well)
                 }
@@ -80,7 +90,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
 fn check_format(command: &Command, format: Format) -> Result<()> {
     let (name, more): (&str, &[Format]) = match command {
         Command::Sql(_) => ("sql", &[Format::Csv, Format::Parquet]),
-        Command::Graph => ("graph", &[Format::Dot, Format::Mermaid]),
+        Command::Graph => ("graph", &[Format::Dot, Format::Mermaid, Format::Svg]),
         Command::Run(_) => ("run", &[]),
         Command::Plan(_) => ("plan", &[]),
         Command::Status => ("status", &[]),
@@ -93,6 +103,10 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Branch(_) => ("branch", &[]),
         Command::Diff(_) => ("diff", &[]),
         Command::Rollback { .. } => ("rollback", &[]),
+        Command::Project(_) => ("project", &[]),
+        Command::Views(_) => ("views", &[]),
+        Command::Lineage(_) => ("lineage", &[Format::Dot, Format::Mermaid]),
+        Command::Audit { .. } => ("audit", &[]),
     };
     if matches!(format, Format::Text | Format::Json) || more.contains(&format) {
         return Ok(());
