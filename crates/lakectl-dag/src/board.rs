@@ -13,7 +13,7 @@ use crate::fingerprint::{
     input_part, input_part_name, member_digest, output_fingerprint, state_of, task_fingerprint,
     window_digest,
 };
-use crate::partition::Entry;
+use crate::partition::{Entry, TablePartitions};
 use crate::scope::{Scope, TaskRef};
 use crate::verdict::{Inputs, Question, verdict};
 use crate::{
@@ -37,7 +37,9 @@ pub trait World: Sync {
         cell.parts.clone()
     }
     /// Returns the run that has published this cell since the asking run began, if that was another one.
-    fn overtaken_by(&self, _published: &Cell) -> Option<String> {}
+    fn overtaken_by(&self, _published: &Cell) -> Option<String> {
+        None
+    }
     /// Returns what a check found, by the digest of the check and of all rows that it read.
     fn checked(&self, _key: &Fingerprint) -> Option<CheckResult> {
         None

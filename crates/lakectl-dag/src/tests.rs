@@ -74,11 +74,6 @@ impl World for Lake {
         self.cache.get(fingerprint).cloned()
     }
 
-    fn parts(&self, cell: &Cell) -> Parts {
-        let kept = self.cache.get(&cell.fingerprint);
-        kept.map_or_else(Parts::new, |kept| kept.parts.clone())
-    }
-
     fn overtaken_by(&self, published: &Cell) -> Option<String> {
         self.newer.get(&published.task()).cloned()
     }
@@ -399,7 +394,11 @@ impl Project {
         }
         if !report.interrupted {
             for cell in report.new_cells() {
-                self.lake.published.insert(cell.task(), cell);
+                // What a report says of a cell is without the parts that were kept with it.
+                let kept = self.lake.cache.get(&cell.fingerprint).cloned();
+                self.lake
+                    .published
+                    .insert(cell.task(), kept.unwrap_or(cell));
             }
             for task in &plan.abandoned {
                 self.lake.published.remove(task);

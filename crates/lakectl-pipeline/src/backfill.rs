@@ -313,7 +313,6 @@ impl State<'_> {
                 jobs: self.options.jobs,
                 events: self.options.events,
                 cancel: self.options.cancel.clone(),
-                known_until: self.options.known_until,
             };
             let lake = Arc::clone(&self.lake);
             match self

@@ -38,7 +38,9 @@ mod workbench;
 mod world;
 
 pub use assembly::{Assembly, BoundDataset};
+pub use backfill::{Backfill, BackfillSummary, Chunk, ChunkOrder, Step};
 pub use branches::Merging;
+pub use checks::{CheckFailure, failures as check_failures};
 pub use diff::{Diff, DiffRequest, Example, TableDiff, diff};
 pub use error::PipelineError;
 pub use harvest::Sources;

@@ -83,6 +83,7 @@ impl Failure {
             task: "the run".to_owned(),
             message: error.to_string(),
             hint: error.hint(),
+            attempts: Vec::new(),
         }
     }
 }

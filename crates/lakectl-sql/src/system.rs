@@ -16,7 +16,7 @@ use datafusion::common::Result as DfResult;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use lakectl_core::{Contract, TableId, UtcTime};
+use lakectl_core::{Contract, Fingerprint, TableId, UtcTime};
 use lakectl_store::{Lake, Snapshot, schema_of};
 
 type Make = dyn Fn() -> DfResult<RecordBatch> + Send + Sync;
@@ -70,12 +70,12 @@ pub(crate) fn tables(
     let (of_lake, of_cells, of_tables) =
         (Arc::clone(lake), Arc::clone(snapshot), Arc::clone(snapshot));
     let of_checks = (Arc::clone(lake), Arc::clone(snapshot));
-    let version = snapshot.version;
+    let until = snapshot.id;
     let all = [
         made(
             "commits",
             COMMITS,
-            Arc::new(move || commits(&of_lake, version)),
+            Arc::new(move || commits(&of_lake, until)),
         ),
         made("cells", CELLS, Arc::new(move || Ok(cells(&of_cells)))),
         made(
@@ -93,7 +93,7 @@ pub(crate) fn tables(
 }
 
 const COMMITS: &str = "version i64, time ts, run utf8, reason utf8, message utf8, tables i64, changed i64, dropped i64, \
-                       rows i64, id utf8, parent utf8?";
+                       rows i64, id utf8, parent utf8?, who utf8, branch utf8";
 const CELLS: &str = "table utf8, partition utf8, rows i64, bytes i64, first_time ts?, last_time ts?, fingerprint utf8, \
                      rows_hash utf8, file utf8?, file_hash utf8?, run utf8, seconds f64";
 const TABLES: &str = "schema utf8, name utf8, partitions i64, empty_partitions i64, rows i64, bytes i64, first_time ts?, \
@@ -115,14 +115,12 @@ fn made(
     Some((id, Arc::new(MadeTable { schema, make })))
 }
 
-fn commits(lake: &Lake, until: u64) -> DfResult<Vec<ArrayRef>> {
-    let log = lake
+fn commits(lake: &Lake, until: Option<Fingerprint>) -> DfResult<Vec<ArrayRef>> {
+    let mut log = lake
         .log()
         .map_err(|e| DataFusionError::External(Box::new(e)))?;
-    let log: Vec<_> = log
-        .into_iter()
-        .filter(|commit| commit.version <= until)
-        .collect();
+    let newest = log.iter().position(|commit| Some(commit.id) == until);
+    log.truncate(newest.map_or(0, |place| place + 1));
     Ok(vec![
         integers(log.iter().map(|c| c.version)),
         times(log.iter().map(|c| Some(c.time))),
@@ -135,6 +133,8 @@ fn commits(lake: &Lake, until: u64) -> DfResult<Vec<ArrayRef>> {
         integers(log.iter().map(|c| c.rows)),
         texts(log.iter().map(|c| Some(c.id.to_string()))),
         texts(log.iter().map(|c| c.parent.map(|id| id.to_string()))),
+        texts(log.iter().map(|c| Some(c.who.clone()))),
+        texts(log.iter().map(|c| Some(c.branch.clone()))),
     ])
 }
 

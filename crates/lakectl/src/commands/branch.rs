@@ -231,6 +231,11 @@ fn merge(
             (merging, Some(version))
         }
     };
+    if version.is_some()
+        && let Some(behind) = context.bench.project(into, None)
+    {
+        render::note(&behind);
+    }
     let merged = Merged::of(&merging, into, version.as_ref());
     if context.json() {
         render::json(&merged);

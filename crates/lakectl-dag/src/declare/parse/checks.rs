@@ -4,7 +4,8 @@ use lakectl_core::{Column, ColumnType, Grain, Severity, TableId, parse_days};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::{Block, input};
+use super::Block;
+use super::inputs::input;
 use crate::declare::check::{CheckDecl, CheckRule, SqlText};
 use crate::declare::{DeclareError, StageDecl, StageInput};
 use crate::nearest::hint;

@@ -44,7 +44,7 @@ pub(super) fn inputs(block: &Block<'_>, grain: Grain) -> Result<Vec<StageInput>,
     Ok(inputs)
 }
 
-fn input<'a>(
+pub(super) fn input<'a>(
     file: File<'a>,
     what: &str,
     table: TableId,
