@@ -346,6 +346,8 @@ impl Lake {
                 return Err(self.conflict(&request, task)?);
             }
             let Some(commit) = request.after(&head) else {
+                // Whoever published it may have died, or failed, before its name was durable.
+                commit::settle(&self.door)?;
                 return Ok(Snapshot::clone(&head));
             };
             self.check_files(&commit)?;

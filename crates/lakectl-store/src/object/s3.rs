@@ -106,15 +106,10 @@ fn retries() -> RetryConfig {
 
 fn check_credentials(bucket: &Bucket) -> Result<(), String> {
     let set = |name: &&str| bucket.variables.contains_key(*name);
-    if CREDENTIALS
-        .iter()
-        .any(|names| names.iter().all(|name| set(name)))
-    {
+    if CREDENTIALS.iter().any(|names| names.iter().all(set)) {
         return Ok(());
     }
-    let half = CREDENTIALS
-        .iter()
-        .find(|names| names.iter().any(|name| set(name)));
+    let half = CREDENTIALS.iter().find(|names| names.iter().any(set));
     Err(
         match half.and_then(|names| names.iter().find(|name| !set(name))) {
             Some(missing) => format!("the credentials are not complete: {missing} is not set"),
@@ -124,7 +119,9 @@ fn check_credentials(bucket: &Bucket) -> Result<(), String> {
 }
 
 fn is_loopback(endpoint: &str) -> bool {
-    let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+    let rest = endpoint
+        .split_once("://")
+        .map_or(endpoint, |(_, rest)| rest);
     let authority = rest.split('/').next().unwrap_or_default();
     if authority.contains('@') {
         return false;

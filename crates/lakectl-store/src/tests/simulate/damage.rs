@@ -11,8 +11,7 @@ use super::{all, tell};
 fn small() -> Content {
     let disk = SimDisk::new(empty_disk(), &Script::new(0, 1, None), 0);
     work(&on_disk(&disk).unwrap(), 0, &Mutex::new(Told::default())).unwrap();
-    let content = disk.content.lock().unwrap().clone();
-    content
+    disk.content.lock().unwrap().clone()
 }
 
 #[test]
