@@ -276,6 +276,8 @@ impl Lake {
                 return Err(self.conflict(&request, moved)?);
             }
             let Some((commit, cells)) = request.after(&head, &self.door)? else {
+                // Whoever published it may have died, or failed, before its name was durable.
+                self.files().settle()?;
                 return Ok(Snapshot::clone(&head));
             };
             self.check_files(&cells)?;

@@ -94,6 +94,11 @@ impl Log<'_> {
         Ok((commit, id))
     }
 
+    /// Makes every version that can be seen durable, whoever made it.
+    pub(crate) fn settle(&self) -> Result<(), StoreError> {
+        self.door.sync_folder(&self.folder())
+    }
+
     /// Tries to make `commit` the next version; `None` if somebody else's took its number.
     pub(crate) fn put(&self, commit: &Commit) -> Result<Option<Fingerprint>, StoreError> {
         let (bytes, id) = seal(commit).map_err(|e| {

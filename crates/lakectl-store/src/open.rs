@@ -100,5 +100,10 @@ fn create(door: &Door, profile: &str) -> Result<(), StoreError> {
     if door.put_new(LAKE_JSON, text.as_bytes())? == Put::Created {
         door.prove(LAKE_JSON, text.as_bytes())?;
     }
-    check_identity(door, profile).map(|_| ())
+    match check_identity(door, profile)? {
+        true => Ok(()),
+        false => Err(StoreError::NoLake {
+            path: door.root().to_owned(),
+        }),
+    }
 }

@@ -201,6 +201,18 @@ impl<D: Disk> Backend for Local<D> {
         result
     }
 
+    fn sync_folder(&self, path: &str) -> Result<(), StoreError> {
+        let folder = self.full(path);
+        let found = absent(self.disk.look(&folder));
+        if found
+            .map_err(|e| StoreError::io("look at", &folder, e))?
+            .is_some()
+        {
+            lock(&self.pending).paths.insert(folder);
+        }
+        self.sync_pending()
+    }
+
     fn get_all(&self, paths: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         paths.iter().map(|path| self.read(path)).collect()
     }

@@ -68,6 +68,7 @@ pub(crate) trait Backend: Debug + Send + Sync {
     fn put_new(&self, path: &str, bytes: &[u8]) -> Result<Put, StoreError>;
     fn put_content_named(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError>;
     fn sync_pending(&self) -> Result<(), StoreError>;
+    fn sync_folder(&self, path: &str) -> Result<(), StoreError>;
     fn get_all(&self, paths: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
     fn sizes(&self, paths: &[String]) -> Result<Vec<Option<u64>>, StoreError>;
     fn list(&self, path: &str, wanted: Entry) -> Result<Vec<String>, StoreError>;
@@ -146,6 +147,11 @@ impl Door {
     /// Waits until everything that was put is durable.
     pub(crate) fn sync_pending(&self) -> Result<(), StoreError> {
         self.backend.sync_pending()
+    }
+
+    /// Makes the names in a folder durable, also those that others gave; fine if there is no such folder.
+    pub(crate) fn sync_folder(&self, path: &str) -> Result<(), StoreError> {
+        self.backend.sync_folder(path)
     }
 
     /// Returns the bytes of a file, or `None` if there is no such file.

@@ -409,6 +409,11 @@ impl Backend for Remote {
         })
     }
 
+    /// An object that can be seen is durable.
+    fn sync_folder(&self, _path: &str) -> Result<(), StoreError> {
+        self.sync_pending()
+    }
+
     fn get_all(&self, paths: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         let paths = paths.to_vec();
         self.wait(|objects| async move {

@@ -24,6 +24,8 @@ struct File {
     bytes: Vec<u8>,
     /// What the last flush made safe.
     safe: Option<Vec<u8>>,
+    /// A flush failed: the system dropped what was due, and says of later flushes that they went well.
+    dropped: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -79,6 +81,7 @@ impl Content {
                 };
             }
             file.safe = Some(file.bytes.clone());
+            file.dropped = false;
         }
         for folder in left.folders.values_mut() {
             let every: Vec<String> = folder
@@ -169,6 +172,7 @@ impl Content {
         let file = File {
             bytes: bytes.to_vec(),
             safe: flush.then(|| bytes.to_vec()),
+            dropped: false,
         };
         let node = Node::File(self.files.len());
         self.folder_mut(folder)?.names.insert(name.clone(), node);
@@ -180,7 +184,9 @@ impl Content {
         match self.node(path)? {
             Node::File(file) => {
                 let file = &mut self.files[file];
-                file.safe = Some(file.bytes.clone());
+                if !file.dropped {
+                    file.safe = Some(file.bytes.clone());
+                }
             }
             Node::Folder => {
                 let folder = self.folder_mut(path)?;
@@ -325,7 +331,14 @@ impl Disk for SimDisk {
     }
 
     fn flush(&self, path: &Path) -> io::Result<()> {
-        self.change(|content| content.flush(path))
+        let flushed = self.change(|content| content.flush(path));
+        let mut content = lock(&self.content);
+        if flushed.is_err()
+            && let Ok(Node::File(file)) = content.node(path)
+        {
+            content.files[file].dropped = true;
+        }
+        flushed
     }
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -105,7 +105,7 @@ pub(super) fn work(lake: &Lake, writer: usize, told: &Mutex<Told>) -> Result<(),
 }
 
 /// Every published partition with the digest of its rows.
-type Published = BTreeMap<(TableId, PartitionKey), Fingerprint>;
+pub(super) type Published = BTreeMap<(TableId, PartitionKey), Fingerprint>;
 
 fn published(lake: &Lake) -> Result<Published, StoreError> {
     let head = lake.head()?;
