@@ -53,9 +53,10 @@ pub fn parse_stages_with(
     text: &str,
     lengths: &BTreeMap<String, i64>,
 ) -> Result<Vec<StageDecl>, DeclareError> {
+    let ends: Vec<usize> = text.match_indices('\n').map(|(end, _)| end).collect();
     let file = File {
         name: file_name,
-        text,
+        ends: &ends,
         lengths,
     };
     let root = DeTable::parse(text).map_err(|error| {
@@ -90,17 +91,17 @@ pub fn parse_stages_with(
 #[derive(Clone, Copy)]
 struct File<'a> {
     name: &'a str,
-    text: &'a str,
+    /// Where its lines end.
+    ends: &'a [usize],
     /// Whole-number parameters.
     lengths: &'a BTreeMap<String, i64>,
 }
 
 impl File<'_> {
     fn origin(&self, span: &Range<usize>) -> Origin {
-        let before = &self.text.as_bytes()[..span.start.min(self.text.len())];
         Origin {
             file: self.name.to_owned(),
-            line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
+            line: 1 + self.ends.partition_point(|end| *end < span.start),
         }
     }
 
