@@ -22,17 +22,20 @@ pub enum Failpoint {
     BeforeCommit,
     /// A run has committed; nobody was told.
     Committed,
+    /// A file of a projection is written; others may not be, and nothing says how far it is.
+    Projecting,
 }
 
 impl Failpoint {
     /// Every point, in the order in which a run gets there.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::FileWritten,
         Self::FilesFlushed,
         Self::NameLinked,
         Self::CellsRecorded,
         Self::BeforeCommit,
         Self::Committed,
+        Self::Projecting,
     ];
 
     /// Its name in `LAKE_FAILPOINT`.
@@ -44,6 +47,7 @@ impl Failpoint {
             Self::CellsRecorded => "cells-recorded",
             Self::BeforeCommit => "before-commit",
             Self::Committed => "committed",
+            Self::Projecting => "projecting",
         }
     }
 

@@ -9,8 +9,9 @@ use super::action;
 use super::change::{Origin, TableChange};
 use super::checkpoint::{Checkpoint, checkpoint_of};
 use super::data_folder;
+use crate::branch::MAIN;
 use crate::object::{Entry, FORMAT, seal, unseal};
-use crate::{Lake, Snapshot, StoreError, VersionRef};
+use crate::{Failpoint, Lake, Snapshot, StoreError, VersionRef};
 
 /// How far the log is projected. Written last: whatever a crash leaves undone is done again.
 const STATE: &str = "_projections/delta.json";
@@ -114,13 +115,16 @@ impl Progress {
 }
 
 impl Lake {
-    /// Brings the Delta logs up to the newest version. `base` is a version that the caller has at hand: if it is the
+    /// Brings the Delta logs up to the newest version of `main`, the one branch that is projected. `base` is a version that the caller has at hand: if it is the
     /// one projected last, no older one has to be read.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] for a damaged log of the lake; [`StoreError::Io`] or [`StoreError::FlushFailed`] if the
     /// disk refuses.
     pub fn project_delta(&self, base: Option<Snapshot>) -> Result<Projected, StoreError> {
+        if self.branch() != MAIN {
+            return self.on_branch(MAIN)?.project_delta(None);
+        }
         let head = self.newest()?;
         if let Some(state) = self.delta_state()?
             && state.version <= head.version
@@ -149,6 +153,9 @@ impl Lake {
     /// # Errors
     /// As [`Lake::project_delta`].
     pub fn rebuild_delta(&self, tables: &BTreeSet<TableId>) -> Result<Projected, StoreError> {
+        if self.branch() != MAIN {
+            return self.on_branch(MAIN)?.rebuild_delta(tables);
+        }
         let mut known = State::new();
         let mut until = self.newest()?.version;
         if !tables.is_empty() {
@@ -241,6 +248,8 @@ struct Projector<'a> {
     state: State,
     /// Paths written, to tell what does not belong there.
     written: BTreeSet<String>,
+    /// Where the newest checkpoints are, by the path that is to say so: written when the checkpoints are there.
+    pointers: BTreeMap<String, Vec<u8>>,
     done: Projected,
 }
 
@@ -250,6 +259,7 @@ impl<'a> Projector<'a> {
             lake,
             state,
             written: BTreeSet::new(),
+            pointers: BTreeMap::new(),
             done: Projected::default(),
         }
     }
@@ -265,6 +275,10 @@ impl<'a> Projector<'a> {
         (self.state.version, self.state.id) = (version, id);
         self.done.version = version;
         let door = self.lake.door();
+        door.sync_pending()?;
+        for (path, bytes) in &self.pointers {
+            door.put_content_named(path, bytes)?;
+        }
         door.sync_pending()?;
         let (bytes, _) = seal(&self.state).map_err(|e| StoreError::Damaged {
             path: door.full(STATE),
@@ -321,7 +335,9 @@ impl<'a> Projector<'a> {
                 format!("{folder}/{version:020}.checkpoint.parquet"),
                 &parquet,
             )?;
-            self.put(format!("{folder}/_last_checkpoint"), &pointer)?;
+            let place = format!("{folder}/_last_checkpoint");
+            self.written.insert(place.clone());
+            self.pointers.insert(place, pointer);
             (progress.commits, progress.bytes) = (0, 0);
             self.done.checkpoints += 1;
         }
@@ -332,6 +348,7 @@ impl<'a> Projector<'a> {
     /// Other writers of the same log bring the same bytes, so it does not matter whose are kept.
     fn put(&mut self, path: String, bytes: &[u8]) -> Result<(), StoreError> {
         self.lake.door().put_content_named(&path, bytes)?;
+        Failpoint::Projecting.reached();
         self.done.bytes += bytes.len() as u64;
         if self.done.rebuilt {
             self.written.insert(path);

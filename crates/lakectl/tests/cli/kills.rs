@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use lakectl_pipeline::lake::Failpoint;
 use serde_json::Value;
 
-use crate::common::{Ended, Place, TINY, full};
+use crate::common::{Ended, Place, TINY, files_below, full};
 
 /// What the runs of these tests make.
 const GOAL: [&str; 3] = ["run", "--until", "options"];
@@ -62,12 +62,14 @@ fn death_between_any_two_steps() {
             assert!(ended.status.code().is_none() || *nth > 1, "{told}");
             died += u64::from(ended.status.code().is_none());
             let published = readable(&place);
-            if point == Failpoint::Committed && ended.status.code().is_none() {
+            let after = matches!(point, Failpoint::Committed | Failpoint::Projecting);
+            if after && ended.status.code().is_none() {
                 assert_eq!(Value::from(published), *expected(), "{told}");
             }
             let again = finish(&place, &GOAL);
             assert_eq!(again["version"], 1, "{told}");
             assert_eq!(place.hashes(), *expected(), "{told}");
+            assert_projected(&place, &told);
             if point == Failpoint::CellsRecorded {
                 let restored = again["tasks"]["restored"].as_u64().unwrap();
                 assert!(restored > 0 || ended.status.success(), "{told}: {again}");
@@ -80,6 +82,23 @@ fn death_between_any_two_steps() {
             "readable after it; the rerun equal to an undisturbed run",
         );
     }
+}
+
+/// Checks that what other engines read is what they get when all of it is made anew.
+#[track_caller]
+fn assert_projected(place: &Place, after: &str) {
+    let files = || {
+        let all = files_below(&place.lake()).into_iter();
+        all.filter(|(path, _)| {
+            let path = path.to_string_lossy();
+            path.contains("_delta_log/") || path.starts_with("_projections/")
+        })
+        .collect::<Vec<_>>()
+    };
+    let found = files();
+    assert!(found.len() > 10, "{after}");
+    place.call(&["project", "--rebuild"]).code(0);
+    assert!(files() == found, "{after}");
 }
 
 /// Numbers that are the same in every run of a test.
@@ -139,6 +158,7 @@ fn death_at_any_time() {
     assert!(killed > 0);
     finish(&place, &GOAL);
     assert_eq!(place.hashes(), *whole);
+    assert_projected(&place, "all kills");
     completed += 1;
     let told = format!("{completed} reruns to the end, all with the hashes of an undisturbed run");
     tell("SIGKILL of the program at a random time", killed, &told);
