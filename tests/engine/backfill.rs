@@ -47,7 +47,6 @@ fn fill(
         jobs: 2,
         events: &events,
         cancel: cancel.clone(),
-        known_until: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -274,7 +273,6 @@ fn a_backfill_and_a_nightly_run_do_not_harm_each_other() {
         jobs: 1,
         events: &|_| {},
         cancel: Cancel::default(),
-        known_until: None,
     };
     let runtime = || {
         tokio::runtime::Builder::new_multi_thread()
