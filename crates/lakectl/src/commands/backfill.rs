@@ -52,7 +52,6 @@ pub(crate) fn backfill(context: &Context, args: &BackfillArgs) -> Result<Done> {
         jobs: context.jobs(args.jobs),
         events: &|event| progress.event(&event),
         cancel: cancel.clone(),
-        known_until: None,
     };
     let result = runtime()?.block_on(async {
         let stop = tokio::spawn(stop_on_signal(cancel, Arc::clone(&progress)));
