@@ -15,6 +15,7 @@ mod documents;
 mod failures;
 mod kill;
 mod overrides;
+mod partitions;
 mod runs;
 mod same;
 mod selection;

@@ -304,19 +304,33 @@ impl Told<'_> {
     }
 }
 
+/// A table with a column for each verdict that there is, so that the reasons have room.
 fn stage_table(stages: Vec<StageLine>) -> String {
     let number = |count: usize| match count {
         0 => String::new(),
         _ => render::count(count as u64),
     };
+    let mut sums = [0; 5];
+    for line in &stages {
+        for (sum, (_, count)) in sums.iter_mut().zip(line.tasks.named()) {
+            *sum += count;
+        }
+    }
+    let there = |named: [(&'static str, usize); 5]| {
+        let with_sum = named.into_iter().zip(sums);
+        with_sum.filter(|(_, sum)| *sum > 0).map(|(named, _)| named)
+    };
+    let mut headers = vec!["stage"];
+    headers.extend(there(Counts::default().named()).map(|(word, _)| word));
+    headers.extend(["seconds", "rows", "bytes", "why (most tasks)"]);
+    let right: Vec<usize> = (1..headers.len() - 1).collect();
     let rows = stages.into_iter().map(|line| {
         let mut row = vec![line.stage];
-        row.extend(line.tasks.named().map(|(_, count)| number(count)));
+        row.extend(there(line.tasks.named()).map(|(_, count)| number(count)));
         let Estimate {
             tasks,
             unknown,
             cost,
-            ..
         } = line.estimate;
         let known = |text: String| match tasks - unknown {
             0 => String::new(),
@@ -330,19 +344,7 @@ fn stage_table(stages: Vec<StageLine>) -> String {
         ]);
         row
     });
-    let headers = [
-        "stage",
-        "reuse",
-        "restore",
-        "run",
-        "pending",
-        "blocked",
-        "seconds",
-        "rows",
-        "bytes",
-        "why (most tasks)",
-    ];
-    table(&headers, &[1, 2, 3, 4, 5, 6, 7, 8], rows.collect())
+    table(&headers, &right, rows.collect())
 }
 
 fn seconds(value: f64) -> String {
