@@ -31,12 +31,11 @@ def main():
     for line in sys.stdin:
         request = json.loads(line)
         begun = time.perf_counter()
-        rows = connection.execute(request["sql"]).to_arrow_table() if request["arrow"] else None
-        seconds = time.perf_counter() - begun
-        answer = {"seconds": seconds}
-        if not request["arrow"]:
-            rows = connection.execute(request["sql"]).fetchall()
-            answer["rows"] = [[plain(value) for value in row] for row in rows]
+        table = connection.sql(request["sql"]).to_arrow_table()
+        answer = {"seconds": time.perf_counter() - begun}
+        if request["rows"]:
+            columns = [[plain(value) for value in column.to_pylist()] for column in table.columns]
+            answer["rows"] = list(zip(*columns))
         print(json.dumps(answer), flush=True)
 
 

@@ -108,7 +108,7 @@ fn warm(
         );
         return None;
     };
-    let theirs = peer.ask(&query.sql, false)["rows"]
+    let theirs = peer.ask(&query.sql, true)["rows"]
         .as_array()
         .unwrap()
         .clone();
@@ -118,7 +118,7 @@ fn warm(
     let (mut mine, mut other) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         mine.push(ours().0);
-        other.push(peer.ask(&query.sql, true)["seconds"].as_f64().unwrap());
+        other.push(peer.ask(&query.sql, false)["seconds"].as_f64().unwrap());
     }
     let (mine, other) = (median(&mut mine), median(&mut other));
     println!(
@@ -168,7 +168,7 @@ fn processes(root: &Path, profile: &str, queries: &[Named], tables: &Value) {
             );
             let clock = Instant::now();
             if let Some(mut peer) = Peer::start(tables) {
-                peer.ask(&query.sql, true);
+                peer.ask(&query.sql, false);
                 drop(peer);
                 other.push(clock.elapsed().as_secs_f64());
             }
@@ -305,11 +305,11 @@ impl Peer {
         Some(peer)
     }
 
-    fn ask(&mut self, sql: &str, timed: bool) -> Value {
+    fn ask(&mut self, sql: &str, rows: bool) -> Value {
         writeln!(
             self.requests.as_mut().unwrap(),
             "{}",
-            json!({ "sql": sql, "arrow": timed })
+            json!({ "sql": sql, "rows": rows })
         )
         .unwrap();
         let mut line = String::new();

@@ -66,9 +66,9 @@ impl Script {
         self.pending.clear();
     }
 
-    /// Tells whether a statement has begun.
+    /// Tells whether no statement has begun: there are only spaces and comments.
     pub fn is_blank(&self) -> bool {
-        self.pending.trim().is_empty()
+        statement(&self.pending, 1).is_none()
     }
 
     /// The unfinished statement.

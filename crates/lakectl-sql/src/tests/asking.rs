@@ -182,4 +182,11 @@ fn scripts_go_on_after_lines_of_others() {
     assert_eq!(script.skip_line(), 2);
     assert_eq!(script.line("SELECT 2;")[0].line, 3);
     assert_eq!(script.rest(), None);
+    script.line("-- a comment; only");
+    assert!(script.is_blank());
+    script.line("SELECT 3; -- done");
+    assert!(script.is_blank());
+    assert_eq!(script.skip_line(), 6);
+    script.line("SELECT 4; /* not");
+    assert!(!script.is_blank());
 }

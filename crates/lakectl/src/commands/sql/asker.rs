@@ -116,7 +116,7 @@ impl<'a> Asker<'a> {
         let mut asked = false;
         for line in lines {
             let line = line?;
-            if script.is_blank() && line.starts_with('\\') {
+            if line.starts_with('\\') && script.is_blank() {
                 asked = true;
                 let place = format!("{name}:{}", script.skip_line());
                 let done = meta::run(self, &line).with_context(|| place)?;
@@ -360,7 +360,7 @@ mod tests {
     fn places_are_marked() {
         assert_eq!(
             mark("SELECT *\nFROM x.y", 2, 6).unwrap(),
-            "  line 2: FROM x.y\n                 ^"
+            "  line 2: FROM x.y\n               ^"
         );
         assert_eq!(mark("SELECT", 2, 1), None);
         assert_eq!(mark("a", 1, 0).unwrap(), "  line 1: a\n          ^");
