@@ -172,7 +172,7 @@ impl Lake {
         projector.advance(&mut snapshot, until, |table| {
             tables.is_empty() || tables.contains(table)
         })?;
-        projector.sweep(tables)?;
+        projector.sweep(&mut snapshot, tables)?;
         projector.finish(snapshot)
     }
 
@@ -266,11 +266,7 @@ impl<'a> Projector<'a> {
 
     /// Projects the versions after `snapshot` up to the newest, and says so in the state.
     fn finish(mut self, mut snapshot: Snapshot) -> Result<Projected, StoreError> {
-        // Another run may commit and project meanwhile. What this one swept away too much of it is then written again.
-        while snapshot.version < self.lake.newest()?.version {
-            let until = self.lake.newest()?.version;
-            self.advance(&mut snapshot, until, |_| true)?;
-        }
+        self.advance_to_newest(&mut snapshot)?;
         let (version, id) = (snapshot.version, snapshot.id);
         (self.state.version, self.state.id) = (version, id);
         self.done.version = version;
@@ -288,6 +284,11 @@ impl<'a> Projector<'a> {
         door.put_content_named(STATE, &bytes)?;
         door.sync_pending()?;
         Ok(self.done)
+    }
+
+    fn advance_to_newest(&mut self, snapshot: &mut Snapshot) -> Result<(), StoreError> {
+        let until = self.lake.newest()?.version;
+        self.advance(snapshot, until, |_| true)
     }
 
     /// Projects the versions after `snapshot` up to `until`, as far as they touch the `wanted` tables.
@@ -357,27 +358,40 @@ impl<'a> Projector<'a> {
     }
 
     /// Removes from the Delta logs of these tables, or of all there are, what was not written now.
-    fn sweep(&self, tables: &BTreeSet<TableId>) -> Result<(), StoreError> {
+    fn sweep(
+        &mut self,
+        snapshot: &mut Snapshot,
+        tables: &BTreeSet<TableId>,
+    ) -> Result<(), StoreError> {
+        loop {
+            self.advance_to_newest(snapshot)?;
+            let strange = self.strange(tables)?;
+            // What another run put there meanwhile is of a commit that it made before.
+            if self.lake.newest()?.version == snapshot.version {
+                let door = self.lake.door();
+                return strange.iter().try_for_each(|path| door.delete(path));
+            }
+        }
+    }
+
+    fn strange(&self, tables: &BTreeSet<TableId>) -> Result<Vec<String>, StoreError> {
         let door = self.lake.door();
         let mut folders: Vec<String> = tables.iter().map(log_folder).collect();
         if tables.is_empty() {
             for schema in door.list("data", Entry::Folder)? {
                 let names = door.list(&format!("data/{schema}"), Entry::Folder)?;
-                folders.extend(
-                    names
-                        .iter()
-                        .map(|name| format!("data/{schema}/{name}/_delta_log")),
-                );
+                let logs = names
+                    .iter()
+                    .map(|name| format!("data/{schema}/{name}/_delta_log"));
+                folders.extend(logs);
             }
         }
+        let mut strange = Vec::new();
         for folder in folders {
-            for name in door.list(&folder, Entry::File)? {
-                let path = format!("{folder}/{name}");
-                if !self.written.contains(&path) {
-                    door.delete(&path)?;
-                }
-            }
+            let names = door.list(&folder, Entry::File)?.into_iter();
+            let paths = names.map(|name| format!("{folder}/{name}"));
+            strange.extend(paths.filter(|path| !self.written.contains(path)));
         }
-        Ok(())
+        Ok(strange)
     }
 }

@@ -17,7 +17,8 @@ use object_store::memory::InMemory;
 use disk::{Content, SimDisk};
 use script::{Draw, Script, Wrong};
 use work::{
-    Published, Told, calm, check, empty_disk, expected, in_store, on_disk, quarrel, read_all, work,
+    Published, Told, calm, check, check_projection, empty_disk, expected, in_store, on_disk,
+    quarrel, read_all, work,
 };
 
 use crate::StoreError;
@@ -273,6 +274,8 @@ fn writers_in_any_order() {
         let log = lake.log().unwrap();
         assert_eq!(log.len(), writers * 2 + 1, "{name}");
         read_all(&lake).unwrap();
+        lake.project_delta(None).unwrap();
+        check_projection(&lake).unwrap();
     }
     tell(
         "2 or 3 writers and a reader in a random order",

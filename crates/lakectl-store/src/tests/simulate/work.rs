@@ -1,6 +1,6 @@
 //! What simulated processes do to a lake, and what must be true of it afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use object_store::memory::InMemory;
 use super::disk::{Content, SimDisk};
 use super::objects::FailingStore;
 use super::script::Script;
-use crate::object::{Door, Local, Remote, lock};
+use crate::object::{Door, Local, Remote, TEMPORARY, lock};
 use crate::open::{Open, admit};
 use crate::tests::{batch, hours, key, made, request, schema, spec, table};
 use crate::{Lake, StoreError};
@@ -100,6 +100,7 @@ pub(super) fn work(lake: &Lake, writer: usize, told: &Mutex<Told>) -> Result<(),
         if let Some(id) = snapshot.id {
             lock(told).committed.push((snapshot.version, id));
         }
+        lake.project_delta(Some(head))?;
     }
     Ok(())
 }
@@ -122,6 +123,28 @@ pub(super) fn expected(writers: usize) -> Published {
         work(&lake, writer, &Mutex::default()).unwrap();
     }
     published(&lake).unwrap()
+}
+
+/// Checks that what is kept for other engines is what they get when all of it is made anew.
+pub(super) fn check_projection(lake: &Lake) -> Result<(), StoreError> {
+    let files = || {
+        let mut files = BTreeMap::new();
+        for file in lake.door().list_all("")? {
+            let mut folders = file.path.split('/').rev();
+            let finished = folders
+                .next()
+                .is_some_and(|name| !name.starts_with(TEMPORARY));
+            if finished && folders.any(|name| matches!(name, "_delta_log" | "_projections")) {
+                files.insert(file.path.clone(), lake.door().get(&file.path)?);
+            }
+        }
+        Ok::<_, StoreError>(files)
+    };
+    let found = files()?;
+    lake.rebuild_delta(&BTreeSet::new())?;
+    assert_eq!(found, files()?);
+    assert!(found.len() > 2);
+    Ok(())
 }
 
 /// Reads all that a reader can reach: every version of the log, every cell, every row.
@@ -177,7 +200,7 @@ pub(super) fn check(
     read_all(lake)?;
     let versions: Vec<u64> = lake.log()?.iter().map(|info| info.version).collect();
     assert_eq!(versions, (1..=versions.len() as u64).collect::<Vec<_>>());
-    Ok(())
+    check_projection(lake)
 }
 
 /// One more partition, the same for everybody and with everybody's own rows.
