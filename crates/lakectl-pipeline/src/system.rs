@@ -1,6 +1,8 @@
 //! System tables that the pipeline knows the rows of: `system.runs`, `system.tasks`, `system.lineage`.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread;
 
 use arrow::array::RecordBatch;
 use lakectl_core::{Contract, UtcTime};
@@ -33,7 +35,12 @@ impl Workbench {
                 tasks(&all_notes(&of_tasks)?, contract)
             })?,
             made("lineage", LINEAGE, move |contract| {
-                lineage(&Lineage::of(&assembly, &params)?, contract)
+                // Queries are planned on a thread of their own: this one may be driving the query that asks.
+                let found = thread::scope(|scope| {
+                    let reading = scope.spawn(|| Lineage::of(&assembly, &params));
+                    reading.join().unwrap_or_else(|panic| resume_unwind(panic))
+                });
+                lineage(&found?, contract)
             })?,
         ])
     }

@@ -301,7 +301,7 @@ fn columns_of_native_stages_depend_only_on_what_they_declare() {
     }
     // Disturbances that move nothing would show nothing.
     assert!(
-        tried > 60 && moved > 150,
+        tried > 60 && moved > 100,
         "{tried} columns disturbed, {moved} moved"
     );
 }

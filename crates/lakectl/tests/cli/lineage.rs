@@ -41,7 +41,7 @@ fn a_forecast_is_traced_to_the_documents_and_back() {
         assert!(found.contains(column), "no {column} in {found:?}");
     }
     // What only chooses rows is not followed unless it is asked for.
-    assert!(!found.contains("options.slices.event_time"), "{found:?}");
+    assert!(!found.contains("features.matrix.as_of"), "{found:?}");
     assert!(
         up["edges"]
             .as_array()
