@@ -56,7 +56,6 @@ impl Other {
             jobs: 2,
             events,
             cancel: Cancel::default(),
-            known_until: None,
         };
         let lake = self
             .opened
