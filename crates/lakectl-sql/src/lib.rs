@@ -28,6 +28,7 @@ mod scan;
 mod script;
 mod session;
 mod system;
+mod yielding;
 
 pub use ask::locate;
 pub use conform::{conform, sort_unique};

@@ -22,6 +22,7 @@ use crate::catalog::{LakeTable, union_view};
 use crate::columns::Columns;
 use crate::engine::{base_config, catalog_of, register_functions};
 use crate::error::nearest;
+use crate::yielding::YieldingJoins;
 use crate::{Literal, SqlError, SystemTable, system};
 
 /// The view of all rejects.
@@ -322,6 +323,7 @@ fn context(tables: &Tables, options: SessionOptions) -> Result<SessionContext, S
     let mut state = SessionStateBuilder::new_with_default_features()
         .with_config(config)
         .with_runtime_env(runtime(options)?)
+        .with_physical_optimizer_rule(Arc::new(YieldingJoins))
         .build();
     register_functions(&mut state);
     state.register_catalog_list(catalog_of(tables).map_err(planning)?);

@@ -505,3 +505,24 @@ fn sessions_describe_what_they_have() {
     assert!(of("implied_vol").signature.starts_with("implied_vol("));
     assert!(functions.windows(2).all(|pair| pair[0].name < pair[1].name));
 }
+
+/// Without it one poll of the sum would go through all pairs of one batch, which takes hours.
+#[test]
+fn a_join_without_end_can_be_stopped() {
+    let made = made();
+    let session = session(&made);
+    let sql = "SELECT sum(a.value * b.value) FROM generate_series(1, 100000) a, generate_series(1, 100000000) b";
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let stopped = runtime.block_on(async {
+        let mut rows = session.rows(sql, &BTreeMap::new()).await.unwrap();
+        let task = tokio::spawn(async move { rows.next().await.is_some() });
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        task.abort();
+        task.await
+    });
+    assert!(stopped.unwrap_err().is_cancelled());
+}

@@ -5,28 +5,34 @@ use std::fs::File;
 use std::io::BufReader;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use arrow::array::RecordBatch;
 use lakectl_pipeline::PipelineError;
 use lakectl_pipeline::lake::Lake;
 use lakectl_pipeline::query::{
     LakeSession, Literal, Rows, Script, ScriptStatement, SqlError, locate,
 };
 use tokio::runtime::Runtime;
-use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
-use super::sink::{Look, sink};
+use super::sink::{Look, Sink, sink};
+use super::stop::{Running, Stop};
 use super::target::{NewFile, Target};
 use super::{format_of, lines, meta};
 use crate::args::Format;
 use crate::commands::Done;
 use crate::context::{Context, runtime};
 use crate::render;
-use crate::signals::Signals;
 
 /// Files that include one another go no deeper.
 const DEPTH_MAX: usize = 16;
+/// Batches that a query may compute ahead of its writer.
+const BATCHES_AHEAD: usize = 2;
+/// How soon a signal or the end of its time stops a query.
+const LISTEN_EVERY: Duration = Duration::from_millis(20);
 
 /// One session with all that a person has set.
 pub(super) struct Asker<'a> {
@@ -34,6 +40,7 @@ pub(super) struct Asker<'a> {
     pub(super) lake: Arc<Lake>,
     pub(super) session: LakeSession,
     runtime: Runtime,
+    pub(super) stop: Stop,
     /// How rows are written where no file says it.
     pub(super) format: Format,
     /// Rows of a table.
@@ -74,6 +81,7 @@ impl<'a> Asker<'a> {
             lake,
             session,
             runtime: runtime()?,
+            stop: Stop::listen()?,
             format: Format::Text,
             limit: usize::MAX,
             timeout: None,
@@ -201,23 +209,21 @@ impl<'a> Asker<'a> {
 
     /// Writes the rows of a statement and returns their number, or `None` if nobody wanted them all.
     fn stream(&self, sql: &str, target: &Target, format: Format) -> Result<Option<u64>, Halt> {
+        let running = self.stop.running();
+        let started = self.session.rows(sql, &self.params);
+        let rows: Rows = self
+            .runtime
+            .block_on(started)
+            .map_err(PipelineError::from)?;
+        let look = Look {
+            limit: self.limit,
+            expanded: self.expanded,
+            plan: rows.explains(),
+        };
         let closed = Arc::new(AtomicBool::new(false));
-        let written = self.runtime.block_on(async {
-            let mut watch = Watch::new(self.timeout)?;
-            let started = self.session.rows(sql, &self.params);
-            let mut rows: Rows = watch.over(started).await?.map_err(PipelineError::from)?;
-            let look = Look {
-                limit: self.limit,
-                expanded: self.expanded,
-                plan: rows.explains(),
-            };
-            let mut sink = sink(target.stream(&closed)?, format, &rows.schema(), look)?;
-            while let Some(batch) = watch.over(rows.next()).await? {
-                sink.batch(&batch.map_err(PipelineError::from)?)?;
-            }
-            Ok(sink.finish()?)
-        });
-        match written {
+        let sink = sink(target.stream(&closed)?, format, &rows.schema(), look)?;
+        let batches = Batches::start(&self.runtime, rows, self.timeout);
+        match written(batches, sink, &running) {
             // Whoever stopped reading has what they wanted.
             Err(Halt::Failed(_)) if closed.load(Ordering::Relaxed) => Ok(None),
             written => written.map(Some),
@@ -225,53 +231,72 @@ impl<'a> Asker<'a> {
     }
 }
 
-/// Stops what is awaited: on a signal, or when its time is up. Time in which rows are written does not count, because a
-/// pager waits for its reader.
-struct Watch {
-    signalled: Arc<Notify>,
-    listener: tokio::task::JoinHandle<()>,
-    timeout: Option<Duration>,
-    left: Option<Duration>,
+fn written(mut batches: Batches, mut sink: Box<dyn Sink>, running: &Running) -> Result<u64, Halt> {
+    while let Some(batch) = batches.next(running)? {
+        sink.batch(&batch)?;
+    }
+    Ok(sink.finish()?)
 }
 
-impl Watch {
-    fn new(timeout: Option<Duration>) -> Result<Self> {
-        let mut signals = Signals::new().context("cannot listen to signals")?;
-        let signalled = Arc::new(Notify::new());
-        let notify = Arc::clone(&signalled);
-        let listener = tokio::spawn(async move {
-            signals.next().await;
-            notify.notify_one();
-            // A second one does not wait until the query sees the first.
-            signals.next().await;
-            std::process::exit(i32::from(crate::EXIT_INTERRUPTED));
+/// The batches of a query that computes on other threads: this one stays free to hear that it is to stop.
+struct Batches {
+    task: JoinHandle<()>,
+    receiver: Receiver<Option<Result<RecordBatch, SqlError>>>,
+    timeout: Option<Duration>,
+    /// Time in which this waited. Writing does not count, because a pager waits for its reader.
+    waited: Duration,
+}
+
+impl Batches {
+    fn start(runtime: &Runtime, mut rows: Rows, timeout: Option<Duration>) -> Self {
+        let (sender, receiver) = sync_channel(BATCHES_AHEAD);
+        let task = runtime.spawn(async move {
+            while let Some(batch) = rows.next().await {
+                // Nobody waits for it any more.
+                if sender.send(Some(batch)).is_err() {
+                    return;
+                }
+            }
+            let _ = sender.send(None);
         });
-        Ok(Self {
-            signalled,
-            listener,
+        Self {
+            task,
+            receiver,
             timeout,
-            left: timeout,
-        })
+            waited: Duration::ZERO,
+        }
     }
 
-    async fn over<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Halt> {
-        let clock = Instant::now();
-        let left = self.left.unwrap_or(Duration::MAX);
-        tokio::select! {
-            biased;
-            () = self.signalled.notified() => Err(Halt::Interrupted),
-            done = tokio::time::timeout(left, work) => {
-                self.left = self.left.map(|left| left.saturating_sub(clock.elapsed()));
-                let timeout = self.timeout.unwrap_or_default();
-                done.map_err(|_| Halt::Failed(TimedOut(timeout).into()))
+    fn next(&mut self, running: &Running) -> Result<Option<RecordBatch>, Halt> {
+        loop {
+            if running.stopped() {
+                return Err(Halt::Interrupted);
+            }
+            let clock = Instant::now();
+            let received = self.receiver.recv_timeout(LISTEN_EVERY);
+            self.waited += clock.elapsed();
+            match (received, self.timeout) {
+                (Ok(None), _) => return Ok(None),
+                (Ok(Some(batch)), _) => {
+                    return Ok(Some(batch.map_err(PipelineError::from)?));
+                }
+                (Err(RecvTimeoutError::Disconnected), _) => {
+                    let lost =
+                        "the query ended without saying how: this is a defect of the program";
+                    return Err(anyhow::anyhow!(lost).into());
+                }
+                (Err(RecvTimeoutError::Timeout), Some(most)) if self.waited >= most => {
+                    return Err(anyhow::Error::from(TimedOut(most)).into());
+                }
+                (Err(RecvTimeoutError::Timeout), _) => {}
             }
         }
     }
 }
 
-impl Drop for Watch {
+impl Drop for Batches {
     fn drop(&mut self) {
-        self.listener.abort();
+        self.task.abort();
     }
 }
 

@@ -7,6 +7,7 @@ mod editor;
 mod meta;
 mod shell;
 mod sink;
+mod stop;
 mod target;
 mod text;
 

@@ -35,6 +35,7 @@ pub(super) trait LineEditor {
 /// Reads and runs until the end. Errors are told and the shell goes on.
 pub(super) fn run(asker: &mut Asker<'_>, editor: &mut dyn LineEditor) -> Result<Done> {
     render::note("`\\?` lists the commands, `\\d` the tables; a statement ends with `;`");
+    asker.stop.at_prompt();
     let mut script = Script::default();
     let mut learnt = None;
     loop {
