@@ -13,6 +13,8 @@ const LAKE: [&str; 2] = ["--lake", "s3://lakes/nightly"];
 fn command(place: &Place, server: &S3Server, args: &[&str]) -> Command {
     let mut command = place.command(&[&LAKE[..], &TINY[..], args].concat());
     command.envs(server.variables());
+    // Not for this machine's own ports.
+    command.env("HTTP_PROXY", "http://127.0.0.1:1");
     command
 }
 

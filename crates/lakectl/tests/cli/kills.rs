@@ -47,6 +47,7 @@ fn readable(place: &Place) -> Vec<Value> {
 #[test]
 fn death_between_any_two_steps() {
     for point in Failpoint::ALL {
+        let mut died = 0;
         let times: &[u64] = if full() {
             &[1, 2, 3, 5, 8, 13]
         } else {
@@ -59,6 +60,7 @@ fn death_between_any_two_steps() {
             let ended = command.env("LAKE_FAILPOINT", &told).output().unwrap();
             // A point that is not passed so often kills nobody.
             assert!(ended.status.code().is_none() || *nth > 1, "{told}");
+            died += u64::from(ended.status.code().is_none());
             let published = readable(&place);
             if point == Failpoint::Committed && ended.status.code().is_none() {
                 assert_eq!(Value::from(published), *expected(), "{told}");
@@ -71,6 +73,12 @@ fn death_between_any_two_steps() {
                 assert!(restored > 0 || ended.status.success(), "{told}: {again}");
             }
         }
+        let what = format!("death of the program at `{}`", point.word());
+        tell(
+            &what,
+            died,
+            "readable after it; the rerun equal to an undisturbed run",
+        );
     }
 }
 
@@ -99,8 +107,9 @@ fn kills() -> u64 {
 
 #[test]
 fn death_at_any_time() {
-    let clock = Instant::now();
     let whole = expected();
+    let clock = Instant::now();
+    finish(&Place::empty(), &GOAL);
     let longest = clock.elapsed().as_micros() as u64;
     let (mut place, mut acknowledged) = (Place::empty(), Vec::new());
     let (mut killed, mut completed) = (0, 0);
@@ -132,9 +141,14 @@ fn death_at_any_time() {
     finish(&place, &GOAL);
     assert_eq!(place.hashes(), *whole);
     completed += 1;
-    // Read by `cargo xtask faults`, past the capture of test output.
-    let told = format!(
-        "FAULTS|SIGKILL of the program at a random time|{killed}|{completed} completed reruns, all with the hashes of an undisturbed run\n"
-    );
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes());
+    let told = format!("{completed} reruns to the end, all with the hashes of an undisturbed run");
+    tell("SIGKILL of the program at a random time", killed, &told);
+}
+
+/// A line for `cargo xtask faults`, past the capture of test output.
+fn tell(what: &str, count: u64, result: &str) {
+    if std::env::var_os("LAKE_FAULTS").is_some() {
+        let line = format!("FAULTS|{what}|{count}|{result}\n");
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+    }
 }
