@@ -105,7 +105,7 @@ fn an_excluded_document_counts_as_if_it_had_never_come() {
         run.reasons("norm.archive_deribit_chains")
             .first()
             .unwrap()
-            .contains("override added")
+            .contains("override is new")
     );
 
     // Taken back, all is found again; the list says who and why.

@@ -83,6 +83,7 @@ fn words(part: &str) -> Option<Words> {
         "rejects" => (4, "contract of rejects", true),
         "assumed_availability" => (5, "assumed availability", false),
         "reach" => (7, "coverage of its readers", false),
+        "override" => (8, "override", false),
         "days" => (8, "days", false),
         "token" => (8, "token", false),
         _ => return None,
@@ -158,6 +159,7 @@ fn appeared(part: &str) -> String {
         _ if part.starts_with("function ") => "is new: the query calls it now",
         _ if part.starts_with(INPUT) => "is new",
         _ if part.starts_with("param.") => "is new",
+        "override" => "is new",
         "days" => "cut the partition short now",
         _ => "was not recorded by the version of lakectl that computed it",
     }
@@ -167,6 +169,7 @@ fn appeared(part: &str) -> String {
 fn vanished(part: &str) -> String {
     match part {
         _ if part.starts_with("function ") => "is gone: the query calls it no more",
+        "override" => "is revoked",
         "days" => "do not cut the partition short any more",
         _ => "is gone",
     }

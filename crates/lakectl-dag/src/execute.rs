@@ -262,6 +262,7 @@ impl<'a> Run<'a> {
                 self.use_cells(task, &verdict, settled.cells, settled.stale);
             }
             (Verdict::Blocked(reason) | Verdict::Pending(reason) | Verdict::Run(reason), _) => {
+                self.checking.reports.extend(settled.gate.noteworthy(true));
                 self.block(task, reason);
             }
         }

@@ -102,8 +102,8 @@ impl Assembly {
                 stages.push(stage);
             }
         }
-        verify_checks(&stages, &unions, &checks, settings)?;
         let pipeline = Pipeline::build(stages, unions)?;
+        verify_checks(&pipeline, &checks, settings)?;
         let coverages = settings.coverage.iter().map(|(name, c)| {
             (
                 name.clone(),
@@ -337,21 +337,16 @@ fn read_queries(
 
 /// Holds what checks say of other tables against these.
 fn verify_checks(
-    stages: &[StageDecl],
-    unions: &BTreeMap<TableId, Vec<TableId>>,
+    pipeline: &Pipeline,
     queries: &CheckQueries,
     settings: &Settings,
 ) -> Result<(), PipelineError> {
-    let contract_of = |table: &TableId| {
-        let stage = stages.iter().find(|s| s.outputs().any(|t| t == table));
-        match stage {
-            Some(stage) if stage.table == *table => Some(stage.contract.clone()),
-            Some(_) => Some(rejects_contract()),
-            None => union_contract(table),
-        }
+    let contract_of = |table: &TableId| match pipeline.stage_of(table) {
+        Some(stage) if stage.table == *table => Some(stage.contract.clone()),
+        Some(_) => Some(rejects_contract()),
+        None => union_contract(table),
     };
-    let unions = unions.keys().cloned().collect();
-    checks::verify(stages, &unions, &contract_of, queries, settings)
+    checks::verify(pipeline.stages(), &contract_of, queries, settings)
 }
 
 /// What decides a stage's rows beside its declaration, part by part.

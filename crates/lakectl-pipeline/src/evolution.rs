@@ -1,7 +1,7 @@
 //! Contracts that change: a nullable column may come at any time, anything else needs a new `version` of the stage.
 
 use lakectl_core::{Contract, TableId};
-use lakectl_dag::{Pipeline, Plan, StageDecl, StageKind, nearest};
+use lakectl_dag::{Pipeline, Plan, StageDecl, StageKind, World, nearest};
 use lakectl_store::{Snapshot, TableMeta};
 
 use crate::PipelineError;
@@ -12,6 +12,7 @@ use crate::PipelineError;
 /// [`PipelineError::Config`] naming the stage, the column and what to do.
 pub(crate) fn check(
     pipeline: &Pipeline,
+    world: &dyn World,
     published: &Snapshot,
     plan: &Plan,
 ) -> Result<(), PipelineError> {
@@ -28,16 +29,13 @@ pub(crate) fn check(
         if matches!(stage.kind, StageKind::Harvest | StageKind::Normalize) {
             continue;
         }
-        let (Some(meta), Some(version)) = (
-            published.tables.get(&stage.table),
-            version_of(published, &stage.table),
-        ) else {
+        let meta = published.tables.get(&stage.table);
+        // The version is looked up only where it matters.
+        let Some((problem, hint)) = meta.and_then(|meta| breach(meta, stage)) else {
             continue;
         };
-        if stage.version > version {
-            continue;
-        }
-        if let Some((problem, hint)) = breach(meta, stage) {
+        let version = version_of(world, &stage.table, stage.version);
+        if let Some(version) = version.filter(|version| stage.version <= *version) {
             let raise = format!("raise `version` of the stage to {}", version + 1);
             let message = format!(
                 "`{}` {problem}, but its `version` is still {version}",
@@ -56,12 +54,21 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// Returns the newest version of a stage that made a published partition of the table.
-fn version_of(published: &Snapshot, table: &TableId) -> Option<u32> {
-    let versions = published
-        .partitions(table)
-        .filter_map(|(_, cell)| cell.parts.get("version")?.parse().ok());
-    versions.max()
+/// Returns the newest version of the stage that made a published partition of the table, or the first that is not below
+/// `declared`.
+fn version_of(world: &dyn World, table: &TableId, declared: u32) -> Option<u32> {
+    let mut newest = None;
+    for (_, cell) in world.published(table) {
+        let version: Option<u32> = world
+            .parts(&cell)
+            .get("version")
+            .and_then(|v| v.parse().ok());
+        newest = newest.max(version);
+        if newest >= Some(declared) {
+            break;
+        }
+    }
+    newest
 }
 
 /// Says what a declaration takes away from readers of the published table.

@@ -200,7 +200,8 @@ impl Workbench {
         };
         let plan = plan(&self.assembly.pipeline, world, &request)?;
         world.check()?;
-        evolution::check(&self.assembly.pipeline, &world.snapshot, &plan)?;
+        evolution::check(&self.assembly.pipeline, world, &world.snapshot, &plan)?;
+        world.check()?;
         if plan.tasks.is_empty() {
             return Err(PipelineError::usage(
                 "the selection holds no partition",

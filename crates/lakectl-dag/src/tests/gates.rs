@@ -96,6 +96,7 @@ fn held_rows_stay_out_until_they_are_accepted() {
     let report = project.run();
     assert_eq!(report.executed(), []);
     assert_eq!(asked(&project), [""; 0]);
+    assert!(report.checks.len() == 1 && report.checks[0].held && !report.checks[0].new);
     let totals = report.totals();
     assert_eq!(
         (totals.failed, totals.blocked, report.is_success()),
@@ -299,7 +300,7 @@ fn a_dropped_partition_is_absent_and_a_changed_input_is_another_task() {
     let plan = project.plan().unwrap();
     let planned = plan.tasks.iter().find(|t| t.task == norm).unwrap();
     assert!(
-        planned.verdict.to_string().contains("override added"),
+        planned.verdict.to_string().contains("override is new"),
         "{}",
         planned.verdict
     );

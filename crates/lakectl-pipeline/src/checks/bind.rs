@@ -1,6 +1,7 @@
 //! Declared checks against the rest of the project: queries, tables, columns, parameters.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lakectl_core::{Contract, FingerprintBuilder, TableId, UtcTime};
 use lakectl_dag::{CheckDecl, CheckRule, Missing, SqlText, StageDecl, StageInput, Window, nearest};
@@ -126,54 +127,29 @@ fn add_inputs(check: &mut CheckDecl, own: &TableId, query: &Query) -> Result<(),
 /// Holds the columns that checks name in other tables, and those in their queries, against the tables.
 ///
 /// # Errors
-/// [`PipelineError::Config`] for an unknown table or column.
+/// [`PipelineError::Config`] for an unknown column.
 pub(crate) fn verify(
-    stages: &[StageDecl],
-    unions: &BTreeSet<TableId>,
+    stages: &[Arc<StageDecl>],
     contract_of: &dyn Fn(&TableId) -> Option<Contract>,
     queries: &CheckQueries,
     settings: &Settings,
 ) -> Result<(), PipelineError> {
     let mut engine: Option<SqlEngine> = None;
-    let known = |check: &CheckDecl, table: &TableId| {
-        contract_of(table).ok_or_else(|| {
-            let names = stages.iter().map(|s| s.table.as_str());
-            let close = nearest(
-                table.as_str(),
-                names.chain(unions.iter().map(TableId::as_str)),
-            );
-            PipelineError::Config {
-                place: check.origin.to_string(),
-                message: format!(
-                    "the check `{}` reads `{table}`, which no stage makes",
-                    check.name
-                ),
-                hint: close
-                    .first()
-                    .map(|close| format!("did you mean `{close}`?")),
-            }
-        })
-    };
     for stage in stages {
         for check in &stage.checks {
-            for input in &check.inputs {
-                known(check, &input.table)?;
-            }
             if let CheckRule::ForeignKey {
                 columns,
                 table,
                 references,
             } = &check.rule
             {
-                let theirs = known(check, table)?;
+                let theirs = contract_of(table).unwrap_or_default();
                 for pair in columns.iter().zip(references) {
                     reference(stage, check, table, &theirs, pair)?;
                 }
             }
-            if let Some(query) = queries
-                .queries
-                .get(&(stage.table.clone(), check.name.clone()))
-            {
+            let name = (stage.table.clone(), check.name.clone());
+            if let Some(query) = queries.queries.get(&name) {
                 let engine = engine.get_or_insert_with(SqlEngine::new);
                 try_query(engine, stage, check, query, contract_of, settings)?;
             }

@@ -154,7 +154,8 @@ fn text(summary: &BackfillSummary) -> String {
         ];
         parts.push(table(&headers, &[2, 3, 4, 5, 6], rows));
     }
-    parts.extend(summary::failure_lines(&summary.failures));
+    let failures = summary::unheld(&summary.failures, &summary.checks);
+    parts.extend(failures.as_deref().and_then(summary::failure_lines));
     parts.extend(checks::text(&summary.checks));
     parts.push(format!(
         "{}  version {} in {}",

@@ -34,6 +34,12 @@ pub(super) fn text(checks: &[CheckFailure]) -> Option<String> {
             rows.collect()
         )
     );
+    if let Some(held) = sorted.iter().find(|check| check.held) {
+        text.push_str(&format!(
+            "\n if the rows are right: `lakectl override accept-check {} {} {} --why \"...\"` publishes them as they are",
+            held.check, held.table, held.partition
+        ));
+    }
     if checks.len() > SHOWN {
         text.push_str(&format!(
             "\n and {} more; `sql \"SELECT * FROM system.checks WHERE status = 'failed'\"` lists all",

@@ -8,7 +8,7 @@ use lakectl_pipeline::engine::Cancel;
 use lakectl_pipeline::{PipelineError, RunOptions, RunSummary, Undone, peak_memory_bytes};
 use serde_json::{Map, Value, json};
 
-use super::{Done, plan, selected, summary};
+use super::{Done, checks, plan, selected, summary};
 use crate::args::RunArgs;
 use crate::context::{Context, now, runtime, who};
 use crate::events::EventFile;
@@ -100,10 +100,14 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     } else if !context.global.quiet {
         render::out(&summary::text(context, &lake, &summary, &args.selection)?);
     } else {
-        [summary::failures(&summary), summary::warnings(&summary)]
-            .iter()
-            .flatten()
-            .for_each(|text| render::alarm(text));
+        [
+            summary::failures(&summary),
+            checks::text(&summary.checks),
+            summary::warnings(&summary),
+        ]
+        .iter()
+        .flatten()
+        .for_each(|text| render::alarm(text));
     }
     Ok(match () {
         () if summary.interrupted => Done::Interrupted,

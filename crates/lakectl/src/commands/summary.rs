@@ -1,11 +1,11 @@
 //! What a run has to say to people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Result;
 use lakectl_pipeline::lake::Lake;
-use lakectl_pipeline::{Failure, Forecast, Quarantine, RunSummary, StageSummary};
+use lakectl_pipeline::{CheckFailure, Failure, Forecast, Quarantine, RunSummary, StageSummary};
 
 use super::checks;
 use crate::args::Selection;
@@ -193,6 +193,19 @@ fn sum(stages: &[&StageSummary]) -> StageSummary {
     total
 }
 
+/// Leaves out tasks that are held by a check: the table of checks tells them with all that there is to say.
+pub(crate) fn unheld(failures: &[Failure], checks: &[CheckFailure]) -> Option<Vec<Failure>> {
+    let held: BTreeSet<String> = checks
+        .iter()
+        .filter(|check| check.held)
+        .map(|check| format!("{} {}", check.table, check.partition))
+        .collect();
+    let is_held = |failure: &Failure| held.contains(&failure.task) && failure.attempts.is_empty();
+    let others = failures.iter().filter(|failure| !is_held(failure));
+    let others: Vec<Failure> = others.cloned().collect();
+    (!others.is_empty()).then_some(others)
+}
+
 /// What failed and why, with what came of trying it before.
 pub(crate) fn failure_lines(failures: &[Failure]) -> Option<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -214,7 +227,11 @@ pub(crate) fn failure_lines(failures: &[Failure]) -> Option<String> {
 
 /// What failed, in words.
 pub(crate) fn failures(summary: &RunSummary) -> Option<String> {
-    let mut lines: Vec<String> = failure_lines(&summary.failures).into_iter().collect();
+    let mut lines: Vec<String> = unheld(&summary.failures, &summary.checks)
+        .as_deref()
+        .and_then(failure_lines)
+        .into_iter()
+        .collect();
     for task in summary.vanished.iter().take(FAILURES_SHOWN) {
         lines.push(format!(
             "kept although its source does not list it any more: {task}"

@@ -40,14 +40,14 @@ fn a_failed_check_is_told_everywhere_and_can_be_accepted() {
     assert_eq!(
         keys(&checks[0]),
         [
-            "accepted",
-            "check",
-            "example",
-            "held",
-            "offending",
+            "table",
             "partition",
+            "check",
             "severity",
-            "table"
+            "offending",
+            "example",
+            "accepted",
+            "held",
         ]
     );
     assert_eq!(
