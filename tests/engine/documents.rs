@@ -308,12 +308,12 @@ fn a_file_that_cannot_be_read_holds_nothing_up() {
 /// Runs at a time.
 fn run_at(bench: &Bench, run: &str, now: UtcTime) {
     let options = RunOptions {
+        who: String::new(),
         run_id: run.to_owned(),
         now,
         jobs: 1,
         events: &|_| {},
         cancel: Cancel::default(),
-        known_until: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
