@@ -11,6 +11,8 @@ mod progress;
 #[cfg(test)]
 mod reference;
 mod render;
+#[cfg(feature = "otel")]
+mod telemetry;
 
 use std::process::ExitCode;
 
@@ -35,7 +37,10 @@ fn main() -> ExitCode {
     // Clap keeps only those after the command if there are some on both sides of it.
     cli.global.set = args::sets(std::env::args());
     render::start(&cli.global);
-    match commands::dispatch(cli) {
+    let done = commands::dispatch(cli);
+    #[cfg(feature = "otel")]
+    telemetry::finish();
+    match done {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::WithFailures) => ExitCode::from(EXIT_FAILED),
         Ok(Done::Unwell) => ExitCode::from(EXIT_USAGE),
