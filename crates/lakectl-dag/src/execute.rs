@@ -323,8 +323,6 @@ impl<'a> Run<'a> {
                 let cells: Vec<Arc<Cell>> = lean;
                 let changed = self.changed(task, &cells);
                 self.reports[task].seconds = cells.first().map_or(0.0, |cell| cell.seconds);
-                self.wave
-                    .extend(cells.iter().map(|cell| (task, Cell::clone(cell))));
                 self.admit(task, Outcome::Ran { reason, changed }, cells, stale);
             }
             Err(failure) => self.fail(task, reason, failure),

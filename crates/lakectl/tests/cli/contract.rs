@@ -74,7 +74,7 @@ fn every_command_speaks_json() {
         keys(&plan),
         [
             "profile", "lake", "version", "last_day", "tasks", "estimate", "stages", "plan",
-            "vanished", "dropped",
+            "vanished", "dropped", "checks",
         ]
     );
     assert_eq!(

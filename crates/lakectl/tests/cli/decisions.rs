@@ -61,7 +61,7 @@ fn a_failed_check_is_told_everywhere_and_can_be_accepted() {
     ] {
         let text = place.short(&command).stdout;
         assert!(
-            text.contains("never") && text.contains("tenor_days="),
+            text.contains("never") && text.contains("options.density"),
             "{command:?}: {text}"
         );
     }
