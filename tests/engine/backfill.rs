@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use lakectl_core::Day;
-use lakectl_pipeline::engine::{Cancel, RunEvent};
+use lakectl_pipeline::engine::{Cancel, RunEvent, RunReport};
 use lakectl_pipeline::lake::Open;
-use lakectl_pipeline::{Backfill, BackfillSummary, ChunkOrder, Project, RunOptions, Selected};
+use lakectl_pipeline::{
+    Backfill, BackfillSummary, ChunkOrder, Project, RunOptions, RunSummary, Selected,
+};
 use lakectl_tests::{Bench, NOW};
 
 use crate::common::{assert_tasks, demo, edit, go, hashes, published, tasks, version};
@@ -62,6 +64,25 @@ fn fill(
     let mut ran = ran.into_inner().unwrap();
     ran.sort();
     (summary, ran)
+}
+
+/// Runs a selection under a name.
+fn run_as(bench: &Bench, run: &str, selected: &Selected) -> (RunSummary, RunReport) {
+    let options = RunOptions {
+        run_id: run.to_owned(),
+        who: "night@desk".to_owned(),
+        now: NOW,
+        jobs: 2,
+        events: &|_| {},
+        cancel: Cancel::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime
+        .block_on(bench.open().unwrap().run(bench.lake(), selected, options))
+        .unwrap()
 }
 
 fn days(summary: &BackfillSummary) -> Vec<(Day, Day)> {
@@ -195,7 +216,8 @@ fn what_fails_holds_nothing_up_and_is_tried_again_alone() {
         "FROM (SELECT * FROM options.greeks WHERE event_time < '2026-01-01' OR CAST(replace(asset, 'BTC', '1') AS INT) = 1)",
     );
     let all = wanted(&["options.slices"], 2, ChunkOrder::Oldest);
-    let (summary, ran) = fill(&bench, "fill-1", &all, 9);
+    // Runs are told apart, and put in their order, by names: these come after the one that made the lake.
+    let (summary, ran) = fill(&bench, "test-1-fill", &all, 9);
     assert!(!summary.is_success() && !summary.interrupted);
     let failed = tasks(&["options.slices asset=ETH/date={2026-01-01,2026-01-02,2026-01-03}"]);
     let told: Vec<String> = summary
@@ -210,7 +232,11 @@ fn what_fails_holds_nothing_up_and_is_tried_again_alone() {
     assert!(failed.iter().all(|task| times(task) == 2));
     assert_eq!(ran.len(), 10 + failed.len());
     assert_eq!(summary.failures[0].attempts.len(), 1);
-    assert!(summary.failures[0].attempts[0].run.starts_with("fill-1-"));
+    assert!(
+        summary.failures[0].attempts[0]
+            .run
+            .starts_with("test-1-fill-")
+    );
     // The good ones are published.
     assert_eq!(
         summary.chunks.iter().map(|c| c.failed).collect::<Vec<_>>(),
@@ -226,9 +252,11 @@ fn what_fails_holds_nothing_up_and_is_tried_again_alone() {
         tasks: Some(undone.tasks()),
         ..Selected::default()
     };
-    let run = go(&bench, &retry);
-    assert!(run.summary.is_success());
-    let selected = run.plan.tasks.iter().filter(|task| task.selected);
+    let opened = bench.open().unwrap();
+    let plan = opened.plan(Some(&bench.lake()), &retry, NOW).unwrap();
+    let (summary, _) = run_as(&bench, "test-2-retry", &retry);
+    assert!(summary.is_success());
+    let selected = plan.tasks.iter().filter(|task| task.selected);
     assert_eq!(
         selected
             .map(|task| task.task.to_string())

@@ -296,8 +296,7 @@ fn documents_that_two_runs_fetched_are_all_kept() {
 
 /// What stands in the greeks, but for the documents' names.
 fn greeks(archive: &Archive) -> Vec<Option<f64>> {
-    let query =
-        "SELECT sum(iv) AS iv FROM options.greeks GROUP BY asset, as_of ORDER BY asset, as_of";
+    let query = "SELECT sum(iv) AS iv FROM options.greeks GROUP BY asset, event_time ORDER BY asset, event_time";
     archive.bench.sql(query).f64s("iv").unwrap()
 }
 

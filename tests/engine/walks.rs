@@ -164,6 +164,9 @@ const DECLARED: [Edit; 5] = [
     },
 ];
 
+/// The edits of [`DECLARED`] that reshape a stage, which only a new version of it may.
+const RESHAPED: [(u64, &str); 2] = [(1 << 2, "options.forwards"), (1 << 4, "options.density")];
+
 /// Copies every file, over those that are there.
 fn copy(from: &Path, to: &Path) {
     write_files(to, &files_below(from));
@@ -181,6 +184,8 @@ fn recorded_files_that_come_late_change_and_go_leave_the_lake_of_a_rebuild() {
         // What was ever published, as it was fetched last: a document that goes is kept.
         let kept = archive.bench.folder().join("kept");
         let root = archive.root.clone();
+        // Versions only rise: another one comes with every change of the shape, back to an earlier one too.
+        let (mut shape, mut versions) = (0, [1; RESHAPED.len()]);
         for step in 0..steps {
             for _ in 0..2 {
                 let day = days[dice.roll(4) as usize];
@@ -194,6 +199,17 @@ fn recorded_files_that_come_late_change_and_go_leave_the_lake_of_a_rebuild() {
             }
             let mask = dice.roll(1 << DECLARED.len());
             apply(&mut archive.bench, &overrides, &DECLARED, mask);
+            for ((bit, table), version) in RESHAPED.iter().zip(&mut versions) {
+                *version += (mask ^ shape) / bit % 2;
+                edit_stage(
+                    &mut archive.bench,
+                    "pipelines/options.toml",
+                    table,
+                    "description",
+                    &format!("version = {version}\ndescription"),
+                );
+            }
+            shape = mask;
             let last = step + 1 == steps;
             let (cancel, stop) = (Cancel::default(), dice.roll(150));
             let finished = AtomicU64::new(0);

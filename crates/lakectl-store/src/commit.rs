@@ -146,9 +146,19 @@ impl Commit {
 
     /// Changes the parent's snapshot into the one after this commit, whose cells are these.
     pub(crate) fn apply(&self, id: Fingerprint, cells: Vec<Arc<Cell>>, snapshot: &mut Snapshot) {
+        // A table whose last partitions make way for others goes on as it was.
+        let mut going_on: BTreeSet<&TableId> = self.dropped.iter().map(|t| &t.table).collect();
+        if !going_on.is_empty() {
+            let filled: BTreeSet<&TableId> = cells.iter().map(|cell| &cell.table).collect();
+            going_on.retain(|table| filled.contains(table));
+        }
+        let metas = going_on.into_iter();
+        let metas = metas.filter_map(|t| Some((t.clone(), snapshot.tables.get(t)?.clone())));
+        let metas: Vec<(TableId, TableMeta)> = metas.collect();
         for task in &self.dropped {
             snapshot.drop_cell(task);
         }
+        snapshot.tables.extend(metas);
         if snapshot.cells.is_empty() {
             snapshot.fill(cells);
         } else {

@@ -89,7 +89,10 @@ pub(crate) fn declared(table: &str) -> Declared {
 
 /// The days before its own partition that a stage sees of an input.
 fn window(line: &str) -> i64 {
-    assert!(!line.contains("until ="), "a window that ends early: {line}");
+    assert!(
+        !line.contains("until ="),
+        "a window that ends early: {line}"
+    );
     if line.contains("lookback =") {
         days(between(line, "lookback = \"", "\""))
     } else {

@@ -203,7 +203,6 @@ impl Door {
     }
 
     /// Returns the size of a file, or `None` if there is no such file.
-    #[allow(dead_code, reason = "for those who ask about one file")]
     pub(crate) fn size(&self, path: &str) -> Result<Option<u64>, StoreError> {
         let found = self.sizes(&[path.to_owned()])?;
         Ok(found.into_iter().next().flatten())

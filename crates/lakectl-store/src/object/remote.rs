@@ -4,7 +4,7 @@
 //! another runtime included. Files named by their content are sent in the background, many at a time, and can be read
 //! at once; what fails is sent again when the wave is to be durable, and only then given up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io;
 use std::path::{Path as FilePath, PathBuf};
@@ -366,11 +366,12 @@ impl Backend for Remote {
                 .wait(uploads)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        // A store that takes nothing is told to whoever computes for it, before the results fill the memory.
-        for (path, upload) in uploads.iter() {
-            if let Upload::Failed(_, trouble) = upload {
-                return Err(objects.error("write", path, trouble.clone()));
-            }
+        // What failed is sent again before more is taken: that a store takes nothing is told to whoever computes for
+        // it, before the results fill the memory.
+        if uploads.values().any(|upload| !running(upload)) {
+            drop(uploads);
+            self.sync_pending()?;
+            uploads = lock(&objects.uploads);
         }
         if !uploads.get(path).is_some_and(running) {
             let bytes = Bytes::copy_from_slice(bytes);
@@ -386,22 +387,28 @@ impl Backend for Remote {
         let objects = &self.objects;
         let mut uploads = lock(&objects.uploads);
         let due: Vec<String> = uploads.keys().cloned().collect();
-        for path in &due {
-            if let Some(Upload::Failed(bytes, _)) = uploads.get(path) {
-                let bytes = bytes.clone();
-                uploads.insert(path.clone(), Upload::Running(bytes.clone()));
-                self.send(path.clone(), bytes);
+        let mut again: BTreeSet<&String> = BTreeSet::new();
+        // What was under way may fail meanwhile: that is sent again as well.
+        for _ in 0..2 {
+            for path in &due {
+                if let Some(Upload::Failed(bytes, _)) = uploads.get(path)
+                    && again.insert(path)
+                {
+                    let bytes = bytes.clone();
+                    uploads.insert(path.clone(), Upload::Running(bytes.clone()));
+                    self.send(path.clone(), bytes);
+                }
             }
-        }
-        loop {
-            let mut states = due.iter().filter_map(|path| uploads.get(path));
-            if !states.any(|upload| matches!(upload, Upload::Running(_))) {
-                break;
+            loop {
+                let mut states = due.iter().filter_map(|path| uploads.get(path));
+                if !states.any(|upload| matches!(upload, Upload::Running(_))) {
+                    break;
+                }
+                uploads = objects
+                    .ended
+                    .wait(uploads)
+                    .unwrap_or_else(PoisonError::into_inner);
             }
-            uploads = objects
-                .ended
-                .wait(uploads)
-                .unwrap_or_else(PoisonError::into_inner);
         }
         due.iter().try_for_each(|path| match uploads.get(path) {
             Some(Upload::Failed(_, trouble)) => Err(objects.error("write", path, trouble.clone())),

@@ -165,7 +165,9 @@ impl Lake {
             known.tables.retain(|table, _| !tables.contains(table));
         }
         // Whoever dies from here on leaves no state, so that the next projection makes everything anew.
-        self.door().delete(STATE)?;
+        if self.door().size(STATE)?.is_some() {
+            self.door().delete(STATE)?;
+        }
         let mut projector = Projector::new(self, known);
         projector.done.rebuilt = true;
         let mut snapshot = Snapshot::empty();

@@ -89,6 +89,32 @@ fn old_versions_by_number_and_time() {
 }
 
 #[test]
+fn a_table_whose_partitions_all_make_way_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = lake(dir.path());
+    let old = "date=1970-01-01";
+    publish(&lake, "a.b", old, "r1", &hours(3));
+    let base = lake.head().unwrap();
+    let cell = made(&lake, "a.b", "date=1970-01-02", "r2", "1", &hours(2));
+    let mut request = request(&base, "r2", 2, vec![cell]);
+    request.dropped.insert(TaskKey {
+        table: table("a.b"),
+        partition: key(old),
+    });
+    let next = lake.commit(request).unwrap();
+    assert_eq!(next.rows(&table("a.b")), 2);
+    assert_eq!(next.tables, base.tables, "told to the one who commits");
+    let found = super::lake(dir.path()).head().unwrap();
+    assert_eq!(
+        found.tables, base.tables,
+        "and to the one who reads the log"
+    );
+    lake.project_delta(None).unwrap();
+    assert_eq!(lake.delta_versions(&table("a.b")).unwrap().len(), 2);
+    assert_eq!(lake.delta_tables().unwrap()[0].files, 1);
+}
+
+#[test]
 fn partitions_can_be_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let lake = lake(dir.path());

@@ -85,7 +85,7 @@ fn a_run_projects_what_it_publishes() {
 
     let ended = place.call(&["project", "forecast.quantile"]).code(1);
     assert!(
-        ended.stderr.contains("did you mean `forecast.quantiles`?"),
+        ended.stderr.contains("did you mean `forecast.quantiles`"),
         "{}",
         ended.stderr
     );

@@ -1,5 +1,6 @@
 //! Every bit of every file flipped, and every file cut at every length: a loud error, never other rows.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use super::disk::{Content, SimDisk};
@@ -14,6 +15,29 @@ fn small() -> Content {
     disk.content.lock().unwrap().clone()
 }
 
+/// Damage to what is made for other engines: the lake is read as before, and the next projection writes it again. What a
+/// log says of a table is nobody's to read here, so that has to be asked for.
+fn mended(whole: &Content, damaged: Content, rows: &u64, noticed: bool) {
+    let disk = SimDisk::new(damaged, &Script::new(0, 1, None), 0);
+    let lake = on_disk(&disk).unwrap();
+    assert_eq!(read_all(&lake).unwrap(), *rows);
+    match noticed {
+        true => assert!(lake.project_delta(None).unwrap().rebuilt),
+        false => assert!(lake.rebuild_delta(&BTreeSet::new()).unwrap().rebuilt),
+    }
+    let mut after = disk.content.lock().unwrap().clone();
+    let mut whole = whole.clone();
+    assert_eq!(after.paths(), whole.paths());
+    for path in whole.paths() {
+        assert_eq!(
+            after.bytes_mut(&path),
+            whole.bytes_mut(&path),
+            "{}",
+            path.display()
+        );
+    }
+}
+
 #[test]
 fn no_damage_is_silent() {
     let whole = small();
@@ -24,7 +48,17 @@ fn no_damage_is_silent() {
     for path in whole.paths() {
         let name = path.file_name().unwrap().to_str().unwrap();
         let size = whole.clone().bytes_mut(&path).len();
+        // What other engines are given is no part of the lake: it is made anew.
+        let given = path.components().any(|part| {
+            matches!(
+                part.as_os_str().to_str(),
+                Some("_delta_log" | "_projections")
+            )
+        });
         let read = |content: Content| {
+            if given {
+                return mended(&whole, content, &rows, name == "delta.json");
+            }
             let found = calm(content).and_then(|lake| read_all(&lake));
             match found {
                 Err(error) => {
