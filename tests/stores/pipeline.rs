@@ -62,6 +62,7 @@ fn a_bucket_holds_what_a_folder_holds() {
     let objects = server.objects().into_keys();
     let objects = objects.map(|name| name.trim_start_matches("lakes/demo/").to_owned());
     assert_eq!(data_files(objects), data_files(names.into_iter()));
+    assert_eq!(summary.warnings, Vec::<String>::new(), "projected as well");
 
     let puts = || server.asked(Ask::Put) + server.asked(Ask::Create);
     let before = puts();

@@ -265,11 +265,11 @@ fn logs_of_format_one_are_read_and_newer_ones_refused() {
     assert_eq!(error.hint().unwrap(), "use the newer lakectl that wrote it");
 }
 
-/// Prints what a commit of one partition writes and how long opening takes. `LAKE_TEST_FULL=1` takes lakes of 100,000 and
+/// Prints what a commit of one partition writes and how long opening takes. `LAKE_TEST_LARGE=1` takes lakes of 100,000 and
 /// 1,000,000 cells; no time is asserted.
 #[test]
 fn a_commit_writes_little_however_large_the_lake() {
-    let full = std::env::var_os("LAKE_TEST_FULL").is_some_and(|value| value != "0");
+    let full = std::env::var_os("LAKE_TEST_LARGE").is_some_and(|value| value != "0");
     let counts: &[u64] = if full {
         &[100_000, 1_000_000]
     } else {
