@@ -69,6 +69,10 @@ fn a_bucket_holds_what_a_folder_holds() {
     let (summary, report) = remote.run(&Selected::default()).unwrap();
     assert_eq!((summary.version, executed(&report).len()), (1, 0));
     assert_eq!(puts(), before, "nothing to do, nothing written");
+
+    let stored = server.objects();
+    remote.lake().rebuild_delta(&BTreeSet::new()).unwrap();
+    assert!(server.objects() == stored, "made anew, the same again");
 }
 
 #[test]

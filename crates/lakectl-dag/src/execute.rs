@@ -454,8 +454,12 @@ impl<'a> Run<'a> {
             self.reports[*task].stale = Some(self.plan.tasks[*root].task.clone());
         }
         let left = |task: &TaskReport| task.outcome == Outcome::NotReached;
+        let interrupted = interrupted && self.reports.iter().any(left);
+        if interrupted {
+            self.report_unchecked();
+        }
         RunReport {
-            interrupted: interrupted && self.reports.iter().any(left),
+            interrupted,
             tasks: self.reports,
             checks: self.checking.reports,
             fatal,

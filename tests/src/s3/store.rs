@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use s3s::dto::{
-    CommonPrefix, DeleteObjectsInput, DeleteObjectsOutput, ETag, GetObjectInput, GetObjectOutput,
-    HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, Object,
-    PutObjectInput, PutObjectOutput, StreamingBlob,
+    CommonPrefix, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, GetObjectInput,
+    GetObjectOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output,
+    Object, PutObjectInput, PutObjectOutput, StreamingBlob,
 };
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 
@@ -212,11 +212,19 @@ impl Memory {
     async fn delete(&self, input: DeleteObjectsInput) -> S3Result<S3Response<DeleteObjectsOutput>> {
         let fault = self.admit(Ask::Delete, &input.bucket, "")?;
         self.before(fault).await?;
-        for object in &input.delete.objects {
+        let mut deleted = Vec::new();
+        for object in input.delete.objects {
             self.shared.state().objects.remove(&object.key);
+            deleted.push(DeletedObject {
+                key: Some(object.key),
+                ..DeletedObject::default()
+            });
         }
         self.after(fault).await?;
-        Ok(S3Response::new(DeleteObjectsOutput::default()))
+        Ok(S3Response::new(DeleteObjectsOutput {
+            deleted: Some(deleted),
+            ..DeleteObjectsOutput::default()
+        }))
     }
 }
 

@@ -81,6 +81,19 @@ impl Run<'_> {
         }
     }
 
+    /// Reports rows that still waited for their checks when the run was stopped: they are kept like all that was computed,
+    /// and a run that was stopped publishes nothing.
+    pub(super) fn report_unchecked(&mut self) {
+        for (task, candidate) in std::mem::take(&mut self.checking.waiting) {
+            let report = &mut self.reports[task];
+            if report.outcome == Outcome::NotReached {
+                report.rows = candidate.cells.first().map_or(0, |cell| cell.rows);
+                report.outcome = candidate.outcome;
+                report.cells = candidate.cells;
+            }
+        }
+    }
+
     /// Asks for every check that can be asked, and lets through or holds back what is decided.
     pub(super) fn open_gates(&mut self) {
         while let Some(task) = self.checking.ready.pop_first() {

@@ -117,6 +117,7 @@ fn every_command_speaks_json() {
             "tables",
             "failures",
             "quarantine",
+            "checks",
             "note"
         ]
     );
