@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -31,11 +31,12 @@ pub(crate) trait Disk: Debug + Send + Sync {
     fn write(&self, folder: &Path, bytes: &[u8], flush: bool) -> io::Result<(PathBuf, u64)>;
     /// Waits until the content of a file, or the entries of a folder, survive a power loss.
     fn flush(&self, path: &Path) -> io::Result<()>;
-    /// Flushes several paths; the error names one that failed.
+    /// Flushes several paths; the error names one that failed. Of one that another process has removed since it was written
+    /// there is nothing to keep; who needs it looks for it.
     fn flush_all(&self, paths: &[PathBuf]) -> Result<(), (PathBuf, io::Error)> {
-        paths.iter().try_for_each(|path| {
-            let flushed = self.flush(path);
-            flushed.map_err(|e| (path.clone(), e))
+        paths.iter().try_for_each(|path| match self.flush(path) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err((path.clone(), e)),
+            _ => Ok(()),
         })
     }
     /// Gives a file a second name, which must be new.
@@ -84,9 +85,9 @@ impl Disk for Host {
 
     fn flush_all(&self, paths: &[PathBuf]) -> Result<(), (PathBuf, io::Error)> {
         let each = |paths: &[PathBuf]| {
-            paths.iter().try_for_each(|path| {
-                let flushed = self.flush(path);
-                flushed.map_err(|e| (path.clone(), e))
+            paths.iter().try_for_each(|path| match self.flush(path) {
+                Err(e) if e.kind() != ErrorKind::NotFound => Err((path.clone(), e)),
+                _ => Ok(()),
             })
         };
         if paths.len() < 2 {
