@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use lakectl_core::Day;
-use lakectl_pipeline::engine::{Cancel, Outcome, Plan, RunEvent, RunReport, Verdict};
+use lakectl_pipeline::engine::{Cancel, Outcome, Plan, Reason, RunEvent, RunReport, Verdict};
 use lakectl_pipeline::lake::Open;
 use lakectl_pipeline::{PipelineError, RunOptions, RunSummary, Selected, Workbench};
 use lakectl_tests::{Bench, NOW};
@@ -117,6 +117,13 @@ impl Run {
                 (Verdict::Reuse, Outcome::Reused) | (Verdict::Restore, Outcome::Restored) => true,
                 (Verdict::Blocked(_), Outcome::Blocked { .. }) => true,
                 (Verdict::Run(_), Outcome::Ran { .. } | Outcome::Failed { .. }) => true,
+                // A check had not looked at the rows yet.
+                (
+                    Verdict::Restore,
+                    Outcome::Blocked {
+                        reason: Reason::Held { .. },
+                    },
+                ) => true,
                 // An input was to run: with its rows the task runs, is taken from before, or cannot run.
                 (Verdict::Pending(_), outcome) => *outcome != Outcome::NotReached,
                 // The same for a task that never ran.
@@ -260,6 +267,19 @@ pub(crate) fn edit(bench: &mut Bench, path: &str, old: &str, new: &str) {
     bench.project.set_text(path, text);
 }
 
+/// Adds a check to a stage.
+#[track_caller]
+pub(crate) fn add_check(bench: &mut Bench, path: &str, table: &str, lines: &str) {
+    let text = bench.project.text(path).unwrap();
+    let start = text.find(&format!("table = \"{table}\"")).unwrap();
+    let end = text[start..]
+        .find("[[stage]]")
+        .map_or(text.len(), |length| start + length);
+    let check = format!("\n[[stage.check]]\n{lines}\n\n");
+    let text = format!("{}{check}{}", &text[..end], &text[end..]);
+    bench.project.set_text(path, text);
+}
+
 /// Replaces one occurrence of `old` inside the block of a stage.
 #[track_caller]
 pub(crate) fn edit_stage(bench: &mut Bench, path: &str, table: &str, old: &str, new: &str) {
@@ -305,11 +325,11 @@ pub(crate) fn run_in(
 ) -> (RunSummary, RunReport) {
     let options = RunOptions {
         run_id: run.to_owned(),
+        who: "tester@here".to_owned(),
         now: NOW,
         jobs: 2,
         events,
         cancel: cancel.clone(),
-        known_until: None,
     };
     let lake = Arc::new(opened.lake(lake, Open::OrCreate).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -2,12 +2,12 @@
 
 use lakectl_tests::Bench;
 
-use crate::common::{demo, edit, edit_stage};
+use crate::common::{demo, edit, edit_stage, go, hashes, published};
 
-const OPTIONS: &str = "pipelines/options.toml";
+pub(crate) const OPTIONS: &str = "pipelines/options.toml";
 
 /// The line of the first occurrence of `text` in a file of the shipped project, counted from 1.
-fn line(path: &str, text: &str) -> String {
+pub(crate) fn line(path: &str, text: &str) -> String {
     let bench = demo();
     let whole = bench.project.text(path).unwrap();
     let at = whole.find(text).unwrap();
@@ -15,14 +15,14 @@ fn line(path: &str, text: &str) -> String {
 }
 
 /// The line of a stage's `table`.
-fn stage(path: &str, table: &str) -> String {
+pub(crate) fn stage(path: &str, table: &str) -> String {
     line(path, &format!("table = \"{table}\""))
 }
 
 /// (what is changed, words of the error and its hint)
-type Case = (fn(&mut Bench), Vec<String>);
+pub(crate) type Case = (fn(&mut Bench), Vec<String>);
 
-fn check(cases: Vec<Case>) {
+pub(crate) fn check(cases: Vec<Case>) {
     for (change, words) in cases {
         let mut bench = demo();
         change(&mut bench);
@@ -36,7 +36,7 @@ fn check(cases: Vec<Case>) {
     }
 }
 
-fn words(list: &[&str]) -> Vec<String> {
+pub(crate) fn words(list: &[&str]) -> Vec<String> {
     list.iter().map(|word| (*word).to_owned()).collect()
 }
 
@@ -198,6 +198,10 @@ fn a_loop_names_its_stages() {
             || error.contains("options.surface_nodes -> options.density"),
         "{error}"
     );
+    for table in ["options.density", "options.surface_nodes"] {
+        let place = format!("{}: `{table}`", stage(OPTIONS, table));
+        assert!(error.contains(&place), "{place} is not in: {error}");
+    }
 }
 
 #[test]
@@ -215,6 +219,7 @@ fn queries_that_do_not_fit_their_declaration() {
                 )
             },
             words(&[
+                &line("sql/options/slices.sql", "FROM options.greeks GROUP"),
                 slices,
                 "`options.forwards`",
                 "does not declare",
@@ -257,6 +262,13 @@ fn queries_that_do_not_fit_their_declaration() {
         ),
         // No query at all.
         (
+            |b| {
+                b.project
+                    .set_text("sql/options/slices.sql", "-- later\n;\n")
+            },
+            words(&[slices]),
+        ),
+        (
             |b| edit(b, "sql/options/slices.sql", "SELECT", "SELEKT"),
             words(&[slices]),
         ),
@@ -283,6 +295,42 @@ fn queries_that_do_not_fit_their_declaration() {
             ]),
         ),
     ]);
+}
+
+#[test]
+fn an_empty_query_has_no_place() {
+    for text in ["", "\n\n", "-- to be written\n"] {
+        let mut bench = demo();
+        bench.project.set_text("sql/options/slices.sql", text);
+        let error = bench.open().err().unwrap().to_string();
+        assert_eq!(
+            error,
+            "sql/options/slices.sql: expected one SELECT or WITH query, found nothing but space and remarks"
+        );
+    }
+}
+
+#[test]
+fn a_key_that_is_not_unique_fails_its_tasks_alone() {
+    let mut bench = published();
+    let path = "sql/options/forwards.sql";
+    let text = bench.project.text(path).unwrap();
+    let twice =
+        format!("SELECT once.* FROM (\n{text}\n) once CROSS JOIN (VALUES (1), (2)) AS two(n)");
+    bench.project.set_text(path, twice);
+    let before = hashes(&bench);
+    let run = go(&bench, &crate::common::until("options.forwards"));
+    let failure = &run.summary.failures[0];
+    let hint = failure.hint.as_deref().unwrap_or_default();
+    assert!(failure.message.contains("occurs twice"), "{failure:?}");
+    for word in [
+        "sql/options/forwards.sql",
+        "`primary_key`",
+        &stage(OPTIONS, "options.forwards"),
+    ] {
+        assert!(hint.contains(word), "`{word}` is not in: {hint}");
+    }
+    assert_eq!(hashes(&bench), before);
 }
 
 #[test]

@@ -5,14 +5,17 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use lakectl_pipeline::Selected;
-use lakectl_tests::Bench;
+use lakectl_core::{Fingerprint, UtcTime};
+use lakectl_pipeline::engine::Cancel;
+use lakectl_pipeline::{RunOptions, Selected};
+use lakectl_sources::archive::FileStamp;
+use lakectl_tests::{Bench, NOW};
 
 use crate::archive::{Archive, DAYS, END};
 use crate::common::{assert_tasks, files_below, go, hashes, tasks, version, write_files};
 
 /// A lake of the recordings, up to their last day. The first caller computes it, the others get a copy.
-fn recorded() -> Archive {
+pub(crate) fn recorded() -> Archive {
     static LAKE: OnceLock<Vec<(PathBuf, Vec<u8>)>> = OnceLock::new();
     let files = LAKE.get_or_init(|| files_below(&computed().bench.lake_root()));
     let mut archive = Archive::new();
@@ -300,4 +303,76 @@ fn a_file_that_cannot_be_read_holds_nothing_up() {
             .filter(derived)
             .all(|task| before.get(task) == after.get(task))
     );
+}
+
+/// Runs at a time.
+fn run_at(bench: &Bench, run: &str, now: UtcTime) {
+    let options = RunOptions {
+        who: String::new(),
+        run_id: run.to_owned(),
+        now,
+        jobs: 1,
+        events: &|_| {},
+        cancel: Cancel::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let opened = bench.open().unwrap();
+    runtime
+        .block_on(opened.run(bench.lake(), &Selected::default(), options))
+        .unwrap();
+}
+
+/// What the lake remembers of recorded files.
+fn remembered(bench: &Bench) -> Vec<(FileStamp, Fingerprint)> {
+    bench.lake().recall("files").unwrap().unwrap_or_default()
+}
+
+#[test]
+fn files_that_did_not_change_are_not_read_again() {
+    let archive = recorded();
+    let bench = &archive.bench;
+    let chain = archive.chain_path("2026-01-31");
+    // All of them were written a moment ago, or are changed while the run looks at them.
+    let modified = fs::metadata(&chain).unwrap().modified().unwrap();
+    let modified = modified.duration_since(std::time::UNIX_EPOCH).unwrap();
+    let after =
+        |seconds: i64| UtcTime::from_micros(modified.as_micros() as i64 + seconds * 1_000_000);
+    run_at(bench, "at-once", after(-1));
+    assert_eq!(remembered(bench), []);
+    run_at(bench, "later", after(3_600));
+    let mut known = remembered(bench);
+    assert_eq!(known.len(), 3 + 3);
+
+    // What is remembered is believed: were it wrong, the plan would be.
+    let stale = || {
+        let plan = bench
+            .open()
+            .unwrap()
+            .plan(Some(&bench.lake()), &Selected::default(), NOW)
+            .unwrap();
+        plan.totals().total - plan.totals().reused
+    };
+    assert_eq!(stale(), 0);
+    let place = known
+        .iter()
+        .position(|(stamp, _)| stamp.path.ends_with(chain.file_name().unwrap()));
+    known[place.unwrap()].1 = Fingerprint::of(b"another content");
+    bench.lake().remember("files", &known).unwrap();
+    assert!(stale() > 0);
+    // But not of a file that was touched since.
+    let bytes = fs::read(&chain).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    fs::write(&chain, bytes).unwrap();
+    assert_eq!(stale(), 0);
+
+    // A damaged memo is none.
+    let path = bench.lake_root().join("_memo/files.json");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[40] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    assert_eq!(remembered(bench), []);
+    assert_eq!(stale(), 0);
 }

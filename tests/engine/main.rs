@@ -2,14 +2,20 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod archive;
+mod backfill;
+mod branches;
 mod changes;
+mod checks;
 mod common;
+mod contracts;
 mod damage;
 mod days;
 mod declarations;
 mod documents;
 mod failures;
 mod kill;
+mod overrides;
+mod partitions;
 mod runs;
 mod same;
 mod selection;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lakectl_pipeline::Selected;
-use lakectl_pipeline::engine::{Cancel, RunEvent};
-use lakectl_tests::Bench;
+use lakectl_pipeline::engine::{Cancel, Outcome, RunEvent};
+use lakectl_pipeline::lake::Open;
+use lakectl_pipeline::{Act, Selected};
+use lakectl_tests::{Bench, NOW};
 
 use crate::common::{assert_tasks, day, demo, edit, go, hashes, published, run_in, tasks, version};
 
@@ -175,26 +176,41 @@ fn a_run_whose_inputs_changed_under_it_is_planned_again() {
         "coalesce(mark_iv,",
         "0.01 + coalesce(mark_iv,",
     );
-    let mut other = demo();
-    other.set("params.stale_days", "0");
     let (opened, theirs, root) = (
         bench.open().unwrap(),
-        other.open().unwrap(),
+        published().open().unwrap(),
         bench.lake_root(),
     );
+    // What somebody decides meanwhile: a document of on-chain numbers counts as if it had never come.
+    let documents =
+        bench.sql("SELECT min(document_id) AS document FROM raw.demo_coinmetrics_assets");
+    let document = documents.texts("document").unwrap()[0].clone().unwrap();
+    let act = || Act {
+        who: "ann@desk".to_owned(),
+        when: NOW,
+        why: "half of it is missing".to_owned(),
+    };
     let started = AtomicBool::new(false);
-    // In the middle of our run another one publishes other on-chain rows, which ours has looked at.
+    // In the middle of our run another one publishes other on-chain rows, which ours has looked at, by the same definition.
     let (summary, _) = run_in(&opened, &root, "ours", &Cancel::default(), &|event| {
         if matches!(event, RunEvent::Finished { .. }) && !started.swap(true, Ordering::Relaxed) {
             std::thread::scope(|scope| {
-                let run =
-                    scope.spawn(|| run_in(&theirs, &root, "theirs", &Cancel::default(), &|_| {}));
-                assert_eq!(run.join().unwrap().0.version, 2);
+                let run = scope.spawn(|| {
+                    let lake = theirs.lake(&root, Open::Existing).unwrap();
+                    theirs.exclude_document(&lake, &document, act()).unwrap();
+                    run_in(&theirs, &root, "theirs", &Cancel::default(), &|_| {})
+                });
+                let (summary, report) = run.join().unwrap();
+                assert_eq!(summary.version, 3);
+                assert!(report.tasks.iter().any(|task| {
+                    task.task.table.as_str() == "onchain.daily"
+                        && matches!(task.outcome, Outcome::Ran { changed: true, .. })
+                }));
             });
         }
     });
     assert!(summary.is_success(), "{:?}", summary.failures);
-    assert_eq!(summary.version, 3);
+    assert_eq!(summary.version, 4);
     let log: Vec<String> = bench
         .lake()
         .log()
@@ -202,15 +218,19 @@ fn a_run_whose_inputs_changed_under_it_is_planned_again() {
         .into_iter()
         .map(|info| info.run)
         .collect();
-    assert_eq!(log[1..], ["theirs", "ours"]);
+    assert_eq!(log[2..], ["theirs", "ours"]);
     // The newest version is all ours, not a mixture.
     let run = go(&bench, &Selected::default());
     assert_eq!(
         (run.executed(), run.restored(), run.summary.version),
-        (vec![], vec![], 3)
+        (vec![], vec![], 4)
     );
     let mut alone = published();
     alone.project = bench.project.clone();
+    let opened = alone.open().unwrap();
+    opened
+        .exclude_document(&alone.lake(), &document, act())
+        .unwrap();
     go(&alone, &Selected::default());
     assert_eq!(hashes(&bench), hashes(&alone));
 }

@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod cell;
+mod check;
 mod error;
 mod fingerprint;
 mod id;
@@ -12,6 +13,7 @@ mod schema;
 mod time;
 
 pub use cell::{Cell, CellFile, Parts};
+pub use check::{CheckRecord, CheckResult, Severity};
 pub use error::{CoreError, ErrorKind};
 pub use fingerprint::{Fingerprint, FingerprintBuilder};
 pub use id::{PartitionKey, TableId, TaskKey};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lakectl_core::{Cell, TableId, TaskKey};
 use serde::Serialize;
 
-use crate::{Reason, TaskFailure};
+use crate::{CheckReport, Reason, TaskFailure};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,6 +39,8 @@ pub enum RunEvent {
         task: TaskKey,
         /// Rows of the main table.
         rows: u64,
+        /// Bytes of all its files.
+        bytes: u64,
         /// Seconds of computation.
         seconds: f64,
         /// Whether the rows differ from the published ones.
@@ -54,7 +56,7 @@ pub enum RunEvent {
         /// The task.
         task: TaskKey,
     },
-    /// A task failed.
+    /// A task failed, or its rows failed a check and are held back.
     Failed {
         /// The task.
         task: TaskKey,
@@ -72,6 +74,11 @@ pub enum RunEvent {
     Flushed {
         /// The number of cells.
         cells: usize,
+    },
+    /// The results of the run are published. Told by whoever commits, after the run.
+    Committed {
+        /// The version that holds them.
+        version: u64,
     },
 }
 
@@ -104,6 +111,30 @@ pub enum Outcome {
     },
     /// The run ended before.
     NotReached,
+}
+
+impl Outcome {
+    /// Returns `reused`, `restored`, `ran`, `failed`, `blocked` or `not_reached`.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Reused => "reused",
+            Self::Restored => "restored",
+            Self::Ran { .. } => "ran",
+            Self::Failed { .. } => "failed",
+            Self::Blocked { .. } => "blocked",
+            Self::NotReached => "not_reached",
+        }
+    }
+
+    /// Returns why the task was, or could not be, computed.
+    pub const fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::Ran { reason, .. } | Self::Failed { reason, .. } | Self::Blocked { reason } => {
+                Some(reason)
+            }
+            Self::Reused | Self::Restored | Self::NotReached => None,
+        }
+    }
 }
 
 /// One task of a run.
@@ -153,8 +184,22 @@ pub struct RunReport {
     pub tasks: Vec<TaskReport>,
     /// Whether the run was cancelled. What is done is kept.
     pub interrupted: bool,
+    /// Checks that rows failed, and every result that is new.
+    pub checks: Vec<CheckReport>,
     /// Why the run gave up, if results could not be made durable.
     pub fatal: Option<TaskFailure>,
+}
+
+impl TaskReport {
+    /// Returns the bytes of the files of its valid cells.
+    pub fn bytes(&self) -> u64 {
+        bytes_of(&self.cells)
+    }
+}
+
+pub(crate) fn bytes_of(cells: &[Arc<Cell>]) -> u64 {
+    let files = cells.iter().filter_map(|cell| cell.file.as_ref());
+    files.map(|file| file.bytes).sum()
 }
 
 impl RunReport {
@@ -185,6 +230,12 @@ impl RunReport {
             .collect()
     }
 
+    /// Tells whether the run did, or tried, anything at all.
+    pub fn is_idle(&self) -> bool {
+        let mut tasks = self.tasks.iter();
+        self.fatal.is_none() && tasks.all(|task| task.outcome == Outcome::Reused)
+    }
+
     /// Returns the cells that the next version has to take in: computed and restored ones.
     pub fn new_cells(&self) -> Vec<Arc<Cell>> {
         let new =
@@ -199,6 +250,7 @@ impl RunReport {
         !self.interrupted
             && self.fatal.is_none()
             && totals.failed + totals.blocked + totals.not_reached == 0
+            && !self.checks.iter().any(CheckReport::blocks)
     }
 }
 
@@ -209,6 +261,10 @@ fn add(mut totals: Totals, task: &TaskReport) -> Totals {
         Outcome::Restored => totals.restored += 1,
         Outcome::Ran { .. } => totals.ran += 1,
         Outcome::Failed { .. } => totals.failed += 1,
+        // It has rows, and they are not right.
+        Outcome::Blocked {
+            reason: Reason::Held { .. },
+        } => totals.failed += 1,
         Outcome::Blocked { .. } => totals.blocked += 1,
         Outcome::NotReached => totals.not_reached += 1,
     }

@@ -8,14 +8,19 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
-use lakectl_core::{Cell, Fingerprint};
+use lakectl_core::{Cell, CheckResult, Fingerprint};
+use tracing::Instrument;
 
 use crate::board::Board;
 use crate::fingerprint::output_fingerprint;
 use crate::{
-    Cancel, Options, Order, Outcome, Pipeline, Plan, Reason, RunEvent, RunReport, Runner,
-    TaskFailure, TaskReport, TaskSpec, Verdict, World,
+    Cancel, CheckSpec, Options, Order, Outcome, Pipeline, Plan, Reason, RunEvent, RunReport,
+    Runner, TaskFailure, TaskReport, TaskSpec, Verdict, World,
 };
+
+mod checking;
+
+use checking::Checking;
 
 /// Finished cells that are made durable together, unless they took longer than [`WAVE_SECONDS`] to compute.
 const WAVE_CELLS: usize = 64;
@@ -47,10 +52,11 @@ pub async fn execute<R: Runner>(
     while fatal.is_none() {
         run.settle_ready(options.order);
         while jobs.len() < options.jobs.max(1) && !cancel.is_cancelled() {
-            let Some((task, spec)) = run.start(options.order) else {
+            let Some(job) = run.next_job(options.order) else {
                 break;
             };
-            jobs.push(attempt(runner, task, spec, options, events));
+            let span = job.span();
+            jobs.push(work(runner, job, options, events).instrument(span));
         }
         let finished = tokio::select! {
             biased;
@@ -60,10 +66,11 @@ pub async fn execute<R: Runner>(
             }
             finished = jobs.next() => finished,
         };
-        let Some((task, spec, result)) = finished else {
-            break;
-        };
-        run.finish(task, &spec, result);
+        match finished {
+            None => break,
+            Some(Done::Computed(task, spec, result)) => run.finish(task, &spec, result),
+            Some(Done::Checked(task, spec, results)) => run.checked(task, &spec, results),
+        }
         if run.wave_is_full() {
             fatal = run.flush(runner);
         }
@@ -75,14 +82,56 @@ pub async fn execute<R: Runner>(
     run.report(interrupted && fatal.is_none(), fatal)
 }
 
+/// Something to do outside of the engine.
+enum Job {
+    Compute(usize, TaskSpec),
+    Check(usize, CheckSpec),
+}
+
+impl Job {
+    /// The span that a collector of traces sees.
+    fn span(&self) -> tracing::Span {
+        match self {
+            Self::Compute(_, spec) => tracing::info_span!("task", task = %spec.task),
+            Self::Check(_, spec) => tracing::info_span!("check", task = %spec.task),
+        }
+    }
+}
+
+/// A job that was done.
+enum Done {
+    Computed(usize, TaskSpec, Result<Vec<Cell>, TaskFailure>),
+    Checked(usize, CheckSpec, Vec<Result<CheckResult, TaskFailure>>),
+}
+
+async fn work<R: Runner>(
+    runner: &R,
+    job: Job,
+    options: &Options,
+    events: &(dyn Fn(RunEvent) + Sync),
+) -> Done {
+    match job {
+        Job::Compute(task, spec) => {
+            let result = attempt(runner, &spec, options, events).await;
+            Done::Computed(task, spec, result)
+        }
+        Job::Check(task, spec) => {
+            let results = AssertUnwindSafe(runner.check(spec.clone()))
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| vec![Err(panicked()); spec.asks.len()]);
+            Done::Checked(task, spec, results)
+        }
+    }
+}
+
 /// Runs one task, again and again after transient failures. A panic is a failure of that task alone.
 async fn attempt<R: Runner>(
     runner: &R,
-    task: usize,
-    spec: TaskSpec,
+    spec: &TaskSpec,
     options: &Options,
     events: &(dyn Fn(RunEvent) + Sync),
-) -> (usize, TaskSpec, Result<Vec<Cell>, TaskFailure>) {
+) -> Result<Vec<Cell>, TaskFailure> {
     let mut failures = 0;
     loop {
         let result = AssertUnwindSafe(runner.run(spec.clone()))
@@ -100,7 +149,7 @@ async fn attempt<R: Runner>(
                 let pause = BACKOFF.saturating_mul(1 << (failures - 1).min(16));
                 (options.sleep)(pause.min(BACKOFF_MAX)).await;
             }
-            result => return (task, spec, result),
+            result => return result,
         }
     }
 }
@@ -132,6 +181,8 @@ struct Run<'a> {
     waiting: BTreeMap<usize, Waiting>,
     started: BTreeMap<usize, Waiting>,
     reports: Vec<TaskReport>,
+    /// What waits for its checks.
+    checking: Checking,
     /// Finished cells that are not durable yet, with their task.
     wave: Vec<(usize, Cell)>,
     /// Failed tasks by the task that was computed from their old rows.
@@ -146,7 +197,7 @@ impl<'a> Run<'a> {
         events: &'a (dyn Fn(RunEvent) + Sync),
     ) -> Self {
         let mut unsettled = vec![0; plan.tasks.len()];
-        for reader in plan.readers.iter().flatten() {
+        for reader in plan.readers.all() {
             unsettled[*reader as usize] += 1;
         }
         let ready = (0..unsettled.len())
@@ -169,6 +220,7 @@ impl<'a> Run<'a> {
             ready,
             waiting: BTreeMap::new(),
             started: BTreeMap::new(),
+            checking: Checking::new(plan),
             reports: plan.tasks.iter().map(report).collect(),
             wave: Vec::new(),
             stale: BTreeMap::new(),
@@ -177,10 +229,14 @@ impl<'a> Run<'a> {
 
     /// Settles every ready task that needs no computation, and those that become ready by that.
     fn settle_ready(&mut self, order: Order) {
-        while let Some(task) = match order {
-            Order::Forward => self.ready.pop_first(),
-            Order::Backward => self.ready.pop_last(),
-        } {
+        loop {
+            self.open_gates();
+            let Some(task) = (match order {
+                Order::Forward => self.ready.pop_first(),
+                Order::Backward => self.ready.pop_last(),
+            }) else {
+                return;
+            };
             self.settle(task);
         }
     }
@@ -189,10 +245,10 @@ impl<'a> Run<'a> {
         let planned = &self.plan.tasks[task];
         // With all rows known at planning time there is nothing left to ask.
         if matches!(planned.verdict, Verdict::Reuse | Verdict::Restore) {
-            self.use_cells(task, &planned.verdict, planned.cells.clone(), None);
+            self.use_cells(task, &planned.verdict, planned.cells.clone(), planned.stale);
             return;
         }
-        let settled = self.board.settle(task);
+        let settled = self.board.judge(task);
         match (settled.verdict, settled.fingerprint) {
             (Verdict::Run(reason), Some(fingerprint)) => {
                 let waiting = Waiting {
@@ -206,6 +262,7 @@ impl<'a> Run<'a> {
                 self.use_cells(task, &verdict, settled.cells, settled.stale);
             }
             (Verdict::Blocked(reason) | Verdict::Pending(reason) | Verdict::Run(reason), _) => {
+                self.checking.reports.extend(settled.gate.noteworthy(true));
                 self.block(task, reason);
             }
         }
@@ -218,13 +275,11 @@ impl<'a> Run<'a> {
         cells: Vec<Arc<Cell>>,
         stale: Option<usize>,
     ) {
-        let key = self.plan.tasks[task].task.clone();
-        let (outcome, event) = match verdict {
-            Verdict::Restore => (Outcome::Restored, RunEvent::Restored { task: key }),
-            _ => (Outcome::Reused, RunEvent::Reused { task: key }),
+        let outcome = match verdict {
+            Verdict::Restore => Outcome::Restored,
+            _ => Outcome::Reused,
         };
-        self.settled(task, outcome, cells, stale);
-        (self.events)(event);
+        self.admit(task, outcome, cells, stale);
     }
 
     fn block(&mut self, task: usize, reason: Reason) {
@@ -235,8 +290,13 @@ impl<'a> Run<'a> {
         self.hold(task, Outcome::Blocked { reason });
     }
 
+    /// Returns the next thing to do: checks first, because others wait for what they hold.
+    fn next_job(&mut self, order: Order) -> Option<Job> {
+        self.next_check().or_else(|| self.start(order))
+    }
+
     /// Returns the next task to compute.
-    fn start(&mut self, order: Order) -> Option<(usize, TaskSpec)> {
+    fn start(&mut self, order: Order) -> Option<Job> {
         let (task, waiting) = match order {
             Order::Forward => self.waiting.pop_first(),
             Order::Backward => self.waiting.pop_last(),
@@ -247,7 +307,7 @@ impl<'a> Run<'a> {
             reason: waiting.reason.clone(),
         });
         self.started.insert(task, waiting);
-        Some((task, spec))
+        Some(Job::Compute(task, spec))
     }
 
     fn finish(&mut self, task: usize, spec: &TaskSpec, result: Result<Vec<Cell>, TaskFailure>) {
@@ -257,28 +317,26 @@ impl<'a> Run<'a> {
         let checked = result.and_then(|cells| self.stamp(task, spec, cells));
         match checked {
             Ok(cells) => {
+                // What a fingerprint was made of is kept with the wave, and not in memory.
+                let lean = cells.iter().map(|cell| Arc::new(cell.lean())).collect();
+                self.wave.extend(cells.into_iter().map(|cell| (task, cell)));
+                let cells: Vec<Arc<Cell>> = lean;
                 let changed = self.changed(task, &cells);
-                let seconds = cells.first().map_or(0.0, |cell| cell.seconds);
-                self.wave
-                    .extend(cells.iter().map(|cell| (task, Cell::clone(cell))));
-                (self.events)(RunEvent::Finished {
-                    task: spec.task.clone(),
-                    rows: cells.first().map_or(0, |cell| cell.rows),
-                    seconds,
-                    changed,
-                });
-                self.reports[task].seconds = seconds;
-                self.settled(task, Outcome::Ran { reason, changed }, cells, stale);
+                self.reports[task].seconds = cells.first().map_or(0.0, |cell| cell.seconds);
+                self.admit(task, Outcome::Ran { reason, changed }, cells, stale);
             }
-            Err(failure) => {
-                tracing::debug!(task = %spec.task, "failed: {}", failure.message);
-                (self.events)(RunEvent::Failed {
-                    task: spec.task.clone(),
-                    failure: failure.clone(),
-                });
-                self.hold(task, Outcome::Failed { reason, failure });
-            }
+            Err(failure) => self.fail(task, reason, failure),
         }
+    }
+
+    fn fail(&mut self, task: usize, reason: Reason, failure: TaskFailure) {
+        let key = self.plan.tasks[task].task.clone();
+        tracing::debug!(task = %key, "failed: {}", failure.message);
+        (self.events)(RunEvent::Failed {
+            task: key,
+            failure: failure.clone(),
+        });
+        self.hold(task, Outcome::Failed { reason, failure });
     }
 
     /// Checks that the cells are those of the task, stamps them, and compares them with earlier ones of the same
@@ -288,7 +346,7 @@ impl<'a> Run<'a> {
         task: usize,
         spec: &TaskSpec,
         cells: Vec<Cell>,
-    ) -> Result<Vec<Arc<Cell>>, TaskFailure> {
+    ) -> Result<Vec<Cell>, TaskFailure> {
         let right = cells.len() == spec.stage.outputs().count()
             && cells
                 .iter()
@@ -304,7 +362,7 @@ impl<'a> Run<'a> {
             cell.fingerprint = output_fingerprint(spec.fingerprint, &spec.task.table, &cell.table);
             cell.parts = spec.parts.clone();
             match self.board.contradicts(task, &cell) {
-                None => Ok(Arc::new(cell)),
+                None => Ok(cell),
                 Some(old) => Err(defect(format!(
                     "{} is not deterministic: fingerprint {} gave rows {} in run {} and {} now",
                     cell.task(),
@@ -350,13 +408,15 @@ impl<'a> Run<'a> {
     }
 
     fn release(&mut self, task: usize) {
-        for reader in &self.plan.readers[task] {
+        let plan = self.plan;
+        for reader in plan.readers(task) {
             let reader = *reader as usize;
             self.unsettled[reader] -= 1;
             if self.unsettled[reader] == 0 {
                 self.ready.insert(reader);
             }
         }
+        self.checking.release(&self.plan.gates.readers[task]);
     }
 
     fn wave_is_full(&self) -> bool {
@@ -394,9 +454,14 @@ impl<'a> Run<'a> {
             self.reports[*task].stale = Some(self.plan.tasks[*root].task.clone());
         }
         let left = |task: &TaskReport| task.outcome == Outcome::NotReached;
+        let interrupted = interrupted && self.reports.iter().any(left);
+        if interrupted {
+            self.report_unchecked();
+        }
         RunReport {
-            interrupted: interrupted && self.reports.iter().any(left),
+            interrupted,
             tasks: self.reports,
+            checks: self.checking.reports,
             fatal,
         }
     }

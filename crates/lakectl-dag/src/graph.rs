@@ -9,22 +9,25 @@ use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 use thiserror::Error;
 
-use crate::{Missing, Origin, StageDecl, StageKind, Window, nearest::hint};
+use crate::{CheckDecl, Missing, Origin, StageDecl, StageInput, StageKind, Window, nearest::hint};
 
+mod layout;
 mod render;
 mod select;
+mod svg;
 
 pub use render::{render_dot, render_json, render_mermaid, render_text};
 pub use select::SelectError;
+pub use svg::render_svg;
 
 /// Stages that do not make a graph.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum GraphError {
     /// Stages that need each other.
-    #[error("stages need each other: {}", path.iter().map(TableId::as_str).collect::<Vec<_>>().join(" -> "))]
+    #[error("stages need each other: {}", loop_text(path))]
     Cycle {
-        /// The loop; the first table is repeated at the end.
-        path: Vec<TableId>,
+        /// The loop, each stage with its place; the first is repeated at the end.
+        path: Vec<(TableId, Origin)>,
     },
     /// Two stages that make the same table.
     #[error("{second}: table `{table}` is already made by the stage at {first}")]
@@ -79,6 +82,17 @@ pub enum GraphError {
     },
 }
 
+fn loop_text(path: &[(TableId, Origin)]) -> String {
+    let names: Vec<&str> = path.iter().map(|(table, _)| table.as_str()).collect();
+    let mut text = names.join(" -> ");
+    for (table, origin) in &path[..path.len().saturating_sub(1)] {
+        text.push_str(&format!("\n  {origin}: `{table}`"));
+    }
+    text + &hint_line(Some(
+        "take one of these inputs away, or read what stands before the loop",
+    ))
+}
+
 fn hint_line(hint: Option<&str>) -> String {
     hint.map(|hint| format!("\n  hint: {hint}"))
         .unwrap_or_default()
@@ -102,6 +116,8 @@ pub struct BoundInput {
 pub struct Pipeline {
     stages: Vec<Arc<StageDecl>>,
     inputs: Vec<Vec<BoundInput>>,
+    /// By stage and check: what the check reads besides the checked partition.
+    check_inputs: Vec<Vec<Vec<BoundInput>>>,
     tables: Vec<(TableId, usize)>,
     main_tables: Vec<usize>,
     by_table: BTreeMap<TableId, usize>,
@@ -149,6 +165,7 @@ impl Pipeline {
             .collect();
         let mut pipeline = Self {
             inputs: Vec::new(),
+            check_inputs: Vec::new(),
             tables: Vec::new(),
             main_tables: Vec::new(),
             by_table: BTreeMap::new(),
@@ -170,35 +187,48 @@ impl Pipeline {
                 self.tables.push((table.clone(), index));
             }
         }
+        let mut edges = BTreeSet::new();
         for (index, stage) in self.stages.iter().enumerate() {
-            let mut bound = Vec::new();
-            for input in &stage.inputs {
-                let names = members_of(&input.table, &self.unions);
-                let mut tables: Vec<usize> = Vec::with_capacity(names.len());
-                for name in names {
-                    let table = self.by_table[name];
-                    let writer = self.tables[table].1;
-                    check_window(
-                        stage,
-                        input.table.clone(),
-                        input.window,
-                        name,
-                        &self.stages[writer],
-                    )?;
-                    self.graph
-                        .update_edge(NodeIndex::new(writer), NodeIndex::new(index), ());
-                    tables.push(table);
+            let bind = |input: &StageInput| self.bind_input(stage, input);
+            let inputs: Vec<BoundInput> =
+                stage.inputs.iter().map(bind).collect::<Result<_, _>>()?;
+            let of_check = |check: &CheckDecl| check.inputs.iter().map(bind).collect();
+            let checks: Vec<Vec<BoundInput>> = stage
+                .checks
+                .iter()
+                .map(of_check)
+                .collect::<Result<_, _>>()?;
+            let read = inputs.iter().chain(checks.iter().flatten());
+            for table in read.flat_map(|input| &input.tables) {
+                let writer = self.tables[*table].1;
+                if writer != index {
+                    edges.insert((writer, index));
                 }
-                bound.push(BoundInput {
-                    name: input.table.clone(),
-                    window: input.window,
-                    missing: input.missing,
-                    tables,
-                });
             }
-            self.inputs.push(bound);
+            self.inputs.push(inputs);
+            self.check_inputs.push(checks);
+        }
+        for (writer, reader) in edges {
+            let (from, to) = (NodeIndex::new(writer), NodeIndex::new(reader));
+            self.graph.update_edge(from, to, ());
         }
         Ok(())
+    }
+
+    fn bind_input(&self, stage: &StageDecl, input: &StageInput) -> Result<BoundInput, GraphError> {
+        let mut tables: Vec<usize> = Vec::new();
+        for name in members_of(&input.table, &self.unions) {
+            let table = self.by_table[name];
+            let writer = &self.stages[self.tables[table].1];
+            check_window(stage, input.table.clone(), input.window, name, writer)?;
+            tables.push(table);
+        }
+        Ok(BoundInput {
+            name: input.table.clone(),
+            window: input.window,
+            missing: input.missing,
+            tables,
+        })
     }
 
     /// Returns the stages, each after all that it reads.
@@ -219,6 +249,31 @@ impl Pipeline {
     /// Returns the inputs of a stage, in the order of their names.
     pub fn inputs(&self, stage: usize) -> &[BoundInput] {
         &self.inputs[stage]
+    }
+
+    /// Returns what the tasks of a stage read: the inputs of its rows, then those of its checks, in their order.
+    pub(crate) fn windows(&self, stage: usize) -> impl Iterator<Item = &BoundInput> {
+        let of_checks = self.check_inputs(stage).iter().flatten();
+        self.inputs(stage).iter().chain(of_checks)
+    }
+
+    /// Returns the input of that place in [`Pipeline::windows`].
+    pub(crate) fn window(&self, stage: usize, place: usize) -> &BoundInput {
+        let own = self.inputs(stage);
+        match own.get(place) {
+            Some(input) => input,
+            None => self
+                .check_inputs(stage)
+                .iter()
+                .flatten()
+                .nth(place - own.len())
+                .expect("a place among the windows"),
+        }
+    }
+
+    /// Returns what each check of a stage reads besides the checked partition.
+    pub fn check_inputs(&self, stage: usize) -> &[Vec<BoundInput>] {
+        &self.check_inputs[stage]
     }
 
     /// Returns the index of a table in [`Pipeline::tables`].
@@ -310,12 +365,21 @@ fn order(
         graph.add_node(());
     }
     for (reader, stage) in stages.iter().enumerate() {
-        for input in &stage.inputs {
+        let of_checks = stage.checks.iter().flat_map(|check| {
+            let inputs = check.inputs.iter();
+            inputs.map(|input| (input, &check.origin, true))
+        });
+        let inputs = stage.inputs.iter();
+        let inputs = inputs.map(|input| (input, &stage.origin, false));
+        for (input, origin, by_check) in inputs.chain(of_checks) {
             for table in members_of(&input.table, unions) {
                 let writer = writers
                     .get(table)
-                    .ok_or_else(|| unknown(&stage.table, table, &stage.origin, writers, unions))?;
-                graph.update_edge(NodeIndex::new(*writer), NodeIndex::new(reader), ());
+                    .ok_or_else(|| unknown(&stage.table, table, origin, writers, unions))?;
+                // A check may look at the partitions of its own table that lie before.
+                if *writer != reader || !by_check {
+                    graph.update_edge(NodeIndex::new(*writer), NodeIndex::new(reader), ());
+                }
             }
         }
     }
@@ -324,7 +388,7 @@ fn order(
         Err(_) => Err(GraphError::Cycle {
             path: find_loop(&graph)
                 .into_iter()
-                .map(|i| stages[i].table.clone())
+                .map(|i| (stages[i].table.clone(), stages[i].origin.clone()))
                 .collect(),
         }),
     }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use lakectl_core::Cell;
+use lakectl_core::{Cell, CheckResult};
 use serde::Serialize;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::TaskSpec;
+use crate::{CheckSpec, TaskSpec};
 
 /// Why a task failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Error)]
@@ -30,6 +30,20 @@ pub trait Runner: Send + Sync {
     /// Computes one task and returns a cell for each of the stage's outputs, in their order; the first cell's `seconds`
     /// are the task's. Fingerprint and parts are stamped on the cells afterwards. Blocking work belongs on a thread of the runner's own.
     fn run(&self, task: TaskSpec) -> impl Future<Output = Result<Vec<Cell>, TaskFailure>> + Send;
+
+    /// Evaluates checks, and returns what each found in the order of `asks`; an error is one of the check, and counts as
+    /// its failure. Blocking work belongs on a thread of the runner's own.
+    fn check(
+        &self,
+        spec: CheckSpec,
+    ) -> impl Future<Output = Vec<Result<CheckResult, TaskFailure>>> + Send {
+        let none = TaskFailure {
+            message: "this runner evaluates no checks".to_owned(),
+            hint: None,
+            transient: false,
+        };
+        std::future::ready(vec![Err(none); spec.asks.len()])
+    }
 
     /// Makes finished cells durable and findable by their fingerprint.
     ///

@@ -1,6 +1,7 @@
 //! A lake in memory, and the tests of the engine on it.
 
 mod declaring;
+mod gates;
 mod graphs;
 mod incremental;
 mod random;
@@ -10,16 +11,22 @@ mod trouble;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use lakectl_core::{
-    Cell, Day, DayRange, Fingerprint, FingerprintBuilder, Grain, PartitionKey, Parts, TableId,
-    TaskKey,
+    Cell, CheckResult, Day, DayRange, Fingerprint, FingerprintBuilder, Grain, PartitionKey, Parts,
+    TableId, TaskKey,
 };
+use tokio::runtime::Runtime;
 
 use crate::*;
 
 type Rows = Vec<(Day, String)>;
+
+/// Whether the long forms of tests are wanted: `LAKE_TEST_FULL=1`.
+fn full() -> bool {
+    std::env::var_os("LAKE_TEST_FULL").is_some_and(|value| value != "0")
+}
 
 fn table(text: &str) -> TableId {
     text.parse().unwrap()
@@ -41,23 +48,53 @@ fn key(table: &str, partition: &str) -> TaskKey {
 struct Lake {
     published: BTreeMap<TaskKey, Arc<Cell>>,
     cache: BTreeMap<Fingerprint, Arc<Cell>>,
+    /// Runs that have published a partition since the run that asks began.
+    newer: BTreeMap<TaskKey, String>,
+    checks: BTreeMap<Fingerprint, CheckResult>,
+    /// Tasks whose rows are accepted whatever a check says.
+    accepted: BTreeSet<(TaskKey, Fingerprint)>,
+    dropped: BTreeSet<TaskKey>,
+    amended: BTreeMap<TaskKey, String>,
 }
 
 impl World for Lake {
-    fn published(&self, task: &TaskKey) -> Option<Arc<Cell>> {
-        self.published.get(task).cloned()
-    }
-
-    fn published_partitions(&self, table: &TableId) -> Vec<PartitionKey> {
-        self.published
-            .keys()
-            .filter(|task| task.table == *table)
-            .map(|task| task.partition.clone())
+    fn published(&self, table: &TableId) -> Vec<(PartitionKey, Arc<Cell>)> {
+        let first = TaskKey {
+            table: table.clone(),
+            partition: PartitionKey::default(),
+        };
+        let cells = self.published.range(first..);
+        cells
+            .take_while(|(task, _)| task.table == *table)
+            .map(|(task, cell)| (task.partition.clone(), cell.clone()))
             .collect()
     }
 
     fn cached(&self, fingerprint: &Fingerprint) -> Option<Arc<Cell>> {
         self.cache.get(fingerprint).cloned()
+    }
+
+    fn overtaken_by(&self, published: &Cell) -> Option<String> {
+        self.newer.get(&published.task()).cloned()
+    }
+
+    fn checked(&self, key: &Fingerprint) -> Option<CheckResult> {
+        self.checks.get(key).cloned()
+    }
+
+    fn accepted(&self, task: &TaskKey, _check: &Fingerprint, rows: &Fingerprint) -> bool {
+        self.accepted.contains(&(task.clone(), *rows))
+    }
+
+    fn is_dropped(&self, table: &TableId, partition: &PartitionKey) -> bool {
+        self.dropped.contains(&TaskKey {
+            table: table.clone(),
+            partition: partition.clone(),
+        })
+    }
+
+    fn amended(&self, task: &TaskKey) -> Option<String> {
+        self.amended.get(task).cloned()
     }
 }
 
@@ -74,6 +111,10 @@ struct Calculator {
     noise: bool,
     disk_full: bool,
     seen: Mutex<BTreeMap<TaskKey, Vec<String>>>,
+    /// Checks that fail, as `check table partition`.
+    objections: BTreeSet<String>,
+    /// Checks that were evaluated, each with what it was granted.
+    asked: Mutex<Vec<String>>,
 }
 
 impl Runner for Calculator {
@@ -98,6 +139,26 @@ impl Runner for Calculator {
             self.store(&task, table, if main { rows.clone() } else { Rows::new() })
         };
         Ok(task.stage.outputs().map(cell).collect())
+    }
+
+    async fn check(&self, spec: CheckSpec) -> Vec<Result<CheckResult, TaskFailure>> {
+        tokio::task::yield_now().await;
+        let ask = |ask: &CheckAsk| {
+            let name = &spec.stage.checks[ask.check].name;
+            let members = ask.grants.values().flatten();
+            let members: Vec<String> = members.map(|g| g.member.partition.to_string()).collect();
+            let asked = format!("{name} {}", spec.task);
+            self.asked
+                .lock()
+                .unwrap()
+                .push(format!("{asked} [{}]", members.join(" ")));
+            let failing = self.objections.contains(&asked);
+            Ok(match failing {
+                true => CheckResult::failed(3, "x=1"),
+                false => CheckResult::PASSED,
+            })
+        };
+        spec.asks.iter().map(ask).collect()
     }
 
     fn flush(&self, cells: &[Cell]) -> Result<(), TaskFailure> {
@@ -231,6 +292,8 @@ struct Project {
     jobs: usize,
     order: Order,
     cancel: Cancel,
+    /// Asks the run to end after so many events.
+    stop_after: Option<usize>,
     events: Mutex<Vec<RunEvent>>,
 }
 
@@ -259,6 +322,7 @@ impl Project {
             jobs: 2,
             order: Order::Forward,
             cancel: Cancel::default(),
+            stop_after: None,
             events: Mutex::default(),
         }
     }
@@ -316,35 +380,58 @@ impl Project {
     /// Plans, runs and publishes.
     fn run(&mut self) -> RunReport {
         let plan = self.plan().unwrap();
-        let report = self.execute(&plan);
+        self.run_plan(&plan)
+    }
+
+    /// Runs a plan and publishes what came of it.
+    fn run_plan(&mut self, plan: &Plan) -> RunReport {
+        let report = self.execute(plan);
         for cell in self.calculator.flushed.lock().unwrap().drain(..) {
             self.lake.cache.insert(cell.fingerprint, Arc::new(cell));
         }
+        for check in report.checks.iter().filter(|check| check.new) {
+            self.lake.checks.insert(check.key, check.result.clone());
+        }
         if !report.interrupted {
             for cell in report.new_cells() {
-                self.lake.published.insert(cell.task(), cell);
+                // What a report says of a cell is without the parts that were kept with it.
+                let kept = self.lake.cache.get(&cell.fingerprint).cloned();
+                self.lake
+                    .published
+                    .insert(cell.task(), kept.unwrap_or(cell));
+            }
+            for task in &plan.abandoned {
+                self.lake.published.remove(task);
             }
         }
         report
     }
 
     fn execute(&self, plan: &Plan) -> RunReport {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .build()
-            .unwrap();
+        static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+        let runtime = RUNTIME.get_or_init(|| {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(2).build().unwrap()
+        });
         let options = Options {
             jobs: self.jobs,
             order: self.order,
             sleep: Arc::new(|_| Box::pin(std::future::ready(()))),
         };
+        let before = self.events.lock().unwrap().len();
         runtime.block_on(execute(
             &self.pipeline,
             plan,
             &self.lake,
             &self.calculator,
             &options,
-            &|event| self.events.lock().unwrap().push(event),
+            &|event| {
+                let mut events = self.events.lock().unwrap();
+                events.push(event);
+                if self.stop_after == Some(events.len() - before) {
+                    self.cancel.cancel();
+                }
+            },
             &self.cancel,
         ))
     }

@@ -1,6 +1,6 @@
 //! The outside: what the sources offer, and their documents as rows of raw tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,12 +10,14 @@ use arrow::array::{
 };
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use bytes::Bytes;
-use lakectl_core::{FingerprintBuilder, PartitionKey, TableId, UtcTime};
+use lakectl_core::{Fingerprint, FingerprintBuilder, PartitionKey, TableId, UtcTime};
 use lakectl_dag::Listing;
 use lakectl_market::Market;
+use lakectl_sources::archive::FileStamp;
 use lakectl_sources::{Document, Parsed, Replacement, SourceError, archive, parse};
 
 use crate::assembly::BoundDataset;
+use crate::memo::FileMemo;
 use crate::{PipelineError, Settings};
 
 /// Columns of every `raw.*` table: one row a document, verbatim. `sequence` counts the bodies that one request gave.
@@ -34,6 +36,8 @@ pub struct Sources {
     market: Option<Market>,
     offers: BTreeMap<TableId, BTreeMap<PartitionKey, Vec<Offer>>>,
     listings: BTreeMap<TableId, Vec<Listing>>,
+    /// Recorded files with the digests of their contents.
+    files: Vec<(FileStamp, Fingerprint)>,
 }
 
 impl Sources {
@@ -45,6 +49,15 @@ impl Sources {
         settings: &Settings,
         datasets: &BTreeMap<TableId, BoundDataset>,
     ) -> Result<Self, PipelineError> {
+        Self::list_with(settings, datasets, &FileMemo::default())
+    }
+
+    /// Like [`Sources::list`]; files that are remembered need not be read.
+    pub(crate) fn list_with(
+        settings: &Settings,
+        datasets: &BTreeMap<TableId, BoundDataset>,
+        memo: &FileMemo,
+    ) -> Result<Self, PipelineError> {
         let market = settings
             .sources
             .get("demo")
@@ -55,11 +68,12 @@ impl Sources {
             market,
             offers: BTreeMap::new(),
             listings: BTreeMap::new(),
+            files: Vec::new(),
         };
         for (raw, bound) in datasets {
             let offers = match bound.source.as_str() {
                 "demo" => sources.simulated(bound)?,
-                "archive" => recorded(settings, bound)?,
+                "archive" => sources.recorded(settings, bound, memo)?,
                 other => {
                     return Err(PipelineError::config(
                         format!("sources.{other}"),
@@ -78,7 +92,13 @@ impl Sources {
             market: None,
             offers: BTreeMap::new(),
             listings: BTreeMap::new(),
+            files: Vec::new(),
         }
+    }
+
+    /// Returns the recorded files with the digests of their contents.
+    pub(crate) fn files(&self) -> &[(FileStamp, Fingerprint)] {
+        &self.files
     }
 
     /// Returns what planning needs to know of each raw table.
@@ -108,6 +128,41 @@ impl Sources {
         self.listings.insert(raw.clone(), listings.collect());
     }
 
+    fn recorded(
+        &mut self,
+        settings: &Settings,
+        bound: &BoundDataset,
+        memo: &FileMemo,
+    ) -> Result<Vec<(PartitionKey, String, bool, Offer)>, PipelineError> {
+        let root = settings
+            .sources
+            .get("archive")
+            .and_then(|source| source.root.clone())
+            .ok_or_else(|| {
+                PipelineError::usage(
+                    "the profile reads recorded files, but `sources.archive.root` is not set",
+                    "add `--set sources.archive.root=<folder>`, or set it in configs/archive.toml",
+                )
+            })?;
+        let listed = archive::list_with(&PathBuf::from(root), &bound.dataset, &|stamp| {
+            memo.get(stamp)
+        })?;
+        let readable = listed.iter().filter(|file| file.problem.is_none());
+        self.files
+            .extend(readable.map(|file| (file.stamp.clone(), file.content)));
+        Ok(listed
+            .into_iter()
+            .map(|file| {
+                (
+                    file.partition.clone(),
+                    file.token.to_string(),
+                    true,
+                    Offer::File(Box::new(file)),
+                )
+            })
+            .collect())
+    }
+
     fn simulated(
         &self,
         bound: &BoundDataset,
@@ -133,7 +188,7 @@ impl Sources {
 
     /// Tells whether the source gives the same documents again whenever it is asked, as a simulation does.
     pub(crate) fn can_repeat(&self, bound: &BoundDataset) -> bool {
-        bound.source == "demo"
+        can_repeat(bound)
     }
 
     /// Fetches the documents of one partition.
@@ -180,6 +235,11 @@ impl Sources {
     }
 }
 
+/// Tells whether a dataset's source gives the same documents again whenever it is asked.
+pub(crate) fn can_repeat(bound: &BoundDataset) -> bool {
+    bound.source == "demo"
+}
+
 /// Stands for a file that could not be read, so that it is quarantined and the other files of its partition are not held up.
 /// Its next readable state has another token and is fetched then.
 fn unreadable(listed: &archive::Listed, error: &SourceError) -> Document {
@@ -190,34 +250,6 @@ fn unreadable(listed: &archive::Listed, error: &SourceError) -> Document {
         Bytes::new(),
         listed.document_time,
     )
-}
-
-fn recorded(
-    settings: &Settings,
-    bound: &BoundDataset,
-) -> Result<Vec<(PartitionKey, String, bool, Offer)>, PipelineError> {
-    let root = settings
-        .sources
-        .get("archive")
-        .and_then(|source| source.root.clone())
-        .ok_or_else(|| {
-            PipelineError::usage(
-                "the profile reads recorded files, but `sources.archive.root` is not set",
-                "add `--set sources.archive.root=<folder>`, or set it in configs/archive.toml",
-            )
-        })?;
-    let listed = archive::list(&PathBuf::from(root), &bound.dataset)?;
-    Ok(listed
-        .into_iter()
-        .map(|file| {
-            (
-                file.partition.clone(),
-                file.token.to_string(),
-                true,
-                Offer::File(Box::new(file)),
-            )
-        })
-        .collect())
 }
 
 /// Joins fetched documents with those that are stored: raw tables only grow. The newest body of a name keeps its place;
@@ -245,6 +277,64 @@ pub(crate) fn merge(
             }
         }
     }
+    rows(all, schema)
+}
+
+/// Joins what two runs have added to the same stored documents: the union of (name, body), in which a document that is
+/// new to the other side gets the next sequence number of its name.
+pub(crate) fn join(
+    base: &[StoredDocument],
+    ours: Vec<StoredDocument>,
+    theirs: Vec<StoredDocument>,
+) -> Vec<StoredDocument> {
+    // Raw tables only grow, so what has a higher number than all of the base is new.
+    let mut began: BTreeMap<&str, i64> = BTreeMap::new();
+    for one in base {
+        let newest = began.entry(&one.document.name).or_insert(-1);
+        *newest = (*newest).max(one.sequence);
+    }
+    let is_new = |one: &StoredDocument| {
+        let newest = began.get(one.document.name.as_str());
+        one.sequence > newest.copied().unwrap_or(-1)
+    };
+    let mut next: BTreeMap<String, i64> = BTreeMap::new();
+    let mut there = BTreeSet::new();
+    for one in &theirs {
+        let next = next.entry(one.document.name.clone()).or_default();
+        *next = (*next).max(one.sequence + 1);
+        if is_new(one) {
+            there.insert((one.document.name.clone(), one.document.id));
+        }
+    }
+    let mut added: Vec<StoredDocument> = ours
+        .into_iter()
+        .filter(|one| is_new(one) && !there.contains(&(one.document.name.clone(), one.document.id)))
+        .collect();
+    added.sort_by(|a, b| (&a.document.name, a.sequence).cmp(&(&b.document.name, b.sequence)));
+    for one in &mut added {
+        let next = next.entry(one.document.name.clone()).or_default();
+        one.sequence = *next;
+        *next += 1;
+    }
+    let mut all = theirs;
+    all.extend(added);
+    all
+}
+
+/// Tells whether compressing bodies is worth it: none is compressed already.
+pub(crate) fn is_compressible<'a>(mut documents: impl Iterator<Item = &'a Document>) -> bool {
+    let packed = ["zstd", "gzip", "zip", "parquet"];
+    !documents.any(|document| packed.iter().any(|word| document.media_type.contains(word)))
+}
+
+/// The rows of documents, in the order of their names and numbers.
+///
+/// # Errors
+/// [`PipelineError::Arrow`] if the rows cannot be assembled.
+pub(crate) fn rows(
+    mut all: Vec<StoredDocument>,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, PipelineError> {
     all.sort_by(|a, b| (&a.document.name, a.sequence).cmp(&(&b.document.name, b.sequence)));
     let text = |f: fn(&Document) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(
@@ -284,10 +374,8 @@ pub(crate) fn parse_standing(
     let dataset = &bound.dataset;
     let mut by_name: BTreeMap<String, Vec<StoredDocument>> = BTreeMap::new();
     for mut one in stored {
-        // The declaration may have changed since the document was stored; the name has not.
-        if let Some(rule) = &dataset.document_time {
-            one.document.document_time = rule.of(&one.document.name);
-        }
+        let stored = one.document.document_time;
+        one.document.document_time = declared_time(bound, &one.document.name, stored);
         let home =
             |time: UtcTime| PartitionKey::default().with_period(dataset.partition, time.day());
         let declared = one
@@ -314,6 +402,18 @@ pub(crate) fn parse_standing(
         }
     }
     standing
+}
+
+/// Returns when a stored document was recorded, by the declaration: it may have changed since, the name has not.
+pub(crate) fn declared_time(
+    bound: &BoundDataset,
+    name: &str,
+    stored: Option<UtcTime>,
+) -> Option<UtcTime> {
+    match &bound.dataset.document_time {
+        Some(rule) => rule.of(name),
+        None => stored,
+    }
 }
 
 /// A document with the number of its arrival under its name.
@@ -365,3 +465,6 @@ pub(crate) fn stored(batches: &[RecordBatch]) -> Result<Vec<StoredDocument>, Pip
     }
     Ok(documents)
 }
+
+#[cfg(test)]
+mod tests;

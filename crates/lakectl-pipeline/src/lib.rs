@@ -9,48 +9,78 @@
 //! A stage is a query in `sql/`, or a native function in [`stages`]; both see only the rows they were granted.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod again;
 mod assembly;
 pub mod audit;
+mod backfill;
+mod branches;
+mod checks;
 mod compute;
+mod diff;
 mod error;
+mod evolution;
 mod harvest;
+pub mod lineage;
+mod memo;
+mod memory;
 mod notes;
 mod outside;
+mod overrides;
 mod project;
 mod reader;
+mod retry;
 mod rows;
 mod settings;
 pub mod stages;
 mod summary;
+mod system;
 mod workbench;
+mod world;
 
 pub use assembly::{Assembly, BoundDataset};
+pub use backfill::{Backfill, BackfillSummary, Chunk, ChunkOrder, Step};
+pub use branches::Merging;
+pub use checks::{CheckFailure, failures as check_failures};
+pub use diff::{Diff, DiffRequest, Example, TableDiff, diff};
 pub use error::PipelineError;
 pub use harvest::Sources;
 pub use lakectl_sources::PARSER_VERSION;
+pub use memory::peak_memory_bytes;
+pub use notes::{RunNote, TaskNote};
+pub use overrides::{Act, Override, Ruling};
 pub use project::Project;
-pub use settings::{CalendarSettings, CoverageSettings, RunSettings, Settings, SourceSettings};
+pub use retry::Undone;
+pub use settings::{
+    CalendarSettings, CoverageSettings, ProjectionSettings, RunSettings, Settings, SourceSettings,
+    SqlSettings,
+};
 pub use summary::{
-    Failure, Forecast, OpenFailure, Quarantine, RunSummary, StageSummary, TaskCounts,
+    Attempt, Failure, Forecast, OpenFailure, Quarantine, RunSummary, StageSummary, TaskCounts,
 };
 pub use workbench::{RunOptions, Selected, Workbench};
 
 /// What commands need to know of the engine.
 pub mod engine {
     pub use lakectl_dag::{
-        Audit, Cancel, Outcome, Pipeline, Plan, PlannedTask, RunEvent, RunReport, StageDecl,
-        StageKind, Verdict, nearest, render_dot, render_json, render_mermaid, render_text,
+        Audit, Cancel, Change, CheckReport, Cost, Estimate, Outcome, Pipeline, Plan, PlannedTask,
+        Reason, RunEvent, RunReport, StageDecl, StageKind, Verdict, nearest, render_dot,
+        render_json, render_mermaid, render_svg, render_text,
     };
 }
 
 /// What commands need to know of the lake.
 pub mod lake {
     pub use lakectl_store::{
-        CommitInfo, Lake, LakeAddress, Open, Snapshot, StoreError, TableMeta, VersionRef,
+        BranchInfo, CommitInfo, DeltaTable, DeltaVersion, Failpoint, Lake, LakeAddress, MAIN,
+        Merge, MergeConflict, Open, Origin, Place, Projected, Signed, Snapshot, StoreError,
+        TableMeta, VersionRef, duckdb_views,
     };
 }
 
 /// What commands need to know of queries.
 pub mod query {
-    pub use lakectl_sql::{ENGINE_VERSION, LakeSession, SqlError, functions};
+    pub use lakectl_sql::{
+        ENGINE_VERSION, FunctionLine, LakeSession, Literal, Rows, Script, ScriptStatement,
+        SessionOptions, SqlError, TableInfo, TableKind, functions, locate, parse_param,
+    };
 }

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use lakectl_core::TableId;
-use lakectl_dag::{Outcome, Pipeline, RunReport};
+use lakectl_dag::{CheckReport, Outcome, Pipeline, Reason, RunReport};
 use serde::{Deserialize, Serialize};
 
+use crate::PipelineError;
+use crate::checks::CheckFailure;
+
 /// Numbers of tasks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskCounts {
     /// All tasks of the plan.
     pub total: usize,
@@ -59,6 +62,30 @@ pub struct Failure {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+    /// What came of trying it before, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+}
+
+/// An attempt that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The run.
+    pub run: String,
+    /// What was wrong.
+    pub message: String,
+}
+
+impl Failure {
+    /// The failure of a whole run.
+    pub(crate) fn of_run(error: &PipelineError) -> Self {
+        Self {
+            task: "the run".to_owned(),
+            message: error.to_string(),
+            hint: error.hint(),
+            attempts: Vec::new(),
+        }
+    }
 }
 
 /// A failure of an earlier run whose task still has no right rows.
@@ -126,10 +153,14 @@ pub struct RunSummary {
     pub interrupted: bool,
     /// Failed and blocked tasks.
     pub failures: Vec<Failure>,
+    /// Checks that rows failed: held back, published before the check was there, or accepted.
+    pub checks: Vec<CheckFailure>,
     /// Partitions that their source does not list any more; they are kept.
     pub vanished: Vec<String>,
     /// Tasks computed from rows that are kept although their own task failed.
     pub stale: Vec<String>,
+    /// What went wrong beside the rows, such as a projection for other engines that is behind.
+    pub warnings: Vec<String>,
     /// Entries in the quarantine of the tables that this run planned, warnings included.
     pub quarantined: u64,
 }
@@ -137,7 +168,18 @@ pub struct RunSummary {
 impl RunSummary {
     /// Tells whether every planned task has valid rows.
     pub fn is_success(&self) -> bool {
-        !self.interrupted && self.failures.is_empty()
+        !self.interrupted
+            && self.failures.is_empty()
+            && !self.checks.iter().any(CheckFailure::counts)
+    }
+
+    /// Returns `done`, `failed` or `interrupted`.
+    pub fn outcome(&self) -> &'static str {
+        match (self.interrupted, self.failures.is_empty()) {
+            (true, _) => "interrupted",
+            (false, true) => "done",
+            (false, false) => "failed",
+        }
     }
 }
 
@@ -174,7 +216,10 @@ pub(crate) fn stages(pipeline: &Pipeline, report: &RunReport) -> Vec<StageSummar
                 summary.ran += 1;
                 *reasons.entry(reason.to_string()).or_default() += 1;
             }
-            Outcome::Failed { .. } => summary.failed += 1,
+            Outcome::Failed { .. }
+            | Outcome::Blocked {
+                reason: Reason::Held { .. },
+            } => summary.failed += 1,
             Outcome::Blocked { .. } => summary.blocked += 1,
             Outcome::NotReached => {}
         }
@@ -209,13 +254,18 @@ pub(crate) fn failures(report: &RunReport) -> Vec<Failure> {
         .filter_map(|task| {
             let (message, hint) = match &task.outcome {
                 Outcome::Failed { failure, .. } => (failure.message.clone(), failure.hint.clone()),
+                Outcome::Blocked {
+                    reason: reason @ Reason::Held { .. },
+                } => (reason.to_string(), None),
                 Outcome::Blocked { reason } => (format!("blocked: {reason}"), None),
                 _ => return None,
             };
+            let held = report.checks.iter().find(|c| c.held && c.task == task.task);
             Some(Failure {
                 task: task.task.to_string(),
                 message,
-                hint,
+                hint: hint.or_else(|| held.map(how_to_accept)),
+                attempts: Vec::new(),
             })
         })
         .collect();
@@ -227,10 +277,18 @@ pub(crate) fn failures(report: &RunReport) -> Vec<Failure> {
                 task,
                 message: fatal.message.clone(),
                 hint: fatal.hint.clone(),
+                attempts: Vec::new(),
             },
         );
     }
     failures
+}
+
+fn how_to_accept(held: &CheckReport) -> String {
+    format!(
+        "what was published before stays; if the rows are right, `lakectl override accept-check {} {} {} --why ...`",
+        held.check, held.task.table, held.task.partition
+    )
 }
 
 /// Lists the tasks that were computed from rows of a failed task's former result.

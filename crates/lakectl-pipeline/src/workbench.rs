@@ -2,33 +2,38 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use lakectl_core::{
-    Cell, Day, DayRange, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
-};
+use lakectl_core::{Cell, CheckRecord, Day, DayRange, ErrorKind, Parts, TableId, TaskKey, UtcTime};
 use lakectl_dag::{
-    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, StageKind, World, execute,
-    plan,
+    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, execute, plan,
 };
-use lakectl_sql::LakeSession;
+use lakectl_sql::{LakeSession, SessionOptions, SqlEngine};
 use lakectl_store::{
-    CellIndex, CommitRequest, Lake, Open, Snapshot, StoreError, TableMeta, VersionRef,
+    CheckIndex, CommitRequest, Lake, LakeAddress, MAIN, Open, Snapshot, StoreError, TableMeta,
+    VersionRef,
 };
+use tracing::Instrument;
 
+use crate::again::Earlier;
 use crate::assembly::Assembly;
-use crate::audit;
-use crate::compute::{LakeRunner, declared_contract};
+use crate::checks::{self, CheckFailure};
+use crate::compute::{LakeRunner, Shared, declared_contract};
+use crate::evolution;
 use crate::harvest::Sources;
+use crate::lineage::Lineage;
+use crate::memo::FileMemo;
 use crate::notes;
+use crate::reader::CellReader;
 use crate::stages::Columns;
-use crate::summary::{self, Forecast, Quarantine, RunSummary};
+use crate::summary::{self, Failure, Forecast, Quarantine, RunSummary};
+use crate::world::LakeWorld;
 use crate::{PipelineError, Project, Settings};
 
-/// How often a run is planned again because another one committed what it had read.
-const COMMIT_ATTEMPTS: u32 = 3;
+/// How often a run is planned again because another one committed what it had read. Each time somebody's work was
+/// published, so only a crowd gets near this.
+const COMMIT_ATTEMPTS: u32 = 100;
 
 /// Which tasks are wanted, as a command says it. Days are included at both ends.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +48,8 @@ pub struct Selected {
     pub to: Option<Day>,
     /// Only partitions of this asset.
     pub asset: Option<String>,
+    /// Only these tasks, of those that the rest selects.
+    pub tasks: Option<BTreeSet<TaskKey>>,
     /// Stages to compute again.
     pub force: Vec<String>,
     /// Raw tables to fetch again.
@@ -53,6 +60,8 @@ pub struct Selected {
 pub struct RunOptions<'a> {
     /// Names the run.
     pub run_id: String,
+    /// Who runs it, as `user@host`; may be empty.
+    pub who: String,
     /// The time of the run, by the caller's clock.
     pub now: UtcTime,
     /// Tasks at the same time.
@@ -61,8 +70,6 @@ pub struct RunOptions<'a> {
     pub events: &'a (dyn Fn(RunEvent) + Sync),
     /// Asks the run to end.
     pub cancel: Cancel,
-    /// For audits: normalised rows known after this instant are left out.
-    pub known_until: Option<UtcTime>,
 }
 
 /// A checked project with its settings.
@@ -73,29 +80,6 @@ pub struct Workbench {
     pub settings: Settings,
     /// The graph and the definitions.
     pub assembly: Arc<Assembly>,
-}
-
-/// A pinned version with every result that was ever computed.
-struct LakeWorld {
-    snapshot: Snapshot,
-    cells: CellIndex,
-}
-
-impl World for LakeWorld {
-    fn published(&self, task: &TaskKey) -> Option<Arc<Cell>> {
-        self.snapshot.cell(&task.table, &task.partition).cloned()
-    }
-
-    fn published_partitions(&self, table: &TableId) -> Vec<PartitionKey> {
-        self.snapshot
-            .partitions(table)
-            .map(|(key, _)| key.clone())
-            .collect()
-    }
-
-    fn cached(&self, fingerprint: &Fingerprint) -> Option<Arc<Cell>> {
-        self.cells.get(fingerprint).cloned()
-    }
 }
 
 impl Workbench {
@@ -117,12 +101,12 @@ impl Workbench {
         })
     }
 
-    /// Opens the lake in `root`, making it if it is not there.
+    /// Opens the lake at an address, making it if it is not there.
     ///
     /// # Errors
-    /// [`PipelineError::Store`] for a folder that is no lake, or one of another profile.
-    pub fn lake(&self, root: &Path, open: Open) -> Result<Lake, PipelineError> {
-        Ok(Lake::open(root, &self.settings.profile, open)?)
+    /// [`PipelineError::Store`] for a place that is no lake, holds one of another profile, or cannot be reached.
+    pub fn lake(&self, address: impl Into<LakeAddress>, open: Open) -> Result<Lake, PipelineError> {
+        Ok(Lake::open(address, &self.settings.profile, open)?)
     }
 
     /// Returns the last planned day: the profile's, else the last complete day.
@@ -146,6 +130,15 @@ impl Workbench {
         }
     }
 
+    /// Lists what the sources offer; with a lake, recorded files that it remembers are not read again.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if a source is not configured or its root cannot be read.
+    pub fn sources(&self, lake: Option<&Lake>) -> Result<Sources, PipelineError> {
+        let memo = lake.map(FileMemo::of).transpose()?.unwrap_or_default();
+        Sources::list_with(&self.settings, &self.assembly.datasets, &memo)
+    }
+
     /// Plans without a lake, or against its newest version. Nothing is written.
     ///
     /// # Errors
@@ -156,7 +149,7 @@ impl Workbench {
         selected: &Selected,
         now: UtcTime,
     ) -> Result<Plan, PipelineError> {
-        let sources = Sources::list(&self.settings, &self.assembly.datasets)?;
+        let sources = self.sources(lake)?;
         self.plan_with(&sources, lake, selected, now)
     }
 
@@ -171,22 +164,13 @@ impl Workbench {
         selected: &Selected,
         now: UtcTime,
     ) -> Result<Plan, PipelineError> {
-        let world = match lake {
-            Some(lake) => LakeWorld {
-                snapshot: lake.head()?,
-                cells: lake.cells()?,
-            },
-            None => LakeWorld {
-                snapshot: Snapshot::empty(),
-                cells: CellIndex::default(),
-            },
-        };
+        let world = LakeWorld::newest(lake)?;
         self.plan_against(&world, sources, selected, now, &self.assembly.definitions)
     }
 
     fn plan_against(
         &self,
-        world: &LakeWorld,
+        world: &LakeWorld<'_>,
         sources: &Sources,
         selected: &Selected,
         now: UtcTime,
@@ -205,6 +189,7 @@ impl Workbench {
                 select: selected.select.clone(),
                 days,
                 keys,
+                tasks: selected.tasks.clone(),
             },
             force: selected.force.clone(),
             refresh: selected.refresh.clone(),
@@ -214,6 +199,9 @@ impl Workbench {
             definitions,
         };
         let plan = plan(&self.assembly.pipeline, world, &request)?;
+        world.check()?;
+        evolution::check(&self.assembly.pipeline, world, &world.snapshot, &plan)?;
+        world.check()?;
         if plan.tasks.is_empty() {
             return Err(PipelineError::usage(
                 "the selection holds no partition",
@@ -233,35 +221,67 @@ impl Workbench {
         selected: &Selected,
         options: RunOptions<'_>,
     ) -> Result<(RunSummary, RunReport), PipelineError> {
+        let memo = FileMemo::of(&lake)?;
+        let sources = Sources::list_with(&self.settings, &self.assembly.datasets, &memo)?;
+        memo.keep(&lake, sources.files(), options.now);
+        self.run_with(lake, &Arc::new(sources), selected, options)
+            .await
+    }
+
+    /// Like [`Workbench::run`], with sources that were listed before.
+    ///
+    /// # Errors
+    /// As [`Workbench::run`].
+    pub async fn run_with(
+        &self,
+        lake: Arc<Lake>,
+        sources: &Arc<Sources>,
+        selected: &Selected,
+        options: RunOptions<'_>,
+    ) -> Result<(RunSummary, RunReport), PipelineError> {
+        let span = tracing::info_span!("run", run = %options.run_id);
+        self.attempts(lake, sources, selected, options)
+            .instrument(span)
+            .await
+    }
+
+    /// Plans, computes and commits, again if another run came in between.
+    async fn attempts(
+        &self,
+        lake: Arc<Lake>,
+        sources: &Arc<Sources>,
+        selected: &Selected,
+        options: RunOptions<'_>,
+    ) -> Result<(RunSummary, RunReport), PipelineError> {
         let clock = Instant::now();
-        let sources = Arc::new(Sources::list(&self.settings, &self.assembly.datasets)?);
-        let definitions = match options.known_until {
-            Some(until) => Cow::Owned(audit::definitions(&self.assembly, until)),
-            None => Cow::Borrowed(&self.assembly.definitions),
-        };
-        let mut attempt = 1;
-        loop {
-            let world = LakeWorld {
-                snapshot: lake.head()?,
-                cells: lake.cells()?,
-            };
-            let plan = self.plan_against(&world, &sources, selected, options.now, &definitions)?;
-            let runner = LakeRunner::new(
-                Arc::clone(&lake),
-                Arc::clone(&self.assembly),
-                Arc::clone(&sources),
-                self.settings.params.clone(),
-                world.snapshot.clone(),
-                options.run_id.clone(),
-                options.known_until,
-            );
+        let definitions = &self.assembly.definitions;
+        let began = lake.head()?;
+        let mut head = began.clone();
+        let mut earlier = Earlier::default();
+        let mut selected = Cow::Borrowed(selected);
+        for _ in 0..COMMIT_ATTEMPTS {
+            let fetched = earlier.fetched(self, &lake, (&began, &head), &options)?;
+            let world = LakeWorld::of_run(&lake, &head, fetched, (&began, &options.run_id))?;
+            let plan = tracing::info_span!("plan").in_scope(|| {
+                self.plan_against(&world, sources, &selected, options.now, definitions)
+            })?;
+            let runner = LakeRunner::new(Shared {
+                reader: Arc::new(CellReader::new(Arc::clone(&lake))),
+                assembly: Arc::clone(&self.assembly),
+                sources: Arc::clone(sources),
+                engine: LazyLock::new(SqlEngine::new),
+                params: self.settings.params.clone(),
+                base: world.snapshot.clone(),
+                overrides: Arc::clone(&world.overrides),
+                run: options.run_id.clone(),
+                cut: None,
+            });
             let engine = Options {
                 jobs: options.jobs.max(1),
                 ..Options::default()
             };
-            let pipeline = &self.assembly.pipeline;
             let report = execute(
-                pipeline,
+                &self.assembly.pipeline,
                 &plan,
                 &world,
                 &runner,
@@ -270,21 +290,87 @@ impl Workbench {
                 &options.cancel,
             )
             .await;
-            let version =
-                match self.publish(&lake, &world.snapshot, &plan, &report, &options, clock) {
-                    // What is computed stays in the cells, so planning again costs only what really changed.
-                    Err(PipelineError::Store(StoreError::Conflict { .. }))
-                        if attempt < COMMIT_ATTEMPTS =>
-                    {
-                        attempt += 1;
-                        continue;
-                    }
-                    published => published?,
-                };
-            let summary = self.summarise(&lake, &plan, &report, version, &options, clock);
-            notes::leave(&lake, &summary);
-            return Ok((summary, report));
+            world.check()?;
+            let found = checks::records(&report.checks, options.now, &options.run_id);
+            lake.record_checks(&options.run_id, &found)?;
+            let published = tracing::info_span!("commit")
+                .in_scope(|| self.publish(&lake, &head, &world, (&plan, &report), &options, clock));
+            if let Err(PipelineError::Store(error)) = &published
+                && error.kind() == ErrorKind::Conflict
+            {
+                // What is computed stays in the cells, so planning again costs only what really changed.
+                earlier.add(report);
+                // What was asked for again is done.
+                selected.to_mut().force.clear();
+                selected.to_mut().refresh.clear();
+                head = lake.head()?;
+                continue;
+            }
+            let version = published.as_ref().unwrap_or(&head).clone();
+            if version.version > head.version {
+                let version = version.version;
+                (options.events)(RunEvent::Committed { version });
+            }
+            let late = self.freshness(&lake, &version, world.checks(), &options)?;
+            let report = earlier.joined_to(report);
+            let complete = published.is_ok() && !report.interrupted && report.fatal.is_none();
+            let behind = complete.then(|| self.project(&lake, Some(head)));
+            let mut summary = self.summarise(&lake, &plan, &report, version, &options, clock);
+            summary.checks = checks::failures(&report.checks, &late);
+            summary.warnings.extend(behind.flatten());
+            if let Err(error) = &published {
+                summary.failures.insert(0, Failure::of_run(error));
+            }
+            notes::leave(&lake, &summary, &report, &options);
+            return published.map(|_| (summary, report));
         }
+        Err(StoreError::Busy {
+            run: options.run_id,
+            attempts: COMMIT_ATTEMPTS,
+        }
+        .into())
+    }
+
+    /// Lists the checks that rows are known to fail, by a plan and by the clock.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if the lake cannot be read.
+    pub fn check_failures(
+        &self,
+        lake: &Lake,
+        plan: &Plan,
+        now: UtcTime,
+    ) -> Result<Vec<CheckFailure>, PipelineError> {
+        let now = self.reference(now);
+        let late = checks::freshness(&self.assembly, &lake.head()?, now, "")?;
+        Ok(checks::failures(&plan.checks, &late))
+    }
+
+    /// The time that tables are held against: a calendar that ends in the past has no newer rows to give.
+    fn reference(&self, now: UtcTime) -> UtcTime {
+        let end = self.settings.calendar.end;
+        end.map_or(now, |end| now.min(end.plus(1).start()))
+    }
+
+    /// Evaluates what depends on the clock, and records it where the answer is another one than last time.
+    fn freshness(
+        &self,
+        lake: &Lake,
+        version: &Snapshot,
+        known: &CheckIndex,
+        options: &RunOptions<'_>,
+    ) -> Result<Vec<CheckRecord>, PipelineError> {
+        let now = self.reference(options.now);
+        let found = checks::freshness(&self.assembly, version, now, &options.run_id)?;
+        let news = |record: &&CheckRecord| {
+            let mut before = known.iter().rev().filter(|old| old.key.is_none());
+            let before =
+                before.find(|old| old.digest == record.digest && old.task() == record.task());
+            before.is_none_or(|old| old.result.passed != record.result.passed)
+        };
+        let news: Vec<CheckRecord> = found.iter().filter(news).cloned().collect();
+        lake.record_checks(&options.run_id, &news)?;
+        Ok(found)
     }
 
     /// Commits what a run has made. An interrupted run keeps its cells and commits nothing.
@@ -292,8 +378,8 @@ impl Workbench {
         &self,
         lake: &Lake,
         base: &Snapshot,
-        plan: &Plan,
-        report: &RunReport,
+        world: &LakeWorld<'_>,
+        (plan, report): (&Plan, &RunReport),
         options: &RunOptions<'_>,
         clock: Instant,
     ) -> Result<Snapshot, PipelineError> {
@@ -304,12 +390,17 @@ impl Workbench {
         let took = i64::try_from(clock.elapsed().as_micros()).unwrap_or(0);
         let time = UtcTime::from_micros((options.now.micros() + took).max(base.time.micros() + 1));
         let mut request = CommitRequest::new(base, &options.run_id, time, "run");
-        request.dropped = self.abandoned(base, plan);
-        request.cells = report
-            .new_cells()
+        request.who.clone_from(&options.who);
+        let abandoned = plan.abandoned.iter().filter(|task| !world.is_newer(task));
+        request.dropped = abandoned.cloned().collect();
+        let new = report.new_cells();
+        request.cells = new.iter().map(|cell| (**cell).clone()).collect();
+        let computed: BTreeSet<TaskKey> = request.cells.iter().map(Cell::task).collect();
+        let fetched = world
+            .fetched
             .iter()
-            .map(|cell| (**cell).clone())
-            .collect();
+            .filter(|cell| !computed.contains(&cell.task()));
+        request.cells.extend(fetched.map(|cell| (**cell).clone()));
         let tables: BTreeSet<&TableId> = request.cells.iter().map(|cell| &cell.table).collect();
         request.tables = tables
             .into_iter()
@@ -321,7 +412,8 @@ impl Workbench {
             .map(|task| task.stage)
             .collect::<BTreeSet<_>>();
         for stage in stages {
-            for input in self.assembly.pipeline.inputs(stage) {
+            let of_checks = self.assembly.pipeline.check_inputs(stage).iter().flatten();
+            for input in self.assembly.pipeline.inputs(stage).iter().chain(of_checks) {
                 let names = input
                     .tables
                     .iter()
@@ -332,35 +424,16 @@ impl Workbench {
         Ok(lake.commit(request)?)
     }
 
-    /// Published partitions of the planned tables that the declarations have no place for any more, such as those of a
-    /// former grain or of an asset that is not covered now: beside the new ones their rows would count twice. Raw
-    /// partitions stay, for they cannot be computed again.
-    fn abandoned(&self, base: &Snapshot, plan: &Plan) -> BTreeSet<TaskKey> {
-        let stages = plan
-            .tasks
-            .iter()
-            .map(|task| task.stage)
-            .collect::<BTreeSet<_>>();
-        let stages = stages
-            .iter()
-            .map(|stage| &self.assembly.pipeline.stages()[*stage]);
-        let tables = stages
-            .filter(|stage| stage.kind != StageKind::Harvest)
-            .flat_map(|stage| stage.outputs());
-        let mut dropped = BTreeSet::new();
-        for table in tables {
-            let Some(known) = plan.partitions(table) else {
-                continue;
-            };
-            let gone = base
-                .partitions(table)
-                .filter(|(key, _)| known.find(key).is_none());
-            dropped.extend(gone.map(|(key, _)| TaskKey {
-                table: table.clone(),
-                partition: key.clone(),
-            }));
+    /// Brings what is kept for other engines up to the newest version, if the settings want it. `base` is a version that
+    /// is at hand. Only `main` is kept so. It is no part of the lake and can be made again, so what goes wrong is returned as a warning.
+    pub fn project(&self, lake: &Lake, base: Option<Snapshot>) -> Option<String> {
+        if !self.settings.projections.delta || lake.branch() != MAIN {
+            return None;
         }
-        dropped
+        let error = lake.project_delta(base).err()?;
+        Some(format!(
+            "the Delta logs for other engines are behind the lake: {error}; `project` brings them up to date"
+        ))
     }
 
     fn meta(&self, table: &TableId) -> TableMeta {
@@ -406,8 +479,10 @@ impl Workbench {
             lake: lake.root().display().to_string(),
             interrupted: report.interrupted,
             failures: summary::failures(report),
+            checks: Vec::new(),
             stale: summary::stale(report),
             vanished: plan.vanished.iter().map(TaskKey::to_string).collect(),
+            warnings: Vec::new(),
             quarantined: quarantine.map(|table| version.rows(table)).sum(),
         }
     }
@@ -421,12 +496,36 @@ impl Workbench {
         lake: Arc<Lake>,
         at: Option<VersionRef>,
     ) -> Result<LakeSession, PipelineError> {
+        self.session_within(lake, at, SessionOptions::default())
+    }
+
+    /// [`Self::session`] within given bounds of memory and threads.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if there is no such version.
+    pub fn session_within(
+        &self,
+        lake: Arc<Lake>,
+        at: Option<VersionRef>,
+        options: SessionOptions,
+    ) -> Result<LakeSession, PipelineError> {
         let snapshot = match at {
             Some(version) => lake.at(version)?,
             None => lake.head()?,
         };
         let unions = self.assembly.pipeline.unions().clone();
-        Ok(LakeSession::new(lake, snapshot, unions)?)
+        let system = self.system_tables(&lake)?;
+        Ok(LakeSession::with_options(
+            lake, snapshot, unions, system, options,
+        )?)
+    }
+
+    /// Reads where every column comes from.
+    ///
+    /// # Errors
+    /// [`PipelineError::Sql`] if a query cannot be planned over the declared columns.
+    pub fn lineage(&self) -> Result<Lineage, PipelineError> {
+        Lineage::of(&self.assembly, &self.settings.params)
     }
 
     /// Lists what is in quarantine at the newest version, by table and reason.
@@ -434,13 +533,19 @@ impl Workbench {
     /// # Errors
     /// [`PipelineError`] if the lake cannot be read.
     pub fn quarantine(&self, lake: &Arc<Lake>) -> Result<Vec<Quarantine>, PipelineError> {
-        let session = self.session(Arc::clone(lake), None)?;
-        let tables: Vec<TableId> = session
-            .tables()
-            .filter(|table| table.schema() == "quarantine")
+        // Preparing a session takes longer than planning, so there is none where there is nothing to ask.
+        let head = lake.head()?;
+        let tables: Vec<TableId> = head
+            .tables
+            .keys()
+            .filter(|table| table.schema() == "quarantine" && head.rows(table) > 0)
             .cloned()
             .collect();
         let mut entries = Vec::new();
+        if tables.is_empty() {
+            return Ok(entries);
+        }
+        let session = self.session(Arc::clone(lake), None)?;
         for table in tables {
             let sql = format!(
                 "SELECT reason, severity, count(*) AS rows, count(DISTINCT document_id) AS documents, min(detail) AS example \
@@ -473,13 +578,11 @@ impl Workbench {
     /// # Errors
     /// [`PipelineError`] if the lake cannot be read.
     pub fn newest_forecasts(&self, lake: &Arc<Lake>) -> Result<Vec<Forecast>, PipelineError> {
-        let session = self.session(Arc::clone(lake), None)?;
-        if !session
-            .tables()
-            .any(|table| table.as_str() == "forecast.quantiles")
-        {
+        let table: TableId = "forecast.quantiles".parse()?;
+        if lake.head()?.rows(&table) == 0 {
             return Ok(Vec::new());
         }
+        let session = self.session(Arc::clone(lake), None)?;
         let (schema, batches) = session.collect_blocking(
             "SELECT * FROM forecast.quantiles \
              QUALIFY row_number() OVER (PARTITION BY asset, horizon_hours ORDER BY as_of DESC) = 1 \

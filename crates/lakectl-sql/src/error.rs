@@ -6,11 +6,14 @@ use lakectl_core::ErrorKind;
 use lakectl_store::StoreError;
 use thiserror::Error;
 
+/// How the planner's message about an unknown function begins.
+const NO_FUNCTION: &str = "Invalid function '";
+
 /// An error of a query, a parameter or a result.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SqlError {
     /// The text is not SQL.
-    #[error("SQL is not understood at line {line}, column {column}: {message}")]
+    #[error("SQL is not understood{}: {message}", place(*line, *column))]
     Syntax {
         /// What the parser expected.
         message: String,
@@ -20,7 +23,7 @@ pub enum SqlError {
         column: u64,
     },
     /// The text is not exactly one `SELECT` or `WITH` query.
-    #[error("expected one SELECT or WITH query, found {found} at line {line}, column {column}")]
+    #[error("expected one SELECT or WITH query, found {found}{}", place(*line, *column))]
     NotAQuery {
         /// What was found.
         found: String,
@@ -31,7 +34,8 @@ pub enum SqlError {
     },
     /// A relation that is neither `schema.table` nor a name from `WITH`.
     #[error(
-        "`{name}` at line {line}, column {column} is not a table: write `schema.table`, lower case, or name it in WITH"
+        "`{name}`{} is not a table: write `schema.table`, lower case, or name it in WITH",
+        place(*line, *column)
     )]
     TableName {
         /// What was written.
@@ -72,6 +76,22 @@ pub enum SqlError {
         name: String,
         /// The nearest names, or nothing.
         hint: String,
+    },
+    /// A function that does not exist.
+    #[error("there is no function `{name}`{hint}")]
+    UnknownFunction {
+        /// What was called.
+        name: String,
+        /// The nearest name, or nothing.
+        hint: String,
+    },
+    /// A parameter that is not written `name=value` or `name:type=value`.
+    #[error("the parameter `{text}` is not understood: {problem}")]
+    BadParam {
+        /// What was written.
+        text: String,
+        /// Why it is not understood.
+        problem: String,
     },
     /// The query cannot be planned: a type, a function, an ambiguous name.
     #[error("the query cannot be planned: {0}")]
@@ -162,6 +182,14 @@ pub enum SqlError {
     Lake(String),
 }
 
+/// Where, if that is known: a text without words has no place.
+fn place(line: u64, column: u64) -> String {
+    match line {
+        0 => String::new(),
+        _ => format!(" at line {line}, column {column}"),
+    }
+}
+
 impl SqlError {
     /// Tells whose move it is.
     pub fn kind(&self) -> ErrorKind {
@@ -186,7 +214,28 @@ impl SqlError {
             },
             DataFusionError::Collection(errors) if !errors.is_empty() => Self::planning(&errors[0]),
             DataFusionError::Diagnostic(_, inner) => Self::planning(inner),
+            DataFusionError::Plan(message) if message.starts_with(NO_FUNCTION) => {
+                Self::no_function(message)
+            }
             other => Self::Plan(other.strip_backtrace()),
+        }
+    }
+
+    /// Takes apart what the planner says of a function: `Invalid function 'sqr'.\nDid you mean 'sqrt'?`
+    fn no_function(message: &str) -> Self {
+        let quoted: Vec<&str> = message.split('\'').skip(1).step_by(2).collect();
+        let name = quoted.first().copied().unwrap_or_default();
+        Self::UnknownFunction {
+            name: name.to_owned(),
+            hint: nearest(name, quoted.get(1).copied().into_iter()),
+        }
+    }
+
+    /// Turns an error between planning and the first row into ours.
+    pub(crate) fn starting(error: &DataFusionError, limit_bytes: usize) -> Self {
+        match Self::planning(error) {
+            Self::Plan(_) => Self::executing(error, limit_bytes),
+            known => known,
         }
     }
 

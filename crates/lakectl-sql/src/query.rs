@@ -9,7 +9,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Location, Token};
+use datafusion::sql::sqlparser::tokenizer::{
+    Location, Token, TokenWithSpan, Tokenizer, TokenizerError, Word,
+};
 use lakectl_core::{Day, TableId, UtcTime};
 
 use crate::SqlError;
@@ -25,6 +27,10 @@ pub struct Query {
     pub params: BTreeSet<String>,
     /// The syntax tree written back: comments, line breaks and the case of keywords do not count.
     pub canonical: String,
+    /// Where each table is first read, line from 1.
+    lines: BTreeMap<TableId, u64>,
+    /// The words of each line of the text.
+    words: Vec<Vec<String>>,
     ast: ast::Query,
 }
 
@@ -50,25 +56,19 @@ pub enum Literal {
 /// # Errors
 /// [`SqlError::Syntax`], [`SqlError::NotAQuery`] and [`SqlError::TableName`], each with line and column.
 pub fn analyse(sql: &str) -> Result<Query, SqlError> {
-    let ast = parse_one(sql)?;
-    let mut found = References::default();
-    if let ControlFlow::Break(error) = Visit::visit(&ast, &mut found) {
-        return Err(error);
-    }
-    for (name, at) in found.bare {
-        if !found.with_names.contains(&name) {
-            return Err(SqlError::TableName {
-                name,
-                line: at.line,
-                column: at.column,
-            });
-        }
-    }
+    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+        .tokenize_with_location()
+        .map_err(|error| unreadable(&error))?;
+    let words = words(&tokens);
+    let ast = parse_one(tokens)?;
+    let found = References::of(&ast, false)?;
     Ok(Query {
         tables: found.tables,
         functions: found.functions,
         params: found.params,
         canonical: ast.to_string(),
+        lines: found.lines,
+        words,
         ast,
     })
 }
@@ -80,28 +80,68 @@ pub fn analyse(sql: &str) -> Result<Query, SqlError> {
 /// not finite.
 pub fn bind(query: &Query, params: &BTreeMap<String, Literal>) -> Result<Statement, SqlError> {
     let mut ast = query.ast.clone();
-    let mut values = BTreeMap::new();
-    for name in &query.params {
-        let literal = params.get(name).ok_or_else(|| SqlError::UnknownParam {
-            name: name.clone(),
-            known: params
-                .keys()
-                .map(|k| format!("${k}"))
-                .collect::<Vec<_>>()
-                .join(", "),
-        })?;
-        values.insert(name.clone(), literal_expr(name, literal)?);
-    }
-    if let ControlFlow::Break(error) = VisitMut::visit(&mut ast, &mut Binder { values: &values }) {
-        return Err(error);
-    }
+    bind_into(&mut ast, &query.params, params)?;
     Ok(Statement::Query(Box::new(ast)))
 }
 
-fn parse_one(sql: &str) -> Result<ast::Query, SqlError> {
-    let mut parser = Parser::new(&GenericDialect {})
-        .try_with_sql(sql)
-        .map_err(|e| syntax(&e))?;
+/// Replaces the placeholders `wanted` of a query by their literals.
+pub(crate) fn bind_into(
+    ast: &mut ast::Query,
+    wanted: &BTreeSet<String>,
+    params: &BTreeMap<String, Literal>,
+) -> Result<(), SqlError> {
+    let mut values = BTreeMap::new();
+    for name in wanted {
+        let literal = params.get(name).ok_or_else(|| {
+            let known: Vec<String> = params.keys().map(|k| format!("${k}")).collect();
+            SqlError::UnknownParam {
+                name: name.clone(),
+                known: match known.is_empty() {
+                    true => "none".to_owned(),
+                    false => known.join(", "),
+                },
+            }
+        })?;
+        values.insert(name.clone(), literal_expr(name, literal)?);
+    }
+    match VisitMut::visit(ast, &mut Binder { values: &values }) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+/// The words of each line, without remarks; the case of what is not quoted does not count.
+fn words(tokens: &[TokenWithSpan]) -> Vec<Vec<String>> {
+    let mut lines: Vec<Vec<String>> = Vec::new();
+    for TokenWithSpan { token, span } in tokens {
+        let text = match token {
+            Token::Whitespace(_) | Token::EOF | Token::SemiColon => continue,
+            Token::Word(Word {
+                value,
+                quote_style: None,
+                ..
+            }) => value.to_lowercase(),
+            other => other.to_string(),
+        };
+        let line = span.start.line.saturating_sub(1) as usize;
+        if lines.len() <= line {
+            lines.resize_with(line + 1, Vec::new);
+        }
+        lines[line].push(text);
+    }
+    lines
+}
+
+fn unreadable(error: &TokenizerError) -> SqlError {
+    SqlError::Syntax {
+        message: error.message.clone(),
+        line: error.location.line,
+        column: error.location.column,
+    }
+}
+
+fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<ast::Query, SqlError> {
+    let mut parser = Parser::new(&GenericDialect {}).with_tokens_with_locations(tokens);
     let refuse = |found: String, at: Location| SqlError::NotAQuery {
         found,
         line: at.line,
@@ -109,7 +149,8 @@ fn parse_one(sql: &str) -> Result<ast::Query, SqlError> {
     };
     let first = parser.peek_token();
     if first.token == Token::EOF {
-        return Err(refuse("nothing".to_owned(), first.span.start));
+        let nowhere = Location { line: 0, column: 0 };
+        return Err(refuse("nothing but space and remarks".to_owned(), nowhere));
     }
     let statement = parser.parse_statement().map_err(|e| syntax(&e))?;
     while parser.consume_token(&Token::SemiColon) {}
@@ -130,7 +171,7 @@ fn parse_one(sql: &str) -> Result<ast::Query, SqlError> {
 }
 
 /// The parser puts its position at the end of its message.
-fn syntax(error: &ParserError) -> SqlError {
+pub(crate) fn syntax(error: &ParserError) -> SqlError {
     let text = match error {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.clone(),
         ParserError::RecursionLimitExceeded => "the query is nested too deeply".to_owned(),
@@ -153,16 +194,43 @@ fn syntax(error: &ParserError) -> SqlError {
     }
 }
 
+/// What a query refers to.
 #[derive(Default)]
-struct References {
-    tables: BTreeSet<TableId>,
-    functions: BTreeSet<String>,
-    params: BTreeSet<String>,
+pub(crate) struct References {
+    pub(crate) tables: BTreeSet<TableId>,
+    lines: BTreeMap<TableId, u64>,
+    pub(crate) functions: BTreeSet<String>,
+    pub(crate) params: BTreeSet<String>,
     with_names: BTreeSet<String>,
     bare: Vec<(String, Location)>,
+    /// Whether `$1` is a parameter: in what a person asks, not in a stage.
+    numbered: bool,
 }
 
 impl References {
+    /// Visits a query; `numbered` allows `$1` beside `$name`.
+    pub(crate) fn of(ast: &ast::Query, numbered: bool) -> Result<Self, SqlError> {
+        let mut found = Self {
+            numbered,
+            ..Self::default()
+        };
+        if let ControlFlow::Break(error) = Visit::visit(ast, &mut found) {
+            return Err(error);
+        }
+        let unknown = found
+            .bare
+            .iter()
+            .find(|(name, _)| !found.with_names.contains(name));
+        match unknown {
+            Some((name, at)) => Err(SqlError::TableName {
+                name: name.clone(),
+                line: at.line,
+                column: at.column,
+            }),
+            None => Ok(found),
+        }
+    }
+
     fn table(&mut self, name: &ObjectName) -> ControlFlow<SqlError> {
         let parts: Vec<String> = name.0.iter().map(part_text).collect();
         let at = start_of(name);
@@ -170,8 +238,10 @@ impl References {
             self.bare.push((bare.clone(), at));
             return ControlFlow::Continue(());
         }
-        match parts.join(".").parse() {
+        match parts.join(".").parse::<TableId>() {
             Ok(table) if parts.len() == 2 => {
+                let line = self.lines.entry(table.clone()).or_insert(at.line);
+                *line = at.line.min(*line);
                 self.tables.insert(table);
                 ControlFlow::Continue(())
             }
@@ -268,7 +338,9 @@ impl Visitor for References {
 
     fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<SqlError> {
         if let Value::Placeholder(text) = &value.value {
-            match text.strip_prefix('$').filter(|name| is_param(name)) {
+            let numbered = self.numbered;
+            let fits = |name: &&str| is_param(name) || (numbered && is_number(name));
+            match text.strip_prefix('$').filter(fits) {
                 Some(name) => {
                     self.params.insert(name.to_owned());
                 }
@@ -287,6 +359,10 @@ impl Visitor for References {
 
 fn is_param(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+}
+
+fn is_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit())
 }
 
 struct Binder<'a> {
@@ -345,6 +421,18 @@ fn signed(negative: bool, digits: String) -> String {
 }
 
 impl Query {
+    /// Returns the line, from 1, at which a table is first read.
+    pub fn line_of(&self, table: &TableId) -> Option<u64> {
+        self.lines.get(table).copied()
+    }
+
+    /// Returns the words of each line of the text: remarks, spacing and the case of what is not quoted are left out.
+    pub fn lines(&self) -> impl Iterator<Item = impl Iterator<Item = &str>> {
+        self.words
+            .iter()
+            .map(|line| line.iter().map(String::as_str))
+    }
+
     /// Returns the parsed query.
     pub fn ast(&self) -> &ast::Query {
         &self.ast

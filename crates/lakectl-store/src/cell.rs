@@ -7,12 +7,15 @@ use std::sync::Arc;
 use lakectl_core::{Cell, Fingerprint, PartitionKey, TableId};
 use serde::{Deserialize, Serialize};
 
-use crate::StoreError;
-use crate::object::{Door, Entry, FORMAT, Put, seal, unseal};
+use crate::object::{Door, Entry, FORMAT, Put, TEMPORARY, seal, unseal};
+use crate::{Failpoint, StoreError, parts};
 
 const FOLDER: &str = "_cells";
 const REPAIR: &str =
     "move the file away: nothing published depends on it, and what it recorded is computed again";
+
+/// Few enough to hold their bytes, many enough to make one wait of many for a bucket.
+const SEGMENTS_AT_A_TIME: usize = 256;
 
 #[derive(Serialize, Deserialize)]
 struct Segment<C> {
@@ -124,10 +127,11 @@ pub(crate) fn record(door: &Door, run: &str, cells: &[Cell]) -> Result<(), Store
         return Ok(());
     };
     check_numbers(cells)?;
+    parts::write(door, run, cells)?;
     let segment = Segment {
         format: FORMAT,
         run: run.to_owned(),
-        cells,
+        cells: cells.iter().map(Cell::lean).collect::<Vec<Cell>>(),
     };
     let (bytes, _) =
         seal(&segment).map_err(|e| crate::parquet::rows_error("record", &first.table, e))?;
@@ -138,6 +142,7 @@ pub(crate) fn record(door: &Door, run: &str, cells: &[Cell]) -> Result<(), Store
     while door.put_new(&format!("{folder}/{number:06}.json"), &bytes)? == Put::Existed {
         number += 1;
     }
+    Failpoint::CellsRecorded.reached();
     Ok(())
 }
 
@@ -154,16 +159,30 @@ pub(crate) fn check_numbers(cells: &[Cell]) -> Result<(), StoreError> {
 
 /// Reads all segments, runs in the order of their names.
 pub(crate) fn read_all(door: &Door) -> Result<CellIndex, StoreError> {
+    let mut segments: Vec<(String, String)> = door
+        .list_all(FOLDER)?
+        .into_iter()
+        .filter_map(|stored| {
+            let (run, name) = stored.path.rsplit_once('/')?;
+            let finished = run != FOLDER && !name.starts_with(TEMPORARY);
+            finished.then(|| (run.to_owned(), name.to_owned()))
+        })
+        .collect();
+    segments.sort_unstable();
+    let paths = segments
+        .into_iter()
+        .map(|(run, name)| format!("{run}/{name}"));
+    let paths: Vec<String> = paths.collect();
     let mut index = CellIndex::default();
-    for run in door.list(FOLDER, Entry::Folder)? {
-        let folder = format!("{FOLDER}/{run}");
-        for name in door.list(&folder, Entry::File)? {
-            let path = format!("{folder}/{name}");
+    for some in paths.chunks(SEGMENTS_AT_A_TIME) {
+        for (path, bytes) in some.iter().zip(door.get_all(some)?) {
+            let verify =
+                |bytes: Vec<u8>| unseal::<Segment<Vec<Cell>>>(&door.full(path), &bytes, REPAIR);
             // Gone since it was listed: collection drops segments that nothing needs.
-            let Some(bytes) = door.get(&path)? else {
+            let read = bytes.map(|bytes| door.verified(path, bytes, verify));
+            let Some((segment, _)) = read.transpose()?.flatten() else {
                 continue;
             };
-            let (segment, _) = unseal::<Segment<Vec<Cell>>>(&door.full(&path), &bytes, REPAIR)?;
             for cell in segment.cells {
                 index.insert(Arc::new(cell));
             }

@@ -45,11 +45,35 @@ pub enum StoreError {
         /// The newest format that is understood.
         known: u64,
     },
-    /// An address that is not a folder.
-    #[error("`{address}`: only local folders can hold a lake, object stores are not supported yet")]
-    ObjectStore {
+    /// An address that names no place for a lake.
+    #[error("`{address}` is no address of a lake: {problem}")]
+    Address {
         /// The address.
         address: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// An object store that cannot be used as it is set up.
+    #[error("cannot use {address}: {problem}")]
+    Access {
+        /// The lake's address.
+        address: String,
+        /// What is missing or wrong.
+        problem: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// The object store refused, or could not be reached.
+    #[error("cannot {action} {}: {problem}", path.display())]
+    Remote {
+        /// What was tried.
+        action: &'static str,
+        /// The object's address.
+        path: PathBuf,
+        /// The store's answer.
+        problem: String,
+        /// What to do about it.
+        hint: &'static str,
     },
     /// The operating system refused.
     #[error("cannot {action} {}: {source}", path.display())]
@@ -187,6 +211,62 @@ pub enum StoreError {
         /// The partition that changed.
         partition: PartitionKey,
     },
+    /// Another run set the same note of the lake.
+    #[error("run {ours} cannot be published: run {theirs_run} changed `{record}` meanwhile")]
+    RecordConflict {
+        /// The run that wanted to commit.
+        ours: String,
+        /// The run that committed first.
+        theirs_run: String,
+        /// The note.
+        record: String,
+    },
+    /// Another run committed where nobody else may have.
+    #[error("run {ours} cannot be published: run {theirs_run} committed meanwhile")]
+    HeadMoved {
+        /// The run that wanted to commit.
+        ours: String,
+        /// The run that committed first.
+        theirs_run: String,
+    },
+    /// Both sides of a merge changed the same things.
+    #[error(
+        "`{from}` cannot be merged into `{into}`: both changed {}",
+        listed(conflicts)
+    )]
+    MergeConflicts {
+        /// The branch that the changes come from.
+        from: String,
+        /// The branch that they should go into.
+        into: String,
+        /// What both changed.
+        conflicts: Vec<String>,
+    },
+    /// A branch that does not exist, or was deleted.
+    #[error("there is no branch `{branch}`; there is {known}")]
+    NoBranch {
+        /// What was asked for.
+        branch: String,
+        /// The branches there are.
+        known: String,
+    },
+    /// A branch that is to be made and is there.
+    #[error("there is a branch `{branch}` already")]
+    BranchExists {
+        /// Its name.
+        branch: String,
+    },
+    /// The branch that every lake has.
+    #[error("`main` cannot be deleted: every lake has it")]
+    MainBranch,
+    /// A name that no branch can have.
+    #[error(
+        "`{name}` cannot name a branch: expected a small letter, then small letters, digits, `-`, `_` and `.`, 64 at most"
+    )]
+    BranchName {
+        /// What was given.
+        name: String,
+    },
     /// Others committed first every time.
     #[error("run {run} could not commit in {attempts} attempts: others were always first")]
     Busy {
@@ -220,11 +300,21 @@ impl StoreError {
         }
     }
 
+    /// Tells whether what was to be written may stand there all the same: the answer of an object store was lost. What a
+    /// local disk refused may be found there too and still not survive, so that is none of these.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        matches!(self, Self::Remote { .. })
+    }
+
     /// Tells whose move it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Conflict { .. } | Self::Busy { .. } => ErrorKind::Conflict,
+            Self::Conflict { .. }
+            | Self::RecordConflict { .. }
+            | Self::HeadMoved { .. }
+            | Self::Busy { .. } => ErrorKind::Conflict,
             Self::Io { .. }
+            | Self::Remote { .. }
             | Self::ShortWrite { .. }
             | Self::FlushFailed { .. }
             | Self::Damaged { .. }
@@ -247,7 +337,8 @@ impl StoreError {
                 ));
             }
             Self::NewerFormat { .. } => "use the newer lakectl that wrote it",
-            Self::ObjectStore { .. } => "give `--lake` a local folder",
+            Self::Address { .. } => "give `--lake` a folder, or `s3://bucket/prefix`",
+            Self::Access { hint, .. } | Self::Remote { hint, .. } => hint,
             Self::Io { source, .. } => return io_hint(source.kind()).map(str::to_owned),
             Self::ShortWrite { .. } => {
                 "the disk may be full or failing; free some space and run again"
@@ -262,7 +353,20 @@ impl StoreError {
             Self::Value { .. } => {
                 "quarantine such rows, or write null into a column that allows it"
             }
-            Self::Conflict { .. } | Self::Busy { .. } => {
+            Self::NoBranch { branch, .. } => {
+                return Some(format!("`lakectl branch create {branch}` makes one"));
+            }
+            Self::BranchExists { .. } => {
+                "choose another name, or delete it first: `lakectl branch delete`"
+            }
+            Self::MainBranch => "`lakectl rollback` goes back to an earlier version",
+            Self::MergeConflicts { .. } => {
+                "nothing was written; bring both to the same result, for example by a run on one after its definitions are those of the other, and merge again"
+            }
+            Self::Conflict { .. }
+            | Self::RecordConflict { .. }
+            | Self::HeadMoved { .. }
+            | Self::Busy { .. } => {
                 "run again: finished results are reused and only what changed is computed"
             }
             Self::Nondeterministic(_) => {
@@ -272,6 +376,16 @@ impl StoreError {
         };
         Some(text.to_owned())
     }
+}
+
+/// Names the first of many things.
+fn listed(things: &[String]) -> String {
+    const MOST: usize = 20;
+    let mut text = things[..things.len().min(MOST)].join(", ");
+    if things.len() > MOST {
+        text.push_str(&format!(" and {} more", things.len() - MOST));
+    }
+    text
 }
 
 fn io_hint(kind: io::ErrorKind) -> Option<&'static str> {

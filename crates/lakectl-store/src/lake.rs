@@ -7,20 +7,22 @@ use std::sync::{Arc, Mutex};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use lakectl_core::{
-    Cell, CellFile, Day, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
+    Cell, CellFile, CheckRecord, Day, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
 };
 
-use crate::commit::Commit;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::branch::MAIN;
+use crate::history::Head;
 use crate::object::{Door, lock};
 use crate::open::{self, Open};
+use crate::parts::{self, Shelf};
 use crate::rows::{Times, conform, digest};
 use crate::{
-    CellIndex, CommitInfo, CommitRequest, Snapshot, StoreError, VersionRef, cell, commit,
-    contract_of, note, parquet, schema_of,
+    CellIndex, CheckIndex, LakeAddress, StoreError, cell, check, contract_of, memo, note, parquet,
+    schema_of,
 };
-
-/// Each lost race means that another run committed, so only a crowd gets near this.
-const COMMIT_ATTEMPTS: u32 = 1_000;
 
 /// How rows are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,31 +76,62 @@ impl Written {
     }
 }
 
-/// An open lake. Shared by threads; any number of processes may use one lake at a time.
+/// An open lake, on one of its branches. Shared by threads; any number of processes may use one lake at a time.
 #[derive(Debug)]
 pub struct Lake {
-    door: Door,
+    pub(crate) door: Arc<Door>,
     profile: String,
+    pub(crate) branch: String,
     /// The newest version seen; the log only grows.
-    head: Mutex<Arc<Snapshot>>,
+    pub(crate) head: Mutex<Head>,
+    shelf: Mutex<Shelf>,
 }
 
 impl Lake {
-    /// Opens the lake in the folder `root`, whose grandparent must exist if the lake is to be made.
+    /// Opens the lake at an address on its branch `main`. If it is to be made in a folder, the grandparent must exist;
+    /// the bucket must exist.
     ///
     /// # Errors
     /// [`StoreError::NotALake`], [`StoreError::NoLake`], [`StoreError::OtherProfile`], [`StoreError::NewerFormat`],
-    /// or [`StoreError::Io`] if the folder cannot be read or made.
-    pub fn open(root: &Path, profile: &str, mode: Open) -> Result<Self, StoreError> {
-        let door = open::door(root, profile, mode)?;
-        Ok(Self {
-            door,
-            profile: profile.to_owned(),
-            head: Mutex::new(Arc::new(Snapshot::empty())),
-        })
+    /// [`StoreError::Io`] if the folder cannot be read or made, [`StoreError::Access`] or [`StoreError::Remote`] if the
+    /// bucket cannot.
+    pub fn open(
+        address: impl Into<LakeAddress>,
+        profile: &str,
+        mode: Open,
+    ) -> Result<Self, StoreError> {
+        let door = open::door(&address.into(), profile, mode)?;
+        Ok(Self::behind(door, profile))
     }
 
-    /// Returns the lake's folder.
+    /// The lake behind a door that was found to lead to one.
+    pub(crate) fn behind(door: Door, profile: &str) -> Self {
+        Self {
+            door: Arc::new(door),
+            profile: profile.to_owned(),
+            branch: MAIN.to_owned(),
+            head: Mutex::default(),
+            shelf: Mutex::default(),
+        }
+    }
+
+    /// Returns the same lake on another branch, whether there is one of that name or not.
+    pub(crate) fn beside(&self, branch: &str) -> Self {
+        Self {
+            door: Arc::clone(&self.door),
+            profile: self.profile.clone(),
+            branch: branch.to_owned(),
+            head: Mutex::default(),
+            shelf: Mutex::default(),
+        }
+    }
+
+    /// Returns the door to the lake's files, for other parts of the store.
+    pub(crate) fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Returns where the lake is, for people: its folder, or `s3://bucket/prefix`, which no file system opens.
     pub fn root(&self) -> &Path {
         self.door.root()
     }
@@ -108,7 +141,8 @@ impl Lake {
         &self.profile
     }
 
-    /// Returns where a cell's file is. Readers that go there themselves do not verify its digest.
+    /// Returns where a cell's file is, in the form of [`Lake::root`]. Readers that go there themselves do not verify its
+    /// digest.
     pub fn path_of(&self, file: &CellFile) -> PathBuf {
         self.door.full(&file.path)
     }
@@ -176,6 +210,22 @@ impl Lake {
         cell::record(&self.door, run, cells)
     }
 
+    /// Records what checks found; durable when it returns.
+    ///
+    /// # Errors
+    /// [`StoreError::RunName`]; [`StoreError::Io`] or [`StoreError::FlushFailed`] if the disk refuses.
+    pub fn record_checks(&self, run: &str, checks: &[CheckRecord]) -> Result<(), StoreError> {
+        check::record(&self.door, run, checks)
+    }
+
+    /// Returns every check ever recorded.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] naming the segment that is.
+    pub fn checks(&self) -> Result<CheckIndex, StoreError> {
+        check::read_all(&self.door)
+    }
+
     /// Keeps what a run has to say, for people; the first note of a run stays.
     ///
     /// # Errors
@@ -192,12 +242,39 @@ impl Lake {
         note::newest(&self.door, most)
     }
 
+    /// Returns what was remembered under a name, if it is there and whole. Nothing may depend on it but speed.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if it cannot be read.
+    pub fn recall<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoreError> {
+        memo::get(&self.door, name)
+    }
+
+    /// Remembers something under a name, in place of what was there.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if the disk refuses.
+    pub fn remember<T: Serialize>(&self, name: &str, memo: &T) -> Result<(), StoreError> {
+        memo::put(&self.door, name, memo)
+    }
+
     /// Returns every result ever recorded.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] naming the segment that is.
     pub fn cells(&self) -> Result<CellIndex, StoreError> {
         cell::read_all(&self.door)
+    }
+
+    /// Returns what a result's fingerprint was made of; nothing if that is not kept any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] naming the manifest that is.
+    pub fn parts(&self, cell: &Cell) -> Result<Parts, StoreError> {
+        match cell.parts.is_empty() {
+            true => parts::find(&self.door, &mut lock(&self.shelf), cell),
+            false => Ok(cell.parts.clone()),
+        }
     }
 
     /// Returns the rows of a cell, all columns or those of `projection` in its order; no batches if it is empty.
@@ -221,168 +298,24 @@ impl Lake {
     /// # Errors
     /// [`StoreError::DamagedData`] if the file is not the one that was written, [`StoreError::Damaged`] if it is gone.
     pub fn read_file(&self, file: &CellFile) -> Result<Vec<u8>, StoreError> {
-        let bytes = self
-            .door
-            .get(&file.path)?
-            .ok_or_else(|| self.missing(file, "it is missing"))?;
-        let found = Fingerprint::of(&bytes);
-        if found != file.hash {
-            return Err(StoreError::DamagedData {
+        let verify = |bytes: Vec<u8>| match Fingerprint::of(&bytes) {
+            found if found == file.hash => Ok(bytes),
+            found => Err(StoreError::DamagedData {
                 path: self.path_of(file),
                 expected: file.hash,
                 found,
-            });
-        }
-        Ok(bytes)
+            }),
+        };
+        let read = self.door.get_verified(&file.path, verify)?;
+        read.ok_or_else(|| self.missing(file, "it is missing"))
     }
 
-    fn missing(&self, file: &CellFile, problem: &str) -> StoreError {
+    pub(crate) fn missing(&self, file: &CellFile, problem: &str) -> StoreError {
         StoreError::Damaged {
             path: self.path_of(file),
             problem: problem.to_owned(),
             repair: "restore the file from a copy, or run its stage with `--force`: it is written again from its inputs",
         }
-    }
-
-    /// Returns the newest version.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] naming the first version of the log that is.
-    pub fn head(&self) -> Result<Snapshot, StoreError> {
-        self.newest().map(|head| Snapshot::clone(&head))
-    }
-
-    fn newest(&self) -> Result<Arc<Snapshot>, StoreError> {
-        let mut head = lock(&self.head);
-        let newest = commit::newest(&self.door)?;
-        if newest < head.version {
-            // Reading the missing version names it.
-            commit::read(&self.door, newest + 1, None)?;
-        }
-        if newest > head.version {
-            self.replay(Arc::make_mut(&mut head), newest)?;
-        }
-        Ok(Arc::clone(&head))
-    }
-
-    fn replay(&self, snapshot: &mut Snapshot, until: u64) -> Result<(), StoreError> {
-        while snapshot.version < until {
-            let (commit, id) = commit::read(&self.door, snapshot.version + 1, snapshot.id)?;
-            commit.apply(id, snapshot);
-        }
-        Ok(())
-    }
-
-    /// Returns an older version.
-    ///
-    /// # Errors
-    /// [`StoreError::NoVersion`] with the range there is; [`StoreError::Damaged`] as [`Lake::head`].
-    pub fn at(&self, version: VersionRef) -> Result<Snapshot, StoreError> {
-        let known = commit::newest(&self.door)?;
-        let number = match version {
-            VersionRef::Number(number) => Some(number).filter(|number| *number <= known),
-            VersionRef::Time(time) => {
-                let log = self.log()?.into_iter().rev();
-                let mut earlier = log.filter(|info| info.time <= time);
-                earlier.next().map(|info| info.version)
-            }
-        };
-        let Some(number) = number else {
-            return Err(StoreError::NoVersion {
-                asked: version.to_string(),
-                known: known_versions(&self.log()?),
-            });
-        };
-        let mut snapshot = Snapshot::empty();
-        self.replay(&mut snapshot, number)?;
-        Ok(snapshot)
-    }
-
-    /// Returns what the log says, oldest version first.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] as [`Lake::head`].
-    pub fn log(&self) -> Result<Vec<CommitInfo>, StoreError> {
-        let commits = self.commits_after(0, None)?;
-        Ok(commits.iter().map(|(c, id)| c.info(*id)).collect())
-    }
-
-    fn commits_after(
-        &self,
-        version: u64,
-        id: Option<Fingerprint>,
-    ) -> Result<Vec<(Commit, Fingerprint)>, StoreError> {
-        let mut parent = id;
-        let versions = version + 1..=commit::newest(&self.door)?;
-        let commits = versions.map(|version| {
-            let (commit, id) = commit::read(&self.door, version, parent)?;
-            parent = Some(id);
-            Ok((commit, id))
-        });
-        commits.collect()
-    }
-
-    /// Publishes results as the next version and returns it; the head if all of them are published already.
-    ///
-    /// If other runs committed since `base`, the request is moved onto the head, provided that nothing it read or
-    /// writes has changed.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] naming the other run if something has; [`StoreError::Damaged`] if a cell's file is
-    /// missing; [`StoreError::Io`] or [`StoreError::FlushFailed`] if the disk refuses.
-    pub fn commit(&self, request: CommitRequest<'_>) -> Result<Snapshot, StoreError> {
-        request.check()?;
-        for _ in 0..COMMIT_ATTEMPTS {
-            let head = self.newest()?;
-            if let Some(task) = request.conflict(&head) {
-                return Err(self.conflict(&request, task)?);
-            }
-            let Some(commit) = request.after(&head) else {
-                return Ok(Snapshot::clone(&head));
-            };
-            self.check_files(&commit)?;
-            if let Some(id) = commit::put(&self.door, &commit)? {
-                let mut snapshot = Snapshot::clone(&head);
-                commit.apply(id, &mut snapshot);
-                let mut newest = lock(&self.head);
-                if newest.version < snapshot.version {
-                    *newest = Arc::new(snapshot.clone());
-                }
-                return Ok(snapshot);
-            }
-        }
-        Err(StoreError::Busy {
-            run: request.run,
-            attempts: COMMIT_ATTEMPTS,
-        })
-    }
-
-    /// Names the run that committed `task` since the base.
-    fn conflict(
-        &self,
-        request: &CommitRequest<'_>,
-        task: TaskKey,
-    ) -> Result<StoreError, StoreError> {
-        let since = self.commits_after(request.base.version, request.base.id)?;
-        let theirs = since.iter().rev().find(|(commit, _)| commit.touches(&task));
-        Ok(StoreError::Conflict {
-            ours: request.run.clone(),
-            theirs_run: theirs.map_or_else(String::new, |(commit, _)| commit.run().to_owned()),
-            table: task.table,
-            partition: task.partition,
-        })
-    }
-
-    /// Refuses to publish what nobody could read.
-    fn check_files(&self, commit: &Commit) -> Result<(), StoreError> {
-        for file in commit.cells.iter().filter_map(|cell| cell.file.as_ref()) {
-            match self.door.size(&file.path)? {
-                Some(bytes) if bytes == file.bytes => {}
-                Some(_) => return Err(self.missing(file, "it has another size than recorded")),
-                None => return Err(self.missing(file, "it is missing")),
-            }
-        }
-        Ok(())
     }
 }
 
@@ -408,15 +341,5 @@ fn times_of(
             problem: "is the time column but null",
         }),
         None => Ok(Some(times)),
-    }
-}
-
-fn known_versions(log: &[CommitInfo]) -> String {
-    match (log.first(), log.last()) {
-        (Some(first), Some(last)) => format!(
-            "it has versions 1 to {}, committed from {} to {}",
-            last.version, first.time, last.time
-        ),
-        _ => "nothing was committed yet, there is only version 0".to_owned(),
     }
 }

@@ -4,8 +4,13 @@
 //! <root>/lake.json                                        format and profile
 //!        data/<schema>/<table>/<partition>/<hash>.parquet  rows, named by the digest of the file
 //!        _cells/<run>/<wave>.json                          every result ever produced: the build cache
-//!        _log/main/<version>.json                          one commit for the whole lake
-//!        _runs/<run>.json                                  what a run says of its failures, for people
+//!        _log/<branch>/<version>.json                      one commit for the whole lake
+//!        _log/<branch>/checkpoints/<version>.json          the whole of a version, so that few commits are replayed
+//!        _chunks/<hash>.cells                              cells of large commits and of checkpoints
+//!        _parts/<run>/<hash>.parts                         what the fingerprints of results were made of
+//!        _checks/<run>/<n>.json                            what every check found: none is evaluated twice
+//!        _runs/<run>.json                                  what a run did and could not do, for people
+//!        data/<schema>/<table>/_delta_log, _projections     the same for other engines, made from the log
 //! ```
 //!
 //! Files are written first, then cells, then the commit, so a crash leaves garbage and never damage. Nothing is
@@ -13,24 +18,43 @@
 //! The store knows no stages and no domain: it keeps rows under (table, partition) and publishes them together.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod branch;
 mod cell;
+mod check;
+mod checkpoint;
+mod chunk;
 mod commit;
 mod error;
+mod failpoint;
+mod history;
 mod lake;
+mod log;
+mod memo;
+mod merge;
 mod note;
 mod object;
 mod open;
 mod parquet;
+mod parts;
+mod projection;
+mod request;
 mod rows;
 mod snapshot;
 
 pub use crate::parquet::{contract_of, schema_of};
+pub use branch::{BranchInfo, MAIN, Origin, Signed};
 pub use cell::{CellIndex, Nondeterminism};
-pub use commit::{CommitInfo, CommitRequest};
+pub use check::CheckIndex;
+pub use commit::CommitInfo;
 pub use error::StoreError;
+pub use failpoint::Failpoint;
 pub use lake::{Lake, WriteSpec, Written};
-pub use open::{LakeAddress, Open};
-pub use snapshot::{Snapshot, TableMeta, VersionRef};
+pub use merge::{Merge, MergeConflict};
+pub use object::{Bucket, LakeAddress};
+pub use open::Open;
+pub use projection::{DeltaTable, DeltaVersion, Projected, duckdb_views};
+pub use request::CommitRequest;
+pub use snapshot::{Partitions, Place, Snapshot, TableMeta, VersionRef};
 
 #[cfg(test)]
 mod tests;

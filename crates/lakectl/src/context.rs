@@ -1,12 +1,12 @@
 //! What every command needs: the project, the settings, the lake's address, the clock.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use lakectl_core::UtcTime;
-use lakectl_pipeline::lake::{Lake, LakeAddress, Open, StoreError};
+use lakectl_pipeline::lake::{Lake, LakeAddress, MAIN, Open, StoreError};
 use lakectl_pipeline::{PipelineError, Project, Workbench};
 use tokio::runtime::Runtime;
 
@@ -32,9 +32,17 @@ impl Context {
     /// The beginning of a command line that speaks of the same lake, and with the same settings if these matter, to be
     /// copied into a shell.
     pub(crate) fn command(&self, settings: bool) -> String {
+        self.command_on(Some(&self.global.branch), settings)
+    }
+
+    /// As [`Context::command`], for another branch or, without one, for a branch that the reader adds.
+    pub(crate) fn command_on(&self, branch: Option<&str>, settings: bool) -> String {
         let mut words = vec![program()];
         if self.global.profile != DEFAULT_PROFILE {
             words.extend(["--profile".to_owned(), self.global.profile.clone()]);
+        }
+        if let Some(branch) = branch.filter(|branch| *branch != MAIN) {
+            words.extend(["--branch".to_owned(), branch.to_owned()]);
         }
         for set in self.global.set.iter().filter(|_| settings) {
             words.extend(["--set".to_owned(), set.clone()]);
@@ -53,41 +61,58 @@ impl Context {
         self.global.format == Format::Json
     }
 
-    /// The lake's folder: the flag's, else `lake/<profile>` in the project, else in the working folder.
-    pub(crate) fn lake_root(&self) -> Result<PathBuf> {
+    /// Where the lake is: the flag's address, else `lake/<profile>` in the project, else in the working folder.
+    pub(crate) fn lake_address(&self) -> Result<LakeAddress> {
         match &self.global.lake {
-            Some(text) => Ok(LakeAddress::parse(text)
-                .map_err(PipelineError::from)?
-                .folder()
-                .to_owned()),
+            Some(text) => Ok(LakeAddress::parse(text).map_err(PipelineError::from)?),
             None => {
                 let base = self.bench.project.root().unwrap_or(Path::new("."));
-                Ok(base.join("lake").join(&self.global.profile))
+                let folder = base.join("lake").join(&self.global.profile);
+                Ok(LakeAddress::Folder(folder))
             }
         }
     }
 
+    /// The lake's address as it holds in every working folder, for people.
+    pub(crate) fn shown_address(&self) -> Result<String> {
+        let address = self.lake_address()?.absolute();
+        Ok(address.map_err(PipelineError::from)?.to_string())
+    }
+
     /// Opens the lake, making it if it is not there.
     pub(crate) fn lake_for_writing(&self) -> Result<Arc<Lake>> {
-        let root = self.lake_root()?;
-        if let (None, Some(parent)) = (&self.global.lake, root.parent()) {
+        // A lake is made with its main branch only.
+        if self.global.branch != MAIN {
+            return self.lake();
+        }
+        let address = self.lake_address()?;
+        let parent = address.folder().and_then(Path::parent);
+        if let (None, Some(parent)) = (&self.global.lake, parent) {
             std::fs::create_dir_all(parent)
                 .with_context(|| format!("cannot make the folder `{}`", parent.display()))?;
         }
-        Ok(Arc::new(self.bench.lake(&root, Open::OrCreate)?))
+        Ok(Arc::new(self.bench.lake(&address, Open::OrCreate)?))
     }
 
     /// Opens a lake that is there.
     pub(crate) fn lake(&self) -> Result<Arc<Lake>> {
-        Ok(Arc::new(
-            self.bench.lake(&self.lake_root()?, Open::Existing)?,
-        ))
+        let lake = self.bench.lake(&self.lake_address()?, Open::Existing)?;
+        Ok(Arc::new(self.on_branch(lake)?))
+    }
+
+    fn on_branch(&self, lake: Lake) -> Result<Lake> {
+        match self.global.branch == MAIN {
+            true => Ok(lake),
+            false => Ok(lake
+                .on_branch(&self.global.branch)
+                .map_err(PipelineError::from)?),
+        }
     }
 
     /// Opens the lake if there is one.
     pub(crate) fn lake_if_any(&self) -> Result<Option<Lake>> {
-        match self.bench.lake(&self.lake_root()?, Open::Existing) {
-            Ok(lake) => Ok(Some(lake)),
+        match self.bench.lake(&self.lake_address()?, Open::Existing) {
+            Ok(lake) => Ok(Some(self.on_branch(lake)?)),
             Err(PipelineError::Store(StoreError::NoLake { .. })) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -128,6 +153,20 @@ pub(crate) fn now() -> UtcTime {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     UtcTime::from_micros(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// Who runs this program, as `user@host`: the environment's words, and the system's where it has none.
+pub(crate) fn who() -> String {
+    let said = |name: &str| std::env::var(name).ok().filter(|word| !word.is_empty());
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let user = said("USER").or_else(|| said("LOGNAME"));
+    let host = said("HOSTNAME").or_else(|| read("/proc/sys/kernel/hostname"));
+    let host = host.or_else(|| read("/etc/hostname"));
+    let user = user.unwrap_or_else(|| "unknown".to_owned());
+    match host.map(|host| host.trim().to_owned()) {
+        Some(host) if !host.is_empty() => format!("{user}@{host}"),
+        _ => user,
+    }
 }
 
 /// A runtime for one command.

@@ -15,7 +15,7 @@ Exit codes:
   130  interrupted by Ctrl-C or SIGTERM; what was finished is kept, the next run goes on from there
 
 Environment, where a flag does not say otherwise:
-  LAKE_ROOT, LAKE_PROFILE, LAKE_JOBS, LAKE_COLOR  as --lake, --profile, --jobs, --color
+  LAKE_ROOT, LAKE_PROFILE, LAKE_BRANCH, LAKE_JOBS, LAKE_COLOR  as --lake, --profile, --branch, --jobs, --color
   LAKE_LOG    log filter, for example `debug` or `lakectl_store=trace`
   LAKE_WIDTH  characters of a line in tables (default: the terminal's, else 120)
 Variables named LAKECTL_* and the file ~/.lakectl.yaml belong to another product and are never read.
@@ -30,30 +30,50 @@ all of a run; who reads meanwhile sees the lake before it.
   {run_id, version, profile, lake, seconds, interrupted, quarantined,
    tasks: {total, reused, restored, ran, failed, blocked},
    stages: [{stage, table, kind, reused, restored, ran, failed, blocked, rows, seconds, reason}],
-   failures: [{task, message, hint}], vanished: [task]}
-`stage` is the name for --select and --force, `reason` why most of its tasks ran (null: none did), `rows` what is now \
+   failures: [{task, message, hint, attempts}], vanished: [task], warnings: [text],
+   checks: [{table, partition, check, severity, offending, example, accepted, held}]}
+With `--events FILE` the file gets one JSON object a line, each with time, run and event: run_started, planned, started, \
+retrying, finished (rows, bytes, seconds), reused, restored, failed, blocked, flushed, committed, run_finished. Lines are \
+whole whenever the run ends. `system.runs` and `system.tasks` keep what earlier runs did.
+
+`checks` lists what rows fail; `held` rows stay out of the version. `stage` is the name for --select and --force, `reason` why most of its tasks ran (null: none did), `rows` what is now \
 valid in the planned partitions; `vanished` lists partitions kept although their source does not offer them any more.";
 
 pub(crate) const PLAN: &str = "\
+Nothing is written. Seconds, rows and bytes are those of a task's published result, else the median of its stage.
+
 `--format json` prints one object:
   {profile, lake, version, last_day, tasks: {total, reuse, restore, run, pending, blocked},
-   plan: [{table, partition, verdict, reason, note}], vanished: [task]}
+   estimate: {jobs, run: {tasks, unknown, seconds, rows, bytes, elapsed}, with_pending: {...}},
+   stages: [{stage, total, reuse, restore, run, pending, blocked, reason, estimate}],
+   plan: [{table, partition, verdict, reason, note, seconds, rows, bytes}], vanished: [task], dropped: [task],
+   checks: [...]}
+`checks` lists what rows are known to fail, as in `run`.
 Verdicts: `reuse` (published and right), `restore` (computed before, published again), `run`, `pending` (runs only if \
-the named input's rows change), `blocked`.";
+the named input's rows change), `blocked`. `seconds` is computing time, `elapsed` from beginning to end with `jobs` at a \
+time, `unknown` the number of tasks without an estimate; `dropped` lists published partitions that have no place any more.";
 
 pub(crate) const SQL: &str = "\
 Tables are `schema.table`; `norm.<feed>` stands for all tables of that feed, `system.tables`, `system.cells` and \
-`system.commits` say what the lake holds. Option mathematics and statistics are SQL functions.
+`system.commits` say what the lake holds, `system.runs` and `system.tasks` what runs did, `system.lineage` what columns are \
+made of. Option mathematics and statistics are SQL functions. `EXPLAIN` and `EXPLAIN \
+ANALYZE` show how a query is computed.
+
+Without a query: a shell on a terminal (`\\?` lists its commands), else the statements of standard input; `-f` runs a file. \
+Statements end with `;`, the shell's commands stand on lines of their own. A script stops at its first error, which is told with \
+file and line. Each statement's rows are written in the format asked for; a file is written under a temporary name first.
+
+Exit code 2: a query that needed more memory or time than it may have. 130: Ctrl-C.
 
 `--format json` prints an array of objects, one a row: times as ISO 8601 UTC, a missing number as null.";
 
 pub(crate) const STATUS: &str = "\
 `--format json` prints one object:
-  {profile, lake, version, published_at,
+  {profile, lake, version, published_at, tasks: {total, reuse, restore, run, pending, blocked},
    tables: [{table, partitions, rows, newest, stale}],
    failures: [{run, task, message, hint}],
-   quarantine: [{table, reason, severity, rows, documents, example}], note}
-`newest` is the latest time in the rows, `stale` the number of tasks that a run would compute; `failures` are those of \
+   quarantine: [{table, reason, severity, rows, documents, example}], checks: [...], note}
+`tasks` are those of `plan`, `newest` is the latest time in the rows, `stale` the number of tasks that are not `reuse`; `failures` are those of \
 earlier runs that are still to be mended. A quarantine entry of severity `warn` was kept; `reject` was left out.";
 
 pub(crate) const STAGES: &str = "\
@@ -63,10 +83,12 @@ pub(crate) const GRAPH: &str = "\
 `--format json` prints one object:
   {stages: [{table, also, kind, keys, grain, coverage, tags, description, inputs: [{table, window}]}],
    unions: {name: [table]}}
-`dot` is for Graphviz, `mermaid` for Markdown.";
+`dot` is for Graphviz, `mermaid` for Markdown, `svg` a picture: `lakectl graph --format svg > graph.svg`.";
 
 pub(crate) const LOG: &str = "\
-`--format json` prints an array, newest first: [{version, time, run, reason, tables, partitions, rows}].";
+`--format json` prints an array, newest first: [{version, time, branch, who, run, reason, \
+message, tables, partitions, rows, dropped, records, origin, merged}]. `origin` is the version that a branch begins with, \
+`merged` the one whose changes came in, both as `branch@version`. The log of a branch goes on into the branch it began at.";
 
 pub(crate) const SHOW: &str = "\
 `--format json` prints one object:
@@ -83,3 +105,97 @@ The folder then holds `pipelines/` (stages), `sql/` (one query a table) and `con
 pub(crate) const COMPLETIONS: &str = "\
 For example `lakectl completions bash > ~/.local/share/bash-completion/completions/lakectl`.
 `--format json` prints {shell, script}.";
+
+pub(crate) const BRANCH: &str = "\
+A branch is a log of its own over the same files: `--branch NAME` with any command works on it and leaves the others as \
+they are. A run on it computes only what differs, and what one branch has computed no other computes again. \
+Each of the commands below has `--format json`.";
+
+pub(crate) const BRANCH_JSON: &str = "\
+`--format json` prints [{branch, version, time, from, who, why, current}] (`create`: one such object); `from` is the \
+version that it began with, as `branch@version`.";
+
+pub(crate) const BRANCH_DELETE: &str = "\
+Its log stays: branches that began at it can still be read, and its name may be used again. `--format json` prints \
+{deleted}.";
+
+pub(crate) const BRANCH_MERGE: &str = "\
+Compared with the newest version that both have in common: a partition, a table's columns or an override that only the \
+merged branch changed is taken over. Of raw tables both sides' documents are kept. What both sides changed to different \
+results is a conflict: it is named, nothing is written, and the exit code is 2.
+
+`--format json` prints {from, into, base, version, partitions, dropped, joined, tables, records, conflicts}; `version` is null if \
+nothing was written.";
+
+pub(crate) const ROLLBACK: &str = "\
+Raw tables and overrides stay as they are, because documents cannot be fetched again and decisions are people's. So the \
+next run derives again from them, by the declarations of that time; what it would do is said.
+
+`--format json` prints {branch, version, to, next_run: {restore, run, tables}}.";
+
+pub(crate) const PROJECT: &str = "\
+`run` does this after every commit (setting `projections.delta`). Every table's folder `data/<schema>/<table>` can then \
+be read as a Delta table; the logs are made from the lake's own, and the same again whenever they are made anew. Only \
+lakectl writes: the tables declare a writer feature that other programs refuse.
+
+`--format json` prints one object:
+  {version, rebuilt, commits, checkpoints, bytes,
+   tables: [{table, path, delta_version, lake_version, files, versions: [{delta_version, lake_version, time, added, removed}]}]}
+`commits`, `checkpoints` and `bytes` say what was written now; `versions` is there for tables that are named.";
+
+pub(crate) const VIEWS: &str = "\
+One schema for each of the lake's and one view for each table, over exactly the files of the version; `lake_version()` \
+says which. Without --output the script goes to standard output.
+
+`--format json` prints {version, tables, file, sql}: `file` with --output, `sql` without.";
+
+pub(crate) const LOOKAHEAD: &str = "\
+Three claims are tested at each instant, by computing rows again from less and comparing bit for bit:
+  later knowledge   normalised and canonical rows known after the instant are dropped; rows known by it must not change
+  later start       the partition that holds the instant begins on its day instead; the rows of the days left must not change
+  later documents   documents recorded after the instant are dropped; rows and rejects of the others must not change
+The lake is only read: what is computed goes to a scratch folder that is removed. Rows are those of the project as it is now, \
+so a query can be audited before it is run. Exit code 2 if a claim is refuted or a task fails.
+
+`--format json` prints one object:
+  {lake, version, instants, clean, interrupted,
+   tables: [{table, rows, partitions, start_rows, exempt, fixed_start}],
+   leaks: [{claim, at, table, column, key, known_at, before, after, rows}], failures: [{task, message, hint}]}
+`rows` and `start_rows` are those compared, `exempt` is why a table is not audited, `fixed_start` why its partitions cannot \
+begin later. A leak names the column (null: the row itself), the row that was known first, and what both computations say.";
+
+pub(crate) const LINEAGE: &str = "\
+Queries are read as the planner reads them, `SELECT *` included; native stages declare what they use and see nothing else; \
+parsers make rows of document bodies. A column is a *value* of another if it is part of the expression that makes it, and a \
+*condition* if it only decides which rows count. `system.lineage` has every step as rows.
+
+`--format json` prints one object:
+  {of, direction, columns: [{table, column, steps, maker, expression}],
+   edges: [{table, column, input_table, input_column, kind}]}
+`mermaid` and `dot` draw columns in boxes of their tables, or tables alone if the name is one; conditions are dotted.";
+
+pub(crate) const DIFF: &str = "\
+Partitions are compared by the digests of their rows, and only those that differ are read; rows are paired by the primary \
+key, or as a whole where a table has none.
+
+`--format json` prints {from, to, of, tables: [{table, added, removed, changed, recomputed, rows_added, rows_removed, \
+rows_changed, columns: {column: rows}, contract, examples: [{kind, partition, key, values: [[column, before, after]]}]}], \
+records: {name: kind}}: `added` to `recomputed` count partitions.";
+
+pub(crate) const BACKFILL: &str = "\
+Each chunk is a run of its own: a crash loses at most a chunk, and the same command goes on with what is left. Tasks \
+that fail hold nothing up and are tried again alone at the end. It may run beside a nightly run.
+
+`--format json` prints one object:
+  {run_id, version, lake, seconds, interrupted, left, mended,
+   chunks: [{from, to, tasks, ran, restored, failed, seconds, run, version}],
+   failures: [{task, message, hint, attempts}], checks: [...]}
+`tasks` counts the selected ones, `ran` also what they needed; `run` is null for a chunk that was there already, \
+`left` counts the chunks that were not reached.";
+
+pub(crate) const OVERRIDE: &str = "\
+An override is kept in the lake's log with who, when and why; `log` shows it, and the next run acts on it. A revoked \
+one stays in the list. `--format json` prints the override, `list` an array of them:
+  {id, kind, ..., made: {who, when, why}, revoked: {who, when, why} | null}
+`kind` is `exclude-document` {document, name, places}, `accept-check` {check, table, partition, digest, rows_hash} or \
+`drop-partition` {table, partition}.";

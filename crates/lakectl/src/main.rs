@@ -4,12 +4,14 @@
 mod args;
 mod commands;
 mod context;
+mod events;
 mod help;
 mod layout;
 mod progress;
 #[cfg(test)]
 mod reference;
 mod render;
+mod signals;
 
 use std::process::ExitCode;
 

@@ -62,7 +62,11 @@ impl Progress {
     /// Takes one event of the engine.
     pub(crate) fn event(&self, event: &RunEvent) {
         match event {
-            RunEvent::Planned { totals } => self.bar.set_length(totals.total as u64),
+            RunEvent::Planned { totals } => {
+                // A backfill plans one chunk after the other.
+                self.bar.set_position(0);
+                self.bar.set_length(totals.total as u64);
+            }
             RunEvent::Started { task, reason } => {
                 self.bar.set_message(task.to_string());
                 if self.verbose {
@@ -87,7 +91,7 @@ impl Progress {
                 self.advance();
             }
             RunEvent::Blocked { .. } => self.advance(),
-            RunEvent::Flushed { .. } => {}
+            RunEvent::Flushed { .. } | RunEvent::Committed { .. } => {}
         }
     }
 
@@ -119,6 +123,11 @@ impl Progress {
         if !self.quiet {
             self.bar.suspend(|| render::note(line));
         }
+    }
+
+    /// Begins again, for another plan.
+    pub(crate) fn restart(&self) {
+        self.bar.reset();
     }
 
     /// Takes the bar away; the summary has the numbers.

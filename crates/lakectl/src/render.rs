@@ -61,6 +61,11 @@ pub(crate) fn out(text: &str) {
     }
 }
 
+/// Standard output as a stream, for results that are printed while they come.
+pub(crate) fn stream() -> impl Write + Send {
+    std::io::stdout()
+}
+
 /// Prints one object as JSON.
 pub(crate) fn json(value: &impl Serialize) {
     match serde_json::to_string_pretty(value) {

@@ -70,8 +70,8 @@ pub const EDGES: [(&str, &[&str], &str); 15] = [
     ),
     (
         "lakectl",
-        &["lakectl-core", "lakectl-pipeline"],
-        "the terminal sees the pipeline only",
+        &["lakectl-core", "lakectl-pipeline", "lakectl-tests"],
+        "the terminal sees the pipeline only; its tests need a store to talk to",
     ),
     ("lakectl-tests", &["*"], "tests look at everything"),
     ("lakectl-benches", &["*"], "benchmarks measure everything"),
@@ -258,6 +258,16 @@ pub fn queries(root: &Path) -> Result<Vec<String>> {
                     format!("sql/{}.sql", table.replacen('.', "/", 1)),
                     format!("{shown}: `{table}`"),
                 );
+            }
+            let checks = stage.get("check").and_then(Value::as_array);
+            for check in checks.into_iter().flatten() {
+                let text = check.get("sql").and_then(Value::as_str).unwrap_or_default();
+                if text.ends_with(".sql") {
+                    declared.insert(
+                        format!("sql/checks/{text}"),
+                        format!("{shown}: a check of `{table}`"),
+                    );
+                }
             }
         }
     }

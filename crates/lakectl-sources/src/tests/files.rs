@@ -59,6 +59,40 @@ fn lists_files_with_tokens_that_follow_name_and_content() {
 }
 
 #[test]
+fn no_change_of_a_file_leaves_its_stamp() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("a/x");
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("r_20260105T092145Z.csv");
+    fs::write(&path, "one").unwrap();
+    let before = archive::list(root.path(), &daily()).unwrap();
+    let remember =
+        |stamp: &archive::FileStamp| (*stamp == before[0].stamp).then_some(before[0].content);
+    // Another content of the same size, and the time of the old one put back.
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    fs::write(&path, "two").unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(modified)
+        .unwrap();
+    let after = archive::list_with(root.path(), &daily(), &remember).unwrap();
+    assert_eq!(
+        after[0].stamp.modified_nanos,
+        before[0].stamp.modified_nanos
+    );
+    assert_ne!(after[0].content, before[0].content);
+    // Another file under the name.
+    let other = folder.join("other");
+    fs::write(&other, "six").unwrap();
+    fs::rename(&other, &path).unwrap();
+    let after = archive::list_with(root.path(), &daily(), &remember).unwrap();
+    assert_ne!(after[0].content, before[0].content);
+}
+
+#[test]
 fn a_missing_root_is_an_error_and_a_missing_file_is_listed() {
     let root = tempfile::tempdir().unwrap();
     let missing = archive::list(&root.path().join("nowhere"), &daily());

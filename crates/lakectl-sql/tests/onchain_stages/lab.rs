@@ -82,17 +82,61 @@ pub(crate) fn declared(table: &str) -> Declared {
             .collect(),
         time: between(stage, "time_column = \"", "\"").to_owned(),
         windows: windows
-            .map(|line| {
-                let name = between(line, "\"", "\"").to_owned();
-                let days = if line.contains("lookback") {
-                    between(line, "lookback = \"", "d\"").parse().unwrap()
-                } else {
-                    0
-                };
-                (name, days)
-            })
+            .map(|line| (between(line, "\"", "\"").to_owned(), window(line)))
             .collect(),
     }
+}
+
+/// The days before its own partition that a stage sees of an input.
+fn window(line: &str) -> i64 {
+    assert!(
+        !line.contains("until ="),
+        "a window that ends early: {line}"
+    );
+    if line.contains("lookback =") {
+        days(between(line, "lookback = \"", "\""))
+    } else {
+        assert!(line.ends_with("= \"self\""), "no such window here: {line}");
+        0
+    }
+}
+
+/// The length of a lookback: a sum of days and of parameters that hold days.
+fn days(sum: &str) -> i64 {
+    sum.split(" + ")
+        .map(|term| match term.strip_suffix('d').map(str::parse) {
+            Some(Ok(days)) => days,
+            _ => match settings().get(term) {
+                Some(Literal::Int(days)) => *days,
+                other => panic!("{term} is {other:?}, not a number of days"),
+            },
+        })
+        .sum()
+}
+
+/// `[params]` of the configuration that every profile shares.
+fn settings() -> &'static BTreeMap<String, Literal> {
+    static SETTINGS: OnceLock<BTreeMap<String, Literal>> = OnceLock::new();
+    SETTINGS.get_or_init(|| {
+        let all = std::fs::read_to_string(project().join("configs/base.toml")).unwrap();
+        let section = all.split("[params]\n").nth(1).unwrap();
+        section
+            .lines()
+            .take_while(|line| !line.starts_with('['))
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(|line| {
+                let (name, written) = line.split_once(" = ").unwrap();
+                let quoted = written.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+                let literal = match (quoted, written.parse(), written.parse()) {
+                    (Some(text), ..) => Literal::Text(text.to_owned()),
+                    (None, Ok(whole), _) => Literal::Int(whole),
+                    (None, _, Ok(number)) => Literal::Float(number),
+                    _ => panic!("{line}"),
+                };
+                (name.to_owned(), literal)
+            })
+            .collect()
+    })
 }
 
 /// Builds a table from rows.
@@ -214,24 +258,16 @@ fn engine() -> &'static SqlEngine {
     ENGINE.get_or_init(SqlEngine::new)
 }
 
+/// The parameters of a partition's task.
 pub(crate) fn params(asset: &str, start: i64, end: i64) -> BTreeMap<String, Literal> {
     let at = |d: i64| Literal::Time(Day::from_days(d as i32).start());
-    [
+    let of_the_task = [
         ("asset", Literal::Text(asset.to_owned())),
         ("start", at(start)),
         ("end", at(end)),
-        ("stale_days", Literal::Int(5)),
-        (
-            "venue_order",
-            Literal::Text("coinmetrics,glassnode,santiment".to_owned()),
-        ),
-        ("index_coverage_min", Literal::Float(0.6)),
-        ("fusion_rules", Literal::Int(2)),
-        ("hysteresis_band", Literal::Float(0.25)),
     ]
-    .into_iter()
-    .map(|(name, literal)| (name.to_owned(), literal))
-    .collect()
+    .map(|(name, literal)| (name.to_owned(), literal));
+    settings().clone().into_iter().chain(of_the_task).collect()
 }
 
 /// The tables made so far, each whole.

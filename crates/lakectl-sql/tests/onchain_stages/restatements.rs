@@ -75,6 +75,24 @@ fn a_later_document_that_fills_a_gap_is_not_dated_back() {
 }
 
 #[test]
+fn a_document_that_lacks_the_first_day_of_a_year_still_reaches_it() {
+    // It begins in the year before, of which the partition sees thirty days.
+    let said = |on: &str, made: &str| Stated {
+        document_time: day(made) * DAY,
+        ..Stated::new("exchange_inflow", day(on), 10.0)
+    };
+    let rows = [
+        said("2024-12-31", "2025-01-25"),
+        said("2025-01-02", "2025-01-25"),
+        said("2025-01-01", "2025-02-20"),
+    ];
+    let found = revisions(&rows);
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0], (10.0, 50 * 24, 0, "document".to_owned()));
+    assert_eq!(found[1], (10.0, 28, 0, "lag".to_owned()));
+}
+
+#[test]
 fn pages_that_follow_each_other_keep_their_lag() {
     let mut rows = Vec::new();
     for (page, ends) in [("2025-05-01", "2025-05-31"), ("2025-06-01", "2025-06-30")] {

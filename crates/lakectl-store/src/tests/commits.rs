@@ -89,6 +89,32 @@ fn old_versions_by_number_and_time() {
 }
 
 #[test]
+fn a_table_whose_partitions_all_make_way_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = lake(dir.path());
+    let old = "date=1970-01-01";
+    publish(&lake, "a.b", old, "r1", &hours(3));
+    let base = lake.head().unwrap();
+    let cell = made(&lake, "a.b", "date=1970-01-02", "r2", "1", &hours(2));
+    let mut request = request(&base, "r2", 2, vec![cell]);
+    request.dropped.insert(TaskKey {
+        table: table("a.b"),
+        partition: key(old),
+    });
+    let next = lake.commit(request).unwrap();
+    assert_eq!(next.rows(&table("a.b")), 2);
+    assert_eq!(next.tables, base.tables, "told to the one who commits");
+    let found = super::lake(dir.path()).head().unwrap();
+    assert_eq!(
+        found.tables, base.tables,
+        "and to the one who reads the log"
+    );
+    lake.project_delta(None).unwrap();
+    assert_eq!(lake.delta_versions(&table("a.b")).unwrap().len(), 2);
+    assert_eq!(lake.delta_tables().unwrap()[0].files, 1);
+}
+
+#[test]
 fn partitions_can_be_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let lake = lake(dir.path());
@@ -229,4 +255,40 @@ fn of_writers_of_one_partition_one_wins() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn notes_are_versioned_with_the_lake() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = lake(dir.path());
+    let base = publish(&lake, "a.b", "all", "r1", &hours(1));
+    let set = |base, run: &str, hour, name: &str, value| {
+        let mut request = request(base, run, hour, Vec::new());
+        request.who = "ann@desk".to_owned();
+        request.records.insert(name.to_owned(), value);
+        lake.commit(request)
+    };
+    let one = Some(serde_json::json!({"why": "one"}));
+    let two = Some(serde_json::json!({"why": "two"}));
+    let next = set(&base, "r2", 2, "override/1", one.clone()).unwrap();
+    assert_eq!(
+        (next.version, next.records.get("override/1")),
+        (2, one.as_ref())
+    );
+    assert_eq!(
+        super::lake(dir.path()).head().unwrap().records,
+        next.records
+    );
+    let same = set(&base, "r3", 3, "override/1", one).unwrap();
+    assert_eq!(same.version, 2, "it is noted already");
+    let error = set(&base, "r4", 4, "override/1", two.clone()).unwrap_err();
+    let expected = "run r4 cannot be published: run r2 changed `override/1` meanwhile";
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(set(&base, "r5", 5, "override/2", two).unwrap().version, 3);
+    let gone = set(&next, "r6", 6, "override/1", None).unwrap();
+    assert_eq!(gone.records.keys().collect::<Vec<_>>(), ["override/2"]);
+    assert_eq!(lake.at(VersionRef::Number(2)).unwrap().records.len(), 1);
+    let log = lake.log().unwrap();
+    assert_eq!((log[1].who.as_str(), log[1].records.len()), ("ann@desk", 1));
+    assert_eq!(log[3].records["override/1"], None);
 }

@@ -1,8 +1,12 @@
 //! Helpers, and the tests of the store by subject.
 
+mod branches;
+mod checkpoints;
 mod commits;
 mod faults;
 mod opening;
+mod projection;
+mod simulate;
 mod writing;
 
 use std::path::Path;

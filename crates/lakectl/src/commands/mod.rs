@@ -1,21 +1,32 @@
 //! One file a verb.
 
+mod audit;
+mod backfill;
+mod branch;
+mod checks;
+mod diff;
 mod doctor;
 mod graph;
 mod history;
 mod init;
+mod lineage;
+mod overrides;
 mod plan;
+mod project;
+mod rollback;
 mod run;
 mod show;
 mod sql;
 mod status;
 mod summary;
+mod tally;
+mod views;
 
 use anyhow::Result;
 use clap::CommandFactory;
 use lakectl_pipeline::{PipelineError, Selected};
 
-use crate::args::{Cli, Command, Format, Selection};
+use crate::args::{AuditCommand, Cli, Command, Format, Selection};
 use crate::context::Context;
 use crate::render;
 
@@ -54,13 +65,24 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
             let context = Context::open(cli.global)?;
             match command {
                 Command::Run(args) => run::run(&context, &args),
-                Command::Plan(args) => plan::plan(&context, &args.selection, args.tasks),
+                Command::Plan(args) => plan::plan(&context, &args.selection, args.tasks, args.jobs),
                 Command::Sql(args) => sql::sql(&context, &args),
                 Command::Status => status::status(&context),
                 Command::Stages { selector } => graph::stages(&context, selector.as_deref()),
                 Command::Graph => graph::graph(&context),
                 Command::Log { limit } => history::log(&context, limit),
                 Command::Show { table } => show::show(&context, &table),
+                Command::Diff(args) => diff::show(&context, &args),
+                Command::Branch(command) => branch::branch(&context, &command),
+                Command::Rollback { version, why } => rollback::rollback(&context, &version, &why),
+                Command::Project(args) => project::project(&context, &args),
+                Command::Views(args) => views::views(&context, &args),
+                Command::Lineage(args) => lineage::lineage(&context, &args),
+                Command::Audit {
+                    claim: AuditCommand::Lookahead(args),
+                } => audit::lookahead(&context, &args),
+                Command::Backfill(args) => backfill::backfill(&context, &args),
+                Command::Override { command } => overrides::overrides(&context, &command),
                 Command::Init { .. } | Command::Completions { .. } | Command::Doctor => {
                     Ok(Done::Well)
                 }
@@ -73,7 +95,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
 fn check_format(command: &Command, format: Format) -> Result<()> {
     let (name, more): (&str, &[Format]) = match command {
         Command::Sql(_) => ("sql", &[Format::Csv, Format::Parquet]),
-        Command::Graph => ("graph", &[Format::Dot, Format::Mermaid]),
+        Command::Graph => ("graph", &[Format::Dot, Format::Mermaid, Format::Svg]),
         Command::Run(_) => ("run", &[]),
         Command::Plan(_) => ("plan", &[]),
         Command::Status => ("status", &[]),
@@ -83,6 +105,15 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Doctor => ("doctor", &[]),
         Command::Init { .. } => ("init", &[]),
         Command::Completions { .. } => ("completions", &[]),
+        Command::Branch(_) => ("branch", &[]),
+        Command::Diff(_) => ("diff", &[]),
+        Command::Rollback { .. } => ("rollback", &[]),
+        Command::Project(_) => ("project", &[]),
+        Command::Views(_) => ("views", &[]),
+        Command::Lineage(_) => ("lineage", &[Format::Dot, Format::Mermaid]),
+        Command::Audit { .. } => ("audit", &[]),
+        Command::Backfill(_) => ("backfill", &[]),
+        Command::Override { .. } => ("override", &[]),
     };
     if matches!(format, Format::Text | Format::Json) || more.contains(&format) {
         return Ok(());
@@ -112,5 +143,6 @@ pub(crate) fn selected(selection: &Selection) -> Result<Selected> {
         asset: selection.asset.clone(),
         force: selection.force.clone(),
         refresh: selection.refresh.clone(),
+        tasks: None,
     })
 }

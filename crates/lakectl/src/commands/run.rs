@@ -5,20 +5,34 @@ use std::sync::Arc;
 use anyhow::Result;
 use lakectl_core::{ErrorKind, UtcTime};
 use lakectl_pipeline::engine::Cancel;
-use lakectl_pipeline::{RunOptions, RunSummary};
+use lakectl_pipeline::{PipelineError, RunOptions, RunSummary, Undone, peak_memory_bytes};
+use serde_json::{Map, Value, json};
 
-use super::{Done, plan, selected, summary};
+use super::{Done, checks, plan, selected, summary};
 use crate::args::RunArgs;
-use crate::context::{Context, now, runtime};
+use crate::context::{Context, now, runtime, who};
+use crate::events::EventFile;
 use crate::progress::Progress;
 use crate::render;
+use crate::signals::Signals;
+
+/// So many tasks that are tried again are told one by one.
+const RETRIES_SHOWN: usize = 10;
 
 pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     if args.dry_run {
-        return plan::plan(context, &args.selection, false);
+        return plan::plan(context, &args.selection, false, args.jobs);
     }
-    let wanted = selected(&args.selection)?;
+    let mut wanted = selected(&args.selection)?;
     let started = now();
+    let undone = match args.retry_failed {
+        true => match undone(context)? {
+            Some(undone) => undone,
+            None => return Ok(nothing_failed(context)),
+        },
+        false => Undone::default(),
+    };
+    wanted.tasks = args.retry_failed.then(|| undone.tasks());
     // A wrong selection or source must not leave an empty lake behind.
     if context.lake_if_any()?.is_none() {
         context.bench.plan(None, &wanted, started)?;
@@ -28,14 +42,36 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
         context.global.quiet,
         context.global.verbose > 0,
     ));
+    let run = run_id(started);
+    let file = args
+        .events
+        .as_deref()
+        .map(|path| EventFile::create(path, &run));
+    let file = file.transpose()?;
     let cancel = Cancel::default();
+    let jobs = context.jobs(args.jobs);
+    if let Some(file) = &file {
+        let lake = lake.root().display().to_string();
+        file.line(
+            started,
+            "run_started",
+            fields(json!({
+                "profile": context.global.profile, "lake": lake, "who": who(), "jobs": jobs,
+            })),
+        );
+    }
     let options = RunOptions {
-        run_id: run_id(started),
+        run_id: run,
+        who: who(),
         now: started,
-        jobs: context.jobs(args.jobs),
-        events: &|event| progress.event(&event),
+        jobs,
+        events: &|event| {
+            progress.event(&event);
+            if let Some(file) = &file {
+                file.event(now(), &event);
+            }
+        },
         cancel: cancel.clone(),
-        known_until: None,
     };
     let summary = runtime()?.block_on(async {
         let stop = tokio::spawn(stop_on_signal(cancel, Arc::clone(&progress)));
@@ -44,8 +80,14 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
         result.map(|(summary, _)| summary)
     });
     progress.finish();
+    if let Some(file) = &file {
+        file.line(now(), "run_finished", fields(outcome(summary.as_ref())));
+    }
     let summary = match summary {
-        Ok(summary) => summary,
+        Ok(mut summary) => {
+            undone.tell(&mut summary);
+            summary
+        }
         Err(error) if error.kind() == ErrorKind::Input => return Err(error.into()),
         // Nothing wrong with what was asked: the disk, or another run, came in between.
         Err(error) => {
@@ -58,9 +100,14 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     } else if !context.global.quiet {
         render::out(&summary::text(context, &lake, &summary, &args.selection)?);
     } else {
-        summary::failures(&summary)
-            .iter()
-            .for_each(|text| render::alarm(text));
+        [
+            summary::failures(&summary),
+            checks::text(&summary.checks),
+            summary::warnings(&summary),
+        ]
+        .iter()
+        .flatten()
+        .for_each(|text| render::alarm(text));
     }
     Ok(match () {
         () if summary.interrupted => Done::Interrupted,
@@ -70,12 +117,69 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     })
 }
 
+/// What a run came to, for the file of events.
+fn outcome(result: Result<&RunSummary, &PipelineError>) -> Value {
+    match result {
+        Ok(summary) => json!({
+            "outcome": summary.outcome(), "version": summary.version, "tasks": summary.tasks,
+            "seconds": summary.seconds, "peak_memory_bytes": peak_memory_bytes(),
+        }),
+        Err(error) => {
+            json!({ "outcome": "failed", "message": error.to_string(), "hint": error.hint() })
+        }
+    }
+}
+
+fn fields(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+/// Returns what the last run left undone, and says it; `None` if that is nothing.
+fn undone(context: &Context) -> Result<Option<Undone>> {
+    let undone = match context.lake_if_any()? {
+        Some(lake) => context.bench.undone(&lake)?,
+        None => Undone::default(),
+    };
+    let tasks = undone.tasks();
+    if tasks.is_empty() {
+        return Ok(None);
+    }
+    let run = &undone.run;
+    render::note(&format!(
+        "trying again what failed or was blocked in run {run}:"
+    ));
+    for failure in undone.failures.iter().take(RETRIES_SHOWN) {
+        render::note(&format!("  {}: {}", failure.task, failure.message));
+    }
+    if undone.failures.len() > RETRIES_SHOWN {
+        render::note(&format!(
+            "  and {} more",
+            undone.failures.len() - RETRIES_SHOWN
+        ));
+    }
+    Ok(Some(undone))
+}
+
+fn nothing_failed(context: &Context) -> Done {
+    if context.json() {
+        render::json(&serde_json::json!({ "retried": [] }));
+    } else {
+        render::out("nothing failed or was blocked in the last run");
+    }
+    Done::Well
+}
+
 fn has_warnings(summary: &RunSummary) -> bool {
-    summary.quarantined > 0 || !summary.vanished.is_empty()
+    let failed = summary.checks.iter().any(|check| !check.accepted);
+    let told = !summary.vanished.is_empty() || !summary.warnings.is_empty();
+    summary.quarantined > 0 || told || failed
 }
 
 /// A name that sorts by time and differs between processes that start together.
-fn run_id(started: UtcTime) -> String {
+pub(crate) fn run_id(started: UtcTime) -> String {
     let stamp: String = started
         .to_string()
         .chars()
@@ -89,7 +193,7 @@ fn run_id(started: UtcTime) -> String {
 }
 
 /// Asks the run to end on Ctrl-C or SIGTERM; what is done is kept. A second one does not wait: a lake survives that.
-async fn stop_on_signal(cancel: Cancel, progress: Arc<Progress>) {
+pub(super) async fn stop_on_signal(cancel: Cancel, progress: Arc<Progress>) {
     let Ok(mut signals) = Signals::new() else {
         return;
     };
@@ -98,42 +202,4 @@ async fn stop_on_signal(cancel: Cancel, progress: Arc<Progress>) {
     cancel.cancel();
     signals.next().await;
     std::process::exit(i32::from(crate::EXIT_INTERRUPTED));
-}
-
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
-    }
 }

@@ -6,11 +6,12 @@ use anyhow::Result;
 use lakectl_core::{DayRange, UtcTime};
 use lakectl_pipeline::engine::Plan;
 use lakectl_pipeline::lake::Lake;
-use lakectl_pipeline::{OpenFailure, PipelineError, Quarantine, Selected, Sources};
+use lakectl_pipeline::{CheckFailure, OpenFailure, PipelineError, Quarantine, Selected, Sources};
 use serde::Serialize;
 
-use super::Done;
 use super::summary::{self, DATASET_SCHEMAS, schema_of};
+use super::tally::{self, Counts};
+use super::{Done, checks};
 use crate::context::{Context, now};
 use crate::layout::table;
 use crate::render;
@@ -30,9 +31,11 @@ struct StatusJson {
     lake: String,
     version: u64,
     published_at: Option<String>,
+    tasks: Counts,
     tables: Vec<TableLine>,
     failures: Vec<OpenFailure>,
     quarantine: Vec<Quarantine>,
+    checks: Vec<CheckFailure>,
     note: Option<String>,
 }
 
@@ -41,6 +44,7 @@ pub(crate) fn status(context: &Context) -> Result<Done> {
     let snapshot = lake.head().map_err(PipelineError::from)?;
     let (plan, note) = plan(context, &lake)?;
     let pipeline = &context.bench.assembly.pipeline;
+    let planned = tally::by_stage(&plan);
     let tables = pipeline.stages().iter().enumerate().map(|(i, stage)| {
         let cells: Vec<_> = snapshot.partitions(&stage.table).collect();
         let newest: Option<UtcTime> = cells
@@ -63,11 +67,9 @@ pub(crate) fn status(context: &Context) -> Result<Done> {
             newest: newest
                 .map(|t| t.to_string())
                 .or_else(|| by_partition().map(|day| day.to_string())),
-            stale: plan
-                .tasks
-                .iter()
-                .filter(|task| task.stage == i && task.verdict.word() != "reuse")
-                .count(),
+            stale: planned.get(&i).map_or(0, |tasks| {
+                Counts::of(tasks.iter().map(|task| &plan.tasks[*task])).stale()
+            }),
         }
     });
     let status = StatusJson {
@@ -75,9 +77,11 @@ pub(crate) fn status(context: &Context) -> Result<Done> {
         lake: lake.root().display().to_string(),
         version: snapshot.version,
         published_at: (snapshot.version > 0).then(|| snapshot.time.to_string()),
+        tasks: Counts::of(&plan.tasks),
         tables: tables.collect(),
         failures: context.bench.open_failures(&lake, &plan)?,
         quarantine: context.bench.quarantine(&Arc::clone(&lake))?,
+        checks: context.bench.check_failures(&lake, &plan, now())?,
         note,
     };
     if context.json() {
@@ -91,7 +95,7 @@ pub(crate) fn status(context: &Context) -> Result<Done> {
 /// Plans everything; where the sources cannot be looked at, by what is in the lake.
 fn plan(context: &Context, lake: &Lake) -> Result<(Plan, Option<String>)> {
     let bench = &context.bench;
-    let (sources, note) = match Sources::list(&bench.settings, &bench.assembly.datasets) {
+    let (sources, note) = match bench.sources(Some(lake)) {
         Ok(sources) => (sources, None),
         Err(error) => (
             Sources::unlisted(),
@@ -128,7 +132,7 @@ fn text(status: &StatusJson) -> String {
             render::count(t.rows),
             t.newest.as_deref().map(short).unwrap_or_default(),
             if t.stale > 0 {
-                format!("{} to compute", render::count(t.stale as u64))
+                format!("{} stale", render::count(t.stale as u64))
             } else {
                 "up to date".to_owned()
             },
@@ -139,12 +143,18 @@ fn text(status: &StatusJson) -> String {
         &[1, 2],
         rows.collect(),
     ));
-    let stale: usize = status.tables.iter().map(|t| t.stale).sum();
-    parts.push(match stale {
-        0 => "everything is up to date".to_owned(),
-        _ => format!(
-            "{} tasks to compute; `plan` says why",
-            render::count(stale as u64)
+    let words: Vec<String> = status
+        .tasks
+        .named()
+        .into_iter()
+        .filter(|(word, count)| *word != "reuse" && *count > 0)
+        .map(|(word, count)| format!("{} {word}", render::count(count as u64)))
+        .collect();
+    parts.push(match words.is_empty() {
+        true => "everything is up to date".to_owned(),
+        false => format!(
+            "tasks not up to date: {}; `plan` says why",
+            words.join(", ")
         ),
     });
     parts.extend(status.note.clone());
@@ -165,6 +175,7 @@ fn text(status: &StatusJson) -> String {
             table(&["task", "run", "what is wrong"], &[], rows)
         )
     });
+    parts.extend(checks::text(&status.checks));
     parts.push(
         summary::quarantine(&status.quarantine)
             .unwrap_or_else(|| "nothing is in quarantine".to_owned()),

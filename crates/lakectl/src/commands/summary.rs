@@ -1,12 +1,13 @@
 //! What a run has to say to people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Result;
 use lakectl_pipeline::lake::Lake;
-use lakectl_pipeline::{Forecast, Quarantine, RunSummary, StageSummary};
+use lakectl_pipeline::{CheckFailure, Failure, Forecast, Quarantine, RunSummary, StageSummary};
 
+use super::checks;
 use crate::args::Selection;
 use crate::context::{Context, quoted};
 use crate::layout::{self, table};
@@ -31,6 +32,8 @@ pub(crate) fn text(
     let mut parts = vec![headline(summary)];
     parts.extend(stage_table(summary, context.global.verbose > 0));
     parts.extend(failures(summary));
+    parts.extend(warnings(summary));
+    parts.extend(checks::text(&summary.checks));
     parts.extend(quarantine(&context.bench.quarantine(lake)?));
     parts.extend(forecasts(&context.bench.newest_forecasts(lake)?));
     parts.push(match summary.version {
@@ -190,20 +193,45 @@ fn sum(stages: &[&StageSummary]) -> StageSummary {
     total
 }
 
-/// What failed, in words.
-pub(crate) fn failures(summary: &RunSummary) -> Option<String> {
+/// Leaves out tasks that are held by a check: the table of checks tells them with all that there is to say.
+pub(crate) fn unheld(failures: &[Failure], checks: &[CheckFailure]) -> Option<Vec<Failure>> {
+    let held: BTreeSet<String> = checks
+        .iter()
+        .filter(|check| check.held)
+        .map(|check| format!("{} {}", check.table, check.partition))
+        .collect();
+    let is_held = |failure: &Failure| held.contains(&failure.task) && failure.attempts.is_empty();
+    let others = failures.iter().filter(|failure| !is_held(failure));
+    let others: Vec<Failure> = others.cloned().collect();
+    (!others.is_empty()).then_some(others)
+}
+
+/// What failed and why, with what came of trying it before.
+pub(crate) fn failure_lines(failures: &[Failure]) -> Option<String> {
     let mut lines: Vec<String> = Vec::new();
-    for failure in summary.failures.iter().take(FAILURES_SHOWN) {
+    for failure in failures.iter().take(FAILURES_SHOWN) {
         lines.push(format!("failed: {}: {}", failure.task, failure.message));
+        let attempts = failure.attempts.iter();
+        lines.extend(attempts.map(|one| format!("  before, in run {}: {}", one.run, one.message)));
         lines.extend(failure.hint.iter().map(|hint| format!("  hint: {hint}")));
     }
-    if summary.failures.len() > FAILURES_SHOWN {
-        let more = summary.failures.len() - FAILURES_SHOWN;
+    if failures.len() > FAILURES_SHOWN {
+        let more = failures.len() - FAILURES_SHOWN;
         lines.push(format!(
             "and {} more; `status` lists them all",
             render::count(more as u64)
         ));
     }
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// What failed, in words.
+pub(crate) fn failures(summary: &RunSummary) -> Option<String> {
+    let mut lines: Vec<String> = unheld(&summary.failures, &summary.checks)
+        .as_deref()
+        .and_then(failure_lines)
+        .into_iter()
+        .collect();
     for task in summary.vanished.iter().take(FAILURES_SHOWN) {
         lines.push(format!(
             "kept although its source does not list it any more: {task}"
@@ -215,6 +243,13 @@ pub(crate) fn failures(summary: &RunSummary) -> Option<String> {
             summary.vanished.len() - FAILURES_SHOWN
         ));
     }
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// What went wrong beside the rows.
+pub(crate) fn warnings(summary: &RunSummary) -> Option<String> {
+    let lines = summary.warnings.iter();
+    let lines: Vec<String> = lines.map(|text| format!("warning: {text}")).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 

@@ -158,10 +158,9 @@ fn bad_files_are_set_aside_and_the_rest_is_used() {
     let place = Place::empty();
     let root = place.path().join("data");
     good_archive(&root);
-    let first = call(
-        &place,
-        &["run", "--until", "forecast", "--format", "json", "--strict"],
-    );
+    // Nothing to complain of; that one of the assets is too short for a forecast is a check's business.
+    call(&place, &["run", "--until", "options", "--strict"]).code(0);
+    let first = call(&place, &["run", "--until", "forecast", "--format", "json"]);
     let first = first.code(0).json();
     assert_eq!(first["quarantined"], 0, "{first}");
     let quotes = "SELECT event_time, count(*) AS n, sum(mark) AS marks FROM market.option_quotes \

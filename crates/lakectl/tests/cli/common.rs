@@ -28,6 +28,22 @@ pub(crate) const SHORT: [&str; 16] = [
     "coverage.forecast.start=2026-01-08",
 ];
 
+/// Three simulated days: a run takes a fraction of a second.
+pub(crate) const TINY: [&str; 12] = [
+    "--set",
+    "sources.demo.market.start=2026-01-01",
+    "--set",
+    "sources.demo.market.end=2026-01-03",
+    "--set",
+    "calendar.end=2026-01-03",
+    "--set",
+    "coverage.options.start=2026-01-01",
+    "--set",
+    "coverage.daily.start=2026-01-01",
+    "--set",
+    "coverage.history.start=2026-01-01",
+];
+
 /// The program's path.
 pub(crate) const LAKECTL: &str = env!("CARGO_BIN_EXE_lakectl");
 
@@ -112,7 +128,8 @@ impl Place {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(LAKECTL);
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("LAKE") {
+            let known = name.to_string_lossy();
+            if known.starts_with("LAKE") || known.starts_with("AWS_") {
                 command.env_remove(name);
             }
         }

@@ -81,11 +81,15 @@ fn wrong_command_lines() {
         ),
         (
             &["--lake", "s3://bucket/lake", "run"],
-            &["s3://bucket/lake", "object stores are not supported yet"],
+            &[
+                "s3://bucket/lake",
+                "there are no credentials",
+                "AWS_ACCESS_KEY_ID",
+            ],
         ),
         (
-            &["--lake", "s3://bucket/lake", "sql", "SELECT 1"],
-            &["s3://bucket/lake"],
+            &["--lake", "gs://bucket/lake", "sql", "SELECT 1"],
+            &["gs://bucket/lake", "`s3://bucket/prefix`"],
         ),
         (
             &["--profile", "archive", "run"],
@@ -203,7 +207,7 @@ fn damage_is_named() {
     let data = place.lake().join("data/forecast/quantiles");
     let file = crate::common::files_below(&data)
         .into_iter()
-        .next()
+        .find(|(path, _)| path.extension().is_some_and(|ending| ending == "parquet"))
         .unwrap()
         .0;
     let file = data.join(file);
