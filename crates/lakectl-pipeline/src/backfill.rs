@@ -7,16 +7,13 @@ use std::time::Instant;
 
 use lakectl_core::{Day, DayRange, TaskKey, UtcTime};
 use lakectl_dag::{Plan, RunReport, Verdict};
-use lakectl_store::{Lake, StoreError};
+use lakectl_store::Lake;
 use serde::Serialize;
 
 use crate::checks::CheckFailure;
 use crate::retry::Undone;
 use crate::summary::{Failure, RunSummary};
 use crate::{PipelineError, RunOptions, Selected, Sources, Workbench};
-
-/// How often a chunk is begun again because other runs committed what it had read.
-const CHUNK_ATTEMPTS: u32 = 5;
 
 /// Which end of the stretch comes first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -297,37 +294,25 @@ impl State<'_> {
         Ok((chunk, summary.interrupted))
     }
 
-    /// Runs a selection, from the beginning again if other runs came in between; nothing is computed twice by that.
+    /// Runs a selection as a run of its own.
     async fn run(
         &self,
         selected: &Selected,
         suffix: &str,
     ) -> Result<(RunSummary, RunReport), PipelineError> {
-        let mut attempt = 1;
-        loop {
-            let took = i64::try_from(self.clock.elapsed().as_micros()).unwrap_or(0);
-            let options = RunOptions {
-                run_id: format!("{}-{suffix}", self.options.run_id),
-                who: self.options.who.clone(),
-                now: UtcTime::from_micros(self.options.now.micros() + took),
-                jobs: self.options.jobs,
-                events: self.options.events,
-                cancel: self.options.cancel.clone(),
-            };
-            let lake = Arc::clone(&self.lake);
-            match self
-                .bench
-                .run_with(lake, &self.sources, selected, options)
-                .await
-            {
-                Err(PipelineError::Store(StoreError::Conflict { .. }))
-                    if attempt < CHUNK_ATTEMPTS =>
-                {
-                    attempt += 1;
-                }
-                result => return result,
-            }
-        }
+        let took = i64::try_from(self.clock.elapsed().as_micros()).unwrap_or(0);
+        let options = RunOptions {
+            run_id: format!("{}-{suffix}", self.options.run_id),
+            who: self.options.who.clone(),
+            now: UtcTime::from_micros(self.options.now.micros() + took),
+            jobs: self.options.jobs,
+            events: self.options.events,
+            cancel: self.options.cancel.clone(),
+        };
+        let lake = Arc::clone(&self.lake);
+        self.bench
+            .run_with(lake, &self.sources, selected, options)
+            .await
     }
 
     /// Notes what failed, and what does not fail any more.

@@ -224,13 +224,11 @@ impl Door {
     }
 
     /// Deletes files; those that are not there are fine. Durable after the next [`Door::sync_pending`].
-    #[allow(dead_code, reason = "collection of what nobody needs deletes")]
     pub(crate) fn delete_all(&self, paths: &[String]) -> Result<(), StoreError> {
         self.backend.delete_all(paths)
     }
 
     /// Deletes a file as [`Door::delete_all`] does.
-    #[allow(dead_code, reason = "collection of what nobody needs deletes")]
     pub(crate) fn delete(&self, path: &str) -> Result<(), StoreError> {
         self.delete_all(&[path.to_owned()])
     }
