@@ -9,8 +9,9 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::UNIX_EPOCH;
 
-use lakectl_core::Fingerprint;
+use lakectl_core::{Fingerprint, UtcTime};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
@@ -35,6 +36,16 @@ pub(crate) enum Put {
 pub(crate) enum Entry {
     File,
     Folder,
+}
+
+/// A file as [`Door::list_all`] finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Path below the root.
+    pub(crate) path: String,
+    pub(crate) bytes: u64,
+    /// When it was written, by the store's clock.
+    pub(crate) modified: UtcTime,
 }
 
 #[derive(Debug, Default)]
@@ -171,6 +182,61 @@ impl Door {
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Returns every file below a folder, unfinished ones too, in order of their paths; nothing if there is no such folder.
+    pub(crate) fn list_all(&self, folder: &str) -> Result<Vec<Found>, StoreError> {
+        let mut found = Vec::new();
+        let mut open = vec![folder.to_owned()];
+        while let Some(folder) = open.pop() {
+            let full = self.full(&folder);
+            let failed = |e| StoreError::io("list", &full, e);
+            let entries = match fs::read_dir(&full) {
+                Ok(entries) => entries,
+                Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                Err(e) => return Err(failed(e)),
+            };
+            for entry in entries {
+                let entry = entry.map_err(failed)?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let path = match folder.is_empty() {
+                    true => name,
+                    false => format!("{folder}/{name}"),
+                };
+                let meta = match entry.metadata() {
+                    Ok(meta) => meta,
+                    // Gone since it was listed.
+                    Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                    Err(e) => return Err(StoreError::io("look at", &self.full(&path), e)),
+                };
+                if meta.is_dir() {
+                    open.push(path);
+                    continue;
+                }
+                let modified = meta.modified().map_err(failed)?;
+                let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+                found.push(Found {
+                    path,
+                    bytes: meta.len(),
+                    modified: UtcTime::from_micros(
+                        i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+                    ),
+                });
+            }
+        }
+        found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
+    }
+
+    /// Removes a file; tells whether it was there. Durable when the system writes its folder, which nobody waits for:
+    /// a file that comes back after a crash is garbage once more.
+    pub(crate) fn delete(&self, path: &str) -> Result<bool, StoreError> {
+        let target = self.full(path);
+        match fs::remove_file(&target) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(StoreError::io("remove", &target, e)),
+        }
     }
 
     /// Makes the folder of `target`. What it adds to any folder above is flushed with the pending files.
