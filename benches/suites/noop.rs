@@ -23,6 +23,7 @@ fn lake(bench: &Workbench, root: &Path) -> Arc<Lake> {
 fn run(bench: &Workbench, lake: &Arc<Lake>, selected: &Selected) -> TaskCounts {
     let options = RunOptions {
         run_id: "bench".to_owned(),
+        who: String::new(),
         now: NOW,
         jobs: 2,
         events: &|_| {},

@@ -305,6 +305,7 @@ pub(crate) fn run_in(
 ) -> (RunSummary, RunReport) {
     let options = RunOptions {
         run_id: run.to_owned(),
+        who: "tester@here".to_owned(),
         now: NOW,
         jobs: 2,
         events,

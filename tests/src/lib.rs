@@ -125,6 +125,7 @@ impl Bench {
         self.runs.set(number);
         let options = RunOptions {
             run_id: format!("test-{number:04}"),
+            who: "tester@here".to_owned(),
             now: UtcTime::from_micros(NOW.micros() + i64::from(number)),
             jobs: self.jobs,
             events: &|_| {},

@@ -53,6 +53,8 @@ pub struct Selected {
 pub struct RunOptions<'a> {
     /// Names the run.
     pub run_id: String,
+    /// Who runs it, as `user@host`; may be empty.
+    pub who: String,
     /// The time of the run, by the caller's clock.
     pub now: UtcTime,
     /// Tasks at the same time.
@@ -304,6 +306,7 @@ impl Workbench {
         let took = i64::try_from(clock.elapsed().as_micros()).unwrap_or(0);
         let time = UtcTime::from_micros((options.now.micros() + took).max(base.time.micros() + 1));
         let mut request = CommitRequest::new(base, &options.run_id, time, "run");
+        request.who.clone_from(&options.who);
         request.dropped = self.abandoned(base, plan);
         request.cells = report
             .new_cells()

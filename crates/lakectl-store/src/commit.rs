@@ -20,6 +20,8 @@ pub(crate) struct Commit {
     pub(crate) version: u64,
     parent: Option<Fingerprint>,
     run: String,
+    #[serde(default)]
+    who: String,
     pub(crate) time: UtcTime,
     reason: String,
     message: String,
@@ -30,6 +32,9 @@ pub(crate) struct Commit {
     dropped: Vec<TaskKey>,
     /// Tables that are new or changed.
     tables: BTreeMap<TableId, TableMeta>,
+    /// Notes that are new or changed; none where one was removed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    records: BTreeMap<String, Option<serde_json::Value>>,
 }
 
 /// What the log says about one version.
@@ -43,6 +48,8 @@ pub struct CommitInfo {
     pub parent: Option<Fingerprint>,
     /// The run that made it.
     pub run: String,
+    /// Who ran it, as `user@host`; empty if that was not known.
+    pub who: String,
     /// When it was made.
     pub time: UtcTime,
     /// What the run was for.
@@ -55,6 +62,8 @@ pub struct CommitInfo {
     pub rows: u64,
     /// Partitions that were dropped.
     pub dropped: u64,
+    /// Notes of the lake that were set, or removed where there is none.
+    pub records: BTreeMap<String, Option<serde_json::Value>>,
 }
 
 /// A run's wish to publish.
@@ -64,6 +73,8 @@ pub struct CommitRequest<'a> {
     pub base: &'a Snapshot,
     /// The run.
     pub run: String,
+    /// Who runs it, as `user@host`; may be empty.
+    pub who: String,
     /// When the run commits, by the caller's clock.
     pub time: UtcTime,
     /// What the run was for.
@@ -78,6 +89,8 @@ pub struct CommitRequest<'a> {
     pub tables: BTreeMap<TableId, TableMeta>,
     /// The tables whose rows the run read: if another run changed one of them since `base`, this run must plan again.
     pub reads: BTreeSet<TableId>,
+    /// Notes of the lake to set, or to remove where there is none.
+    pub records: BTreeMap<String, Option<serde_json::Value>>,
 }
 
 impl<'a> CommitRequest<'a> {
@@ -86,6 +99,7 @@ impl<'a> CommitRequest<'a> {
         Self {
             base,
             run: run.to_owned(),
+            who: String::new(),
             time,
             reason: reason.to_owned(),
             message: String::new(),
@@ -93,6 +107,7 @@ impl<'a> CommitRequest<'a> {
             dropped: BTreeSet::new(),
             tables: BTreeMap::new(),
             reads: BTreeSet::new(),
+            records: BTreeMap::new(),
         }
     }
 
@@ -144,6 +159,18 @@ impl<'a> CommitRequest<'a> {
             .find_map(|table| changed_rows(table, self.base, head))
     }
 
+    /// Returns a note that somebody set otherwise between the base and `head`.
+    pub(crate) fn record_conflict(&self, head: &Snapshot) -> Option<String> {
+        let fought = |(name, wanted): &(&String, &Option<serde_json::Value>)| {
+            let (before, now) = (self.base.records.get(*name), head.records.get(*name));
+            now != before && now != wanted.as_ref()
+        };
+        self.records
+            .iter()
+            .find(fought)
+            .map(|(name, _)| name.clone())
+    }
+
     fn both<'s>(
         &'s self,
         head: &'s Snapshot,
@@ -178,7 +205,12 @@ impl<'a> CommitRequest<'a> {
             .filter(|(table, meta)| head.tables.get(table) != Some(meta))
             .map(|(table, meta)| (table.clone(), meta.clone()))
             .collect();
-        if cells.is_empty() && dropped.is_empty() && tables.is_empty() {
+        let records = self.records.iter();
+        let records: BTreeMap<String, Option<serde_json::Value>> = records
+            .filter(|(name, wanted)| head.records.get(*name) != wanted.as_ref())
+            .map(|(name, wanted)| (name.clone(), wanted.clone()))
+            .collect();
+        if cells.is_empty() && dropped.is_empty() && tables.is_empty() && records.is_empty() {
             return None;
         }
         Some(Commit {
@@ -186,12 +218,14 @@ impl<'a> CommitRequest<'a> {
             version: head.version + 1,
             parent: head.id,
             run: self.run.clone(),
+            who: self.who.clone(),
             time: self.time,
             reason: self.reason.clone(),
             message: self.message.clone(),
             cells,
             dropped,
             tables,
+            records,
         })
     }
 }
@@ -239,6 +273,12 @@ impl Commit {
             cells.insert(cell.partition.clone(), Arc::new(cell));
         }
         snapshot.tables.extend(self.tables);
+        for (name, record) in self.records {
+            match record {
+                Some(record) => snapshot.records.insert(name, record),
+                None => snapshot.records.remove(&name),
+            };
+        }
         snapshot.version = self.version;
         snapshot.time = self.time;
         snapshot.id = Some(id);
@@ -261,13 +301,20 @@ impl Commit {
             id,
             parent: self.parent,
             run: self.run.clone(),
+            who: self.who.clone(),
             time: self.time,
             reason: self.reason.clone(),
             message: self.message.clone(),
             changed,
             rows: self.cells.iter().map(|cell| cell.rows).sum(),
             dropped: self.dropped.len() as u64,
+            records: self.records.clone(),
         }
+    }
+
+    /// Tells whether the commit set or removed this note.
+    pub(crate) fn notes(&self, record: &str) -> bool {
+        self.records.contains_key(record)
     }
 
     pub(crate) fn run(&self) -> &str {

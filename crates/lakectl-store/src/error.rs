@@ -187,6 +187,16 @@ pub enum StoreError {
         /// The partition that changed.
         partition: PartitionKey,
     },
+    /// Another run set the same note of the lake.
+    #[error("run {ours} cannot be published: run {theirs_run} changed `{record}` meanwhile")]
+    RecordConflict {
+        /// The run that wanted to commit.
+        ours: String,
+        /// The run that committed first.
+        theirs_run: String,
+        /// The note.
+        record: String,
+    },
     /// Others committed first every time.
     #[error("run {run} could not commit in {attempts} attempts: others were always first")]
     Busy {
@@ -223,7 +233,9 @@ impl StoreError {
     /// Tells whose move it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Conflict { .. } | Self::Busy { .. } => ErrorKind::Conflict,
+            Self::Conflict { .. } | Self::RecordConflict { .. } | Self::Busy { .. } => {
+                ErrorKind::Conflict
+            }
             Self::Io { .. }
             | Self::ShortWrite { .. }
             | Self::FlushFailed { .. }
@@ -262,7 +274,7 @@ impl StoreError {
             Self::Value { .. } => {
                 "quarantine such rows, or write null into a column that allows it"
             }
-            Self::Conflict { .. } | Self::Busy { .. } => {
+            Self::Conflict { .. } | Self::RecordConflict { .. } | Self::Busy { .. } => {
                 "run again: finished results are reused and only what changed is computed"
             }
             Self::Nondeterministic(_) => {

@@ -337,6 +337,9 @@ impl Lake {
             if let Some(task) = request.conflict(&head) {
                 return Err(self.conflict(&request, task)?);
             }
+            if let Some(record) = request.record_conflict(&head) {
+                return Err(self.fought_over(&request, record)?);
+            }
             let Some(commit) = request.after(&head) else {
                 return Ok(Snapshot::clone(&head));
             };
@@ -370,6 +373,21 @@ impl Lake {
             theirs_run: theirs.map_or_else(String::new, |(commit, _)| commit.run().to_owned()),
             table: task.table,
             partition: task.partition,
+        })
+    }
+
+    /// Names the run that set the note `record` since the base.
+    fn fought_over(
+        &self,
+        request: &CommitRequest<'_>,
+        record: String,
+    ) -> Result<StoreError, StoreError> {
+        let since = self.commits_after(request.base.version, request.base.id)?;
+        let theirs = since.iter().rev().find(|(commit, _)| commit.notes(&record));
+        Ok(StoreError::RecordConflict {
+            ours: request.run.clone(),
+            theirs_run: theirs.map_or_else(String::new, |(commit, _)| commit.run().to_owned()),
+            record,
         })
     }
 

@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub cells: BTreeMap<TableId, BTreeMap<PartitionKey, Arc<Cell>>>,
     /// The tables.
     pub tables: BTreeMap<TableId, TableMeta>,
+    /// Notes of the lake that are versioned with it, such as overrides. What they mean is the caller's matter.
+    pub records: BTreeMap<String, serde_json::Value>,
 }
 
 impl Snapshot {
@@ -47,6 +49,7 @@ impl Snapshot {
             id: None,
             cells: BTreeMap::new(),
             tables: BTreeMap::new(),
+            records: BTreeMap::new(),
         }
     }
 

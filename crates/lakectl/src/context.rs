@@ -130,6 +130,20 @@ pub(crate) fn now() -> UtcTime {
     UtcTime::from_micros(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
 }
 
+/// Who runs this program, as `user@host`: the environment's words, and the system's where it has none.
+pub(crate) fn who() -> String {
+    let said = |name: &str| std::env::var(name).ok().filter(|word| !word.is_empty());
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let user = said("USER").or_else(|| said("LOGNAME"));
+    let host = said("HOSTNAME").or_else(|| read("/proc/sys/kernel/hostname"));
+    let host = host.or_else(|| read("/etc/hostname"));
+    let user = user.unwrap_or_else(|| "unknown".to_owned());
+    match host.map(|host| host.trim().to_owned()) {
+        Some(host) if !host.is_empty() => format!("{user}@{host}"),
+        _ => user,
+    }
+}
+
 /// A runtime for one command.
 pub(crate) fn runtime() -> Result<Runtime> {
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -230,3 +230,39 @@ fn of_writers_of_one_partition_one_wins() {
         );
     }
 }
+
+#[test]
+fn notes_are_versioned_with_the_lake() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = lake(dir.path());
+    let base = publish(&lake, "a.b", "all", "r1", &hours(1));
+    let set = |base, run: &str, hour, name: &str, value| {
+        let mut request = request(base, run, hour, Vec::new());
+        request.who = "ann@desk".to_owned();
+        request.records.insert(name.to_owned(), value);
+        lake.commit(request)
+    };
+    let one = Some(serde_json::json!({"why": "one"}));
+    let two = Some(serde_json::json!({"why": "two"}));
+    let next = set(&base, "r2", 2, "override/1", one.clone()).unwrap();
+    assert_eq!(
+        (next.version, next.records.get("override/1")),
+        (2, one.as_ref())
+    );
+    assert_eq!(
+        super::lake(dir.path()).head().unwrap().records,
+        next.records
+    );
+    let same = set(&base, "r3", 3, "override/1", one).unwrap();
+    assert_eq!(same.version, 2, "it is noted already");
+    let error = set(&base, "r4", 4, "override/1", two.clone()).unwrap_err();
+    let expected = "run r4 cannot be published: run r2 changed `override/1` meanwhile";
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(set(&base, "r5", 5, "override/2", two).unwrap().version, 3);
+    let gone = set(&next, "r6", 6, "override/1", None).unwrap();
+    assert_eq!(gone.records.keys().collect::<Vec<_>>(), ["override/2"]);
+    assert_eq!(lake.at(VersionRef::Number(2)).unwrap().records.len(), 1);
+    let log = lake.log().unwrap();
+    assert_eq!((log[1].who.as_str(), log[1].records.len()), ("ann@desk", 1));
+    assert_eq!(log[3].records["override/1"], None);
+}

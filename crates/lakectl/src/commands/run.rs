@@ -9,7 +9,7 @@ use lakectl_pipeline::{RunOptions, RunSummary};
 
 use super::{Done, plan, selected, summary};
 use crate::args::RunArgs;
-use crate::context::{Context, now, runtime};
+use crate::context::{Context, now, runtime, who};
 use crate::progress::Progress;
 use crate::render;
 
@@ -31,6 +31,7 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     let cancel = Cancel::default();
     let options = RunOptions {
         run_id: run_id(started),
+        who: who(),
         now: started,
         jobs: context.jobs(args.jobs),
         events: &|event| progress.event(&event),
