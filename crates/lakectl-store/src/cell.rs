@@ -8,7 +8,7 @@ use lakectl_core::{Cell, Fingerprint, PartitionKey, TableId};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
-use crate::object::{Door, Entry, FORMAT, Put, seal, unseal};
+use crate::object::{Door, Entry, FORMAT, Put, Stored, TEMPORARY, seal, unseal};
 
 const FOLDER: &str = "_cells";
 const REPAIR: &str =
@@ -95,6 +95,21 @@ impl CellIndex {
         &self.conflicts
     }
 
+    /// Takes out the results whose files are being removed.
+    pub(crate) fn without(mut self, condemned: &BTreeMap<String, u64>) -> Self {
+        let alive = |cell: &Arc<Cell>| {
+            let file = cell.file.as_ref();
+            file.is_none_or(|file| !condemned.contains_key(&file.path))
+        };
+        if !condemned.is_empty() {
+            self.cells.retain(|_, cells| {
+                cells.retain(alive);
+                !cells.is_empty()
+            });
+        }
+        self
+    }
+
     /// Adds a result; a different one with the same fingerprint is replaced and noted as a conflict.
     pub fn insert(&mut self, cell: Arc<Cell>) {
         let cells = self.cells.entry(cell.fingerprint).or_default();
@@ -155,21 +170,45 @@ pub(crate) fn check_numbers(cells: &[Cell]) -> Result<(), StoreError> {
 /// Reads all segments, runs in the order of their names.
 pub(crate) fn read_all(door: &Door) -> Result<CellIndex, StoreError> {
     let mut index = CellIndex::default();
-    for run in door.list(FOLDER, Entry::Folder)? {
-        let folder = format!("{FOLDER}/{run}");
-        for name in door.list(&folder, Entry::File)? {
-            let path = format!("{folder}/{name}");
-            // Gone since it was listed: collection drops segments that nothing needs.
-            let Some(bytes) = door.get(&path)? else {
-                continue;
-            };
-            let (segment, _) = unseal::<Segment<Vec<Cell>>>(&door.full(&path), &bytes, REPAIR)?;
-            for cell in segment.cells {
-                index.insert(Arc::new(cell));
-            }
+    walk(door, |_, cells| {
+        for cell in cells? {
+            index.insert(Arc::new(cell));
+        }
+        Ok(())
+    })?;
+    Ok(index)
+}
+
+/// Hands over every segment with what it holds, or what is wrong with it, runs in the order of their names.
+pub(crate) fn walk(
+    door: &Door,
+    mut each: impl FnMut(&Stored, Result<Vec<Cell>, StoreError>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    for file in door.list_all(FOLDER)? {
+        let name = file.path.rsplit('/').next().unwrap_or_default();
+        if name.starts_with(TEMPORARY) {
+            continue;
+        }
+        // Gone since it was listed: collection drops segments that nothing needs.
+        if let Some(bytes) = door.get(&file.path)? {
+            let segment = unseal::<Segment<Vec<Cell>>>(&door.full(&file.path), &bytes, REPAIR);
+            each(&file, segment.map(|(segment, _)| segment.cells))?;
         }
     }
-    Ok(index)
+    Ok(())
+}
+
+/// Puts the cells that are left of a segment into a new one of the same run, and removes the old one after that.
+pub(crate) fn rewrite(door: &Door, path: &str, left: &[Cell]) -> Result<(), StoreError> {
+    let run = path.split('/').nth(1).unwrap_or_default();
+    record(door, run, left)?;
+    door.delete(path).map(|_| ())
+}
+
+/// Tells whether a file is a segment that cannot be read.
+pub(crate) fn is_damaged(door: &Door, path: &str, bytes: &[u8]) -> bool {
+    let read = || unseal::<Segment<Vec<Cell>>>(&door.full(path), bytes, REPAIR);
+    path.starts_with(FOLDER) && read().is_err()
 }
 
 /// A run's name becomes a folder.

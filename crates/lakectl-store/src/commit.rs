@@ -6,11 +6,13 @@ use std::sync::Arc;
 use lakectl_core::{Cell, Fingerprint, PartitionKey, TableId, TaskKey, UtcTime};
 use serde::{Deserialize, Serialize};
 
-use crate::object::{Door, Entry, FORMAT, Put, seal, unseal};
-use crate::{Snapshot, StoreError, TableMeta};
+use crate::object::{Door, FORMAT, Put, seal, unseal};
+use crate::{Lease, Snapshot, StoreError, TableMeta, versions};
 
-/// The log of the one branch there is; other branches will be folders beside it.
-const FOLDER: &str = "_log/main";
+/// The logs, a folder a branch.
+pub(crate) const LOGS: &str = "_log";
+/// The branch that every lake has.
+pub(crate) const MAIN: &str = "main";
 const REPAIR: &str = "restore the file from a copy of the lake; without one, move it and all later versions out of the folder: the lake is then the version before it, and its data files are untouched";
 
 /// One version as it is kept. Its identity is the digest of these bytes: parent, run and content.
@@ -35,7 +37,16 @@ pub(crate) struct Commit {
     /// Notes that are new or changed; none where one was removed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     records: BTreeMap<String, Option<serde_json::Value>>,
+    /// Data files that no version may refer to from now on: collection removes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    condemned: Vec<String>,
+    /// Condemned names that may be used again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    forgiven: Vec<String>,
 }
+
+/// The reason of a commit that collection makes.
+const COLLECTION: &str = "gc";
 
 /// What the log says about one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +102,8 @@ pub struct CommitRequest<'a> {
     pub reads: BTreeSet<TableId>,
     /// Notes of the lake to set, or to remove where there is none.
     pub records: BTreeMap<String, Option<serde_json::Value>>,
+    /// The run's sign of life, if it has one: a run that collection took for dead may not publish.
+    pub lease: Option<&'a Lease>,
 }
 
 impl<'a> CommitRequest<'a> {
@@ -108,6 +121,7 @@ impl<'a> CommitRequest<'a> {
             tables: BTreeMap::new(),
             reads: BTreeSet::new(),
             records: BTreeMap::new(),
+            lease: None,
         }
     }
 
@@ -226,6 +240,8 @@ impl<'a> CommitRequest<'a> {
             dropped,
             tables,
             records,
+            condemned: Vec::new(),
+            forgiven: Vec::new(),
         })
     }
 }
@@ -258,6 +274,39 @@ fn changed_rows(table: &TableId, base: &Snapshot, head: &Snapshot) -> Option<Tas
 }
 
 impl Commit {
+    /// Returns the commit that follows `head` and condemns files.
+    pub(crate) fn collection(
+        head: &Snapshot,
+        run: &str,
+        who: &str,
+        time: UtcTime,
+        condemned: Vec<String>,
+        forgiven: Vec<String>,
+    ) -> Self {
+        let files = condemned.len();
+        Self {
+            format: FORMAT,
+            version: head.version + 1,
+            parent: head.id,
+            run: run.to_owned(),
+            who: who.to_owned(),
+            time,
+            reason: COLLECTION.to_owned(),
+            message: format!("{files} files that nothing needs"),
+            cells: Vec::new(),
+            dropped: Vec::new(),
+            tables: BTreeMap::new(),
+            records: BTreeMap::new(),
+            condemned,
+            forgiven,
+        }
+    }
+
+    /// Tells whether collection made this version; its rows are those of the version before.
+    pub(crate) fn is_collection(&self) -> bool {
+        self.reason == COLLECTION
+    }
+
     /// Changes the parent's snapshot into the one after this commit.
     pub(crate) fn apply(self, id: Fingerprint, snapshot: &mut Snapshot) {
         for task in &self.dropped {
@@ -279,9 +328,46 @@ impl Commit {
                 None => snapshot.records.remove(&name),
             };
         }
+        if !self.condemned.is_empty() || !self.forgiven.is_empty() {
+            let condemned = Arc::make_mut(&mut snapshot.condemned);
+            condemned.retain(|name, _| !self.forgiven.contains(name));
+            condemned.extend(self.condemned.into_iter().map(|name| (name, self.version)));
+        }
         snapshot.version = self.version;
         snapshot.time = self.time;
         snapshot.id = Some(id);
+    }
+
+    /// Refuses a version that does not follow `parent`.
+    pub(crate) fn check_parent(
+        &self,
+        door: &Door,
+        branch: &str,
+        parent: Option<Fingerprint>,
+    ) -> Result<(), StoreError> {
+        if self.parent == parent {
+            return Ok(());
+        }
+        let path = versions::path(branch, self.version);
+        Err(damaged(
+            door,
+            &path,
+            "it does not follow the version before it",
+        ))
+    }
+
+    /// Returns a result whose file is being removed.
+    pub(crate) fn condemned_by(&self, head: &Snapshot) -> Option<&Cell> {
+        self.cells.iter().find(|cell| {
+            let file = cell.file.as_ref();
+            file.is_some_and(|file| head.condemned.contains_key(&file.path))
+        })
+    }
+
+    /// Returns the partitions whose former results this commit takes out of the version.
+    pub(crate) fn replaced(&self) -> impl Iterator<Item = TaskKey> {
+        let set = self.cells.iter().map(Cell::task);
+        set.chain(self.dropped.iter().cloned())
     }
 
     /// Tells whether the commit set, dropped or declared this.
@@ -322,18 +408,17 @@ impl Commit {
     }
 }
 
-fn path_of(version: u64) -> String {
-    format!("{FOLDER}/{version:020}.json")
-}
-
 /// Returns the newest version; 0 if there is none.
 pub(crate) fn newest(door: &Door) -> Result<u64, StoreError> {
-    let names = door.list(FOLDER, Entry::File)?;
-    let versions = names.iter().filter_map(|name| {
-        let digits = name.strip_suffix(".json")?;
-        (digits.len() == 20).then(|| digits.parse::<u64>().ok())?
-    });
-    Ok(versions.max().unwrap_or(0))
+    versions::newest(door, MAIN)
+}
+
+fn damaged(door: &Door, path: &str, problem: &str) -> StoreError {
+    StoreError::Damaged {
+        path: door.full(path),
+        problem: problem.to_owned(),
+        repair: REPAIR,
+    }
 }
 
 /// Reads a version that must exist, because a later one does, and must follow `parent`.
@@ -342,29 +427,37 @@ pub(crate) fn read(
     version: u64,
     parent: Option<Fingerprint>,
 ) -> Result<(Commit, Fingerprint), StoreError> {
-    let path = path_of(version);
-    let full = door.full(&path);
-    let damaged = |problem: &str| StoreError::Damaged {
-        path: full.clone(),
-        problem: problem.to_owned(),
-        repair: REPAIR,
-    };
+    let (commit, id) = read_alone(door, MAIN, version)?;
+    commit.check_parent(door, MAIN, parent)?;
+    Ok((commit, id))
+}
+
+/// Reads a version that must exist, whatever it follows.
+pub(crate) fn read_alone(
+    door: &Door,
+    branch: &str,
+    version: u64,
+) -> Result<(Commit, Fingerprint), StoreError> {
+    let path = versions::path(branch, version);
+    let missing = "it is missing, but a later version was published";
     let bytes = door
         .get(&path)?
-        .ok_or_else(|| damaged("it is missing, but a later version was published"))?;
-    let (commit, id) = unseal::<Commit>(&full, &bytes, REPAIR)?;
+        .ok_or_else(|| damaged(door, &path, missing))?;
+    let (commit, id) = unseal::<Commit>(&door.full(&path), &bytes, REPAIR)?;
     if commit.version != version {
-        return Err(damaged("it holds another version than its name says"));
-    }
-    if commit.parent != parent {
-        return Err(damaged("it does not follow the version before it"));
+        let problem = "it holds another version than its name says";
+        return Err(damaged(door, &path, problem));
     }
     Ok((commit, id))
 }
 
 /// Tries to make `commit` the next version; `None` if somebody else's took its number.
-pub(crate) fn put(door: &Door, commit: &Commit) -> Result<Option<Fingerprint>, StoreError> {
-    let path = path_of(commit.version);
+pub(crate) fn put(
+    door: &Door,
+    branch: &str,
+    commit: &Commit,
+) -> Result<Option<Fingerprint>, StoreError> {
+    let path = versions::path(branch, commit.version);
     let (bytes, id) = seal(commit).map_err(|e| StoreError::Damaged {
         path: door.full(&path),
         problem: format!("it cannot be written as JSON: {e}"),
@@ -374,6 +467,6 @@ pub(crate) fn put(door: &Door, commit: &Commit) -> Result<Option<Fingerprint>, S
         return Ok(Some(id));
     }
     // An earlier attempt may have landed while its answer was lost.
-    let there = read(door, commit.version, commit.parent);
+    let there = read_alone(door, branch, commit.version);
     Ok(there.ok().filter(|(_, found)| *found == id).map(|_| id))
 }

@@ -205,6 +205,44 @@ pub enum StoreError {
         /// Attempts made.
         attempts: u32,
     },
+    /// A lake that cannot take over the versions of another one.
+    #[error("the lake at {} has another version {version} of branch {branch}", path.display())]
+    Diverged {
+        /// The lake that was to be copied to.
+        path: PathBuf,
+        /// The branch.
+        branch: String,
+        /// The first version that differs.
+        version: u64,
+    },
+    /// A version whose rows were collected.
+    #[error(
+        "the rows of version {version} are not kept any more: the oldest version kept is {oldest}"
+    )]
+    Expired {
+        /// What was asked for.
+        version: u64,
+        /// The oldest version whose rows are kept.
+        oldest: u64,
+    },
+    /// A result whose file is being removed.
+    #[error("run {run} cannot be published: collection is removing a file of {table} {partition}")]
+    Condemned {
+        /// The run that wanted to commit.
+        run: String,
+        /// The table.
+        table: TableId,
+        /// The partition.
+        partition: PartitionKey,
+    },
+    /// A run that gave no sign of life for so long that collection took it for dead.
+    #[error(
+        "run {run} gave no sign of life for too long, so collection may have removed its files"
+    )]
+    LeaseLost {
+        /// The run.
+        run: String,
+    },
     /// A version or time that the lake does not have.
     #[error("the lake has no version {asked}: {known}")]
     NoVersion {
@@ -233,9 +271,11 @@ impl StoreError {
     /// Tells whose move it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Conflict { .. } | Self::RecordConflict { .. } | Self::Busy { .. } => {
-                ErrorKind::Conflict
-            }
+            Self::Conflict { .. }
+            | Self::RecordConflict { .. }
+            | Self::Condemned { .. }
+            | Self::LeaseLost { .. }
+            | Self::Busy { .. } => ErrorKind::Conflict,
             Self::Io { .. }
             | Self::ShortWrite { .. }
             | Self::FlushFailed { .. }
@@ -274,7 +314,19 @@ impl StoreError {
             Self::Value { .. } => {
                 "quarantine such rows, or write null into a column that allows it"
             }
-            Self::Conflict { .. } | Self::RecordConflict { .. } | Self::Busy { .. } => {
+            Self::Diverged { .. } => {
+                "copy to a new folder, or to a lake that was copied from this one and not written to since"
+            }
+            Self::Expired { oldest, .. } => {
+                return Some(format!(
+                    "ask for version {oldest} or a later one; `[retention]` in configs/ says how long versions are kept"
+                ));
+            }
+            Self::Conflict { .. }
+            | Self::RecordConflict { .. }
+            | Self::Condemned { .. }
+            | Self::LeaseLost { .. }
+            | Self::Busy { .. } => {
                 "run again: finished results are reused and only what changed is computed"
             }
             Self::Nondeterministic(_) => {

@@ -15,7 +15,7 @@ use crate::object::{Door, lock};
 use crate::open::{self, Open};
 use crate::rows::{Times, conform, digest};
 use crate::{
-    CellIndex, CommitInfo, CommitRequest, Snapshot, StoreError, VersionRef, cell, commit,
+    CellIndex, CommitInfo, CommitRequest, Lease, Snapshot, StoreError, VersionRef, cell, commit,
     contract_of, note, parquet, schema_of,
 };
 
@@ -98,6 +98,10 @@ impl Lake {
         })
     }
 
+    pub(crate) fn door(&self) -> &Door {
+        &self.door
+    }
+
     /// Returns the lake's folder.
     pub fn root(&self) -> &Path {
         self.door.root()
@@ -159,7 +163,15 @@ impl Lake {
         if !partition.is_all() {
             path.push_str(&format!("{partition}/"));
         }
-        path.push_str(&format!("{hash}.parquet"));
+        // A name that was condemned stays so: who removes its file may come at any time.
+        let condemned = Arc::clone(&lock(&self.head).condemned);
+        let mut name = format!("{path}{hash}.parquet");
+        let mut number = 0;
+        while condemned.contains_key(&name) {
+            number += 1;
+            name = format!("{path}{hash}-{number}.parquet");
+        }
+        let path = name;
         self.door.put_content_named(&path, bytes)?;
         Ok(CellFile {
             path,
@@ -197,7 +209,8 @@ impl Lake {
     /// # Errors
     /// [`StoreError::Damaged`] naming the segment that is.
     pub fn cells(&self) -> Result<CellIndex, StoreError> {
-        cell::read_all(&self.door)
+        let condemned = Arc::clone(&self.newest()?.condemned);
+        Ok(cell::read_all(&self.door)?.without(&condemned))
     }
 
     /// Returns the rows of a cell, all columns or those of `projection` in its order; no batches if it is empty.
@@ -293,9 +306,22 @@ impl Lake {
                 known: known_versions(&self.log()?),
             });
         };
+        let oldest = self.oldest()?;
+        if number > 0 && number < oldest {
+            return Err(StoreError::Expired {
+                version: number,
+                oldest,
+            });
+        }
         let mut snapshot = Snapshot::empty();
         self.replay(&mut snapshot, number)?;
         Ok(snapshot)
+    }
+
+    /// Returns the newest version of a branch.
+    pub(crate) fn head_of(&self, branch: &str) -> Result<Snapshot, StoreError> {
+        debug_assert_eq!(branch, commit::MAIN);
+        self.head()
     }
 
     /// Returns what the log says, oldest version first.
@@ -343,8 +369,16 @@ impl Lake {
             let Some(commit) = request.after(&head) else {
                 return Ok(Snapshot::clone(&head));
             };
+            if let Some(cell) = commit.condemned_by(&head) {
+                return Err(StoreError::Condemned {
+                    run: request.run,
+                    table: cell.table.clone(),
+                    partition: cell.partition.clone(),
+                });
+            }
             self.check_files(&commit)?;
-            if let Some(id) = commit::put(&self.door, &commit)? {
+            request.lease.map_or(Ok(()), Lease::renew)?;
+            if let Some(id) = commit::put(&self.door, commit::MAIN, &commit)? {
                 let mut snapshot = Snapshot::clone(&head);
                 commit.apply(id, &mut snapshot);
                 let mut newest = lock(&self.head);

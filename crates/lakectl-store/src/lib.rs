@@ -6,6 +6,8 @@
 //!        _cells/<run>/<wave>.json                          every result ever produced: the build cache
 //!        _log/main/<version>.json                          one commit for the whole lake
 //!        _runs/<run>.json                                  what a run says of its failures, for people
+//!        _runs/leases/<run>/                               signs of life of the runs under way
+//!        _aside/                                           damaged files that repair moved out of the way
 //! ```
 //!
 //! Files are written first, then cells, then the commit, so a crash leaves garbage and never damage. Nothing is
@@ -15,22 +17,36 @@
 
 mod cell;
 mod commit;
+mod copy;
+mod disk;
 mod error;
+mod gc;
 mod lake;
+mod lease;
 mod note;
 mod object;
 mod open;
 mod parquet;
 mod rows;
 mod snapshot;
+mod uses;
+mod verify;
+mod versions;
+mod workers;
 
 pub use crate::parquet::{contract_of, schema_of};
 pub use cell::{CellIndex, Nondeterminism};
 pub use commit::{CommitInfo, CommitRequest};
+pub use copy::{Copied, Copying};
+pub use disk::{DiskUse, Size};
 pub use error::StoreError;
+pub use gc::{Collection, GcRequest, GcStep, Removal, Retention, Spared};
 pub use lake::{Lake, WriteSpec, Written};
+pub use lease::Lease;
 pub use open::{LakeAddress, Open};
 pub use snapshot::{Snapshot, TableMeta, VersionRef};
+pub use uses::{Cause, Span};
+pub use verify::{Damage, FileKind, Progress, Verification, VerifyRequest};
 
 #[cfg(test)]
 mod tests;

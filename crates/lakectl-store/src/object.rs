@@ -21,6 +21,9 @@ use crate::StoreError;
 /// Names beginning so are unfinished files of a writer that may have died; nobody reads them.
 pub(crate) const TEMPORARY: &str = ".tmp-";
 
+/// What [`Door::set_aside`] moves files to.
+pub(crate) const ASIDE: &str = "_aside";
+
 /// Flushes wait for the disk, not for the processor, and file systems join those that wait together.
 const FLUSH_THREADS: usize = 8;
 
@@ -40,7 +43,7 @@ pub(crate) enum Entry {
 
 /// A file as [`Door::list_all`] finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct Stored {
     /// Path below the root.
     pub(crate) path: String,
     pub(crate) bytes: u64,
@@ -185,7 +188,7 @@ impl Door {
     }
 
     /// Returns every file below a folder, unfinished ones too, in order of their paths; nothing if there is no such folder.
-    pub(crate) fn list_all(&self, folder: &str) -> Result<Vec<Found>, StoreError> {
+    pub(crate) fn list_all(&self, folder: &str) -> Result<Vec<Stored>, StoreError> {
         let mut found = Vec::new();
         let mut open = vec![folder.to_owned()];
         while let Some(folder) = open.pop() {
@@ -215,7 +218,7 @@ impl Door {
                 }
                 let modified = meta.modified().map_err(failed)?;
                 let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-                found.push(Found {
+                found.push(Stored {
                     path,
                     bytes: meta.len(),
                     modified: UtcTime::from_micros(
@@ -237,6 +240,21 @@ impl Door {
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
             Err(e) => Err(StoreError::io("remove", &target, e)),
         }
+    }
+
+    /// Moves a damaged file out of the way, below `_aside`, where people may look at it. Returns its new path.
+    pub(crate) fn set_aside(&self, path: &str) -> Result<String, StoreError> {
+        let bytes = self.get(path)?.unwrap_or_default();
+        let mut number = 0;
+        let aside = loop {
+            let aside = format!("{ASIDE}/{path}.{number}");
+            if self.put_new(&aside, &bytes)? == Put::Created {
+                break aside;
+            }
+            number += 1;
+        };
+        self.delete(path)?;
+        Ok(aside)
     }
 
     /// Makes the folder of `target`. What it adds to any folder above is flushed with the pending files.

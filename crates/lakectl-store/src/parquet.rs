@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
@@ -124,7 +124,20 @@ pub(crate) fn decode(
     bytes: Vec<u8>,
     projection: Option<&[String]>,
 ) -> Result<Vec<RecordBatch>, StoreError> {
-    let table = &cell.table;
+    let batches = batches(&cell.table, bytes, projection)?;
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    if rows as u64 != cell.rows {
+        let problem = format!("expected {} rows, found {rows}", cell.rows);
+        return Err(rows_error("decode", &cell.table, problem));
+    }
+    Ok(batches)
+}
+
+fn batches(
+    table: &TableId,
+    bytes: Vec<u8>,
+    projection: Option<&[String]>,
+) -> Result<Vec<RecordBatch>, StoreError> {
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let mut builder =
         ParquetRecordBatchReaderBuilder::try_new_with_options(Bytes::from(bytes), options)
@@ -155,12 +168,32 @@ pub(crate) fn decode(
             None => batch,
         });
     }
-    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    if rows as u64 != cell.rows {
-        let problem = format!("expected {} rows, found {rows}", cell.rows);
-        return Err(rows_error("decode", table, problem));
-    }
     Ok(batches)
+}
+
+/// Returns text columns of a file, row by row.
+pub(crate) fn texts(
+    table: &TableId,
+    bytes: Vec<u8>,
+    columns: &[&str],
+) -> Result<Vec<Vec<String>>, StoreError> {
+    let names: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+    let mut rows = Vec::new();
+    for batch in batches(table, bytes, Some(&names))? {
+        let texts = batch
+            .columns()
+            .iter()
+            .zip(&names)
+            .map(|(column, name)| {
+                column.as_string_opt::<i32>().ok_or_else(|| {
+                    rows_error("decode", table, format!("column `{name}` is not text"))
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let row = |i| texts.iter().map(|text| text.value(i).to_owned()).collect();
+        rows.extend((0..batch.num_rows()).map(row));
+    }
+    Ok(rows)
 }
 
 fn indices_of(
