@@ -53,9 +53,9 @@ fn folders_that_are_not_this_profiles_lake() {
         .lake(&strange.join("thesis.doc"), Open::OrCreate)
         .unwrap_err();
     assert!(error.to_string().contains("thesis.doc"), "{error}");
-    let error = LakeAddress::parse("s3://bucket/lake").unwrap_err();
+    let error = LakeAddress::parse("gs://bucket/lake").unwrap_err();
     assert!(
-        error.to_string().contains("s3://bucket/lake") && error.hint().is_some(),
+        error.to_string().contains("gs://bucket/lake") && error.hint().is_some(),
         "{error}"
     );
     assert_eq!(version(&bench), 1);

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +14,7 @@ use lakectl_dag::{
 };
 use lakectl_sql::LakeSession;
 use lakectl_store::{
-    CellIndex, CommitRequest, Lake, Open, Snapshot, StoreError, TableMeta, VersionRef,
+    CellIndex, CommitRequest, Lake, LakeAddress, Open, Snapshot, StoreError, TableMeta, VersionRef,
 };
 
 use crate::assembly::Assembly;
@@ -119,12 +118,12 @@ impl Workbench {
         })
     }
 
-    /// Opens the lake in `root`, making it if it is not there.
+    /// Opens the lake at an address, making it if it is not there.
     ///
     /// # Errors
-    /// [`PipelineError::Store`] for a folder that is no lake, or one of another profile.
-    pub fn lake(&self, root: &Path, open: Open) -> Result<Lake, PipelineError> {
-        Ok(Lake::open(root, &self.settings.profile, open)?)
+    /// [`PipelineError::Store`] for a place that is no lake, holds one of another profile, or cannot be reached.
+    pub fn lake(&self, address: impl Into<LakeAddress>, open: Open) -> Result<Lake, PipelineError> {
+        Ok(Lake::open(address, &self.settings.profile, open)?)
     }
 
     /// Returns the last planned day: the profile's, else the last complete day.

@@ -27,7 +27,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use lakectl_core::{Cell, TableId};
 use lakectl_store::{Lake, Snapshot, TableMeta, schema_of};
-use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
 use object_store::path::Path;
 
 use crate::engine::{base_config, catalog_of, register_functions};
@@ -59,7 +59,7 @@ impl LakeSession {
     /// named by its key and made of those members that the snapshot has.
     ///
     /// # Errors
-    /// [`SqlError::Lake`] if the lake's folder is gone, [`SqlError::Plan`] if members of a union differ in columns.
+    /// [`SqlError::Plan`] if members of a union differ in columns.
     pub fn new(
         lake: Arc<Lake>,
         snapshot: Snapshot,
@@ -97,12 +97,11 @@ impl LakeSession {
             .build();
         register_functions(&mut state);
         state.register_catalog_list(catalog_of(&tables).map_err(planning)?);
-        let files = LocalFileSystem::new_with_prefix(lake.root())
-            .map_err(|e| SqlError::Lake(e.to_string()))?;
+        // Scans want a store by name; what they read comes from `VerifiedFiles`, so this one is never asked.
         let url = ObjectStoreUrl::parse(STORE).map_err(planning)?;
         state
             .runtime_env()
-            .register_object_store(url.as_ref(), Arc::new(files));
+            .register_object_store(url.as_ref(), Arc::new(InMemory::new()));
         let context = SessionContext::new_with_state(state);
         Ok(Self { context, tables })
     }

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use lakectl_core::{Cell, Fingerprint, PartitionKey, TableId};
 use serde::{Deserialize, Serialize};
 
-use crate::StoreError;
 use crate::object::{Door, Entry, FORMAT, Put, Stored, TEMPORARY, seal, unseal};
+use crate::{Failpoint, StoreError};
 
 const FOLDER: &str = "_cells";
 const REPAIR: &str =
     "move the file away: nothing published depends on it, and what it recorded is computed again";
+
+/// Few enough to hold their bytes, many enough to make one wait of many for a bucket.
+const SEGMENTS_AT_A_TIME: usize = 256;
 
 #[derive(Serialize, Deserialize)]
 struct Segment<C> {
@@ -153,6 +156,7 @@ pub(crate) fn record(door: &Door, run: &str, cells: &[Cell]) -> Result<(), Store
     while door.put_new(&format!("{folder}/{number:06}.json"), &bytes)? == Put::Existed {
         number += 1;
     }
+    Failpoint::CellsRecorded.reached();
     Ok(())
 }
 
@@ -184,15 +188,27 @@ pub(crate) fn walk(
     door: &Door,
     mut each: impl FnMut(&Stored, Result<Vec<Cell>, StoreError>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    for file in door.list_all(FOLDER)? {
-        let name = file.path.rsplit('/').next().unwrap_or_default();
-        if name.starts_with(TEMPORARY) {
-            continue;
-        }
-        // Gone since it was listed: collection drops segments that nothing needs.
-        if let Some(bytes) = door.get(&file.path)? {
-            let segment = unseal::<Segment<Vec<Cell>>>(&door.full(&file.path), &bytes, REPAIR);
-            each(&file, segment.map(|(segment, _)| segment.cells))?;
+    let mut segments = door.list_all(FOLDER)?;
+    segments.retain(|file| {
+        let (run, name) = file.path.rsplit_once('/').unwrap_or_default();
+        run != FOLDER && !name.starts_with(TEMPORARY)
+    });
+    // In the order of the runs' names, which is not that of the paths: `/` stands after `-`.
+    segments.sort_by_cached_key(|file| file.path.split('/').map(str::to_owned).collect::<Vec<_>>());
+    for some in segments.chunks(SEGMENTS_AT_A_TIME) {
+        let paths: Vec<String> = some.iter().map(|file| file.path.clone()).collect();
+        for (file, bytes) in some.iter().zip(door.get_all(&paths)?) {
+            let full = door.full(&file.path);
+            let verify = |bytes: Vec<u8>| unseal::<Segment<Vec<Cell>>>(&full, &bytes, REPAIR);
+            // Gone since it was listed: collection drops segments that nothing needs.
+            let Some(read) = bytes.map(|bytes| door.verified(&file.path, bytes, verify)) else {
+                continue;
+            };
+            match read {
+                Ok(None) => {}
+                Ok(Some((segment, _))) => each(file, Ok(segment.cells))?,
+                Err(error) => each(file, Err(error))?,
+            }
         }
     }
     Ok(())
@@ -202,7 +218,7 @@ pub(crate) fn walk(
 pub(crate) fn rewrite(door: &Door, path: &str, left: &[Cell]) -> Result<(), StoreError> {
     let run = path.split('/').nth(1).unwrap_or_default();
     record(door, run, left)?;
-    door.delete(path).map(|_| ())
+    door.delete(path)
 }
 
 /// Tells whether a file is a segment that cannot be read.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lakectl_core::{Cell, Fingerprint, PartitionKey, TableId, TaskKey, UtcTime};
 use serde::{Deserialize, Serialize};
 
-use crate::object::{Door, FORMAT, Put, seal, unseal};
+use crate::object::{Door, FORMAT, Put, seal};
 use crate::{Lease, Snapshot, StoreError, TableMeta, versions};
 
 /// The logs, a folder a branch.
@@ -440,10 +440,9 @@ pub(crate) fn read_alone(
 ) -> Result<(Commit, Fingerprint), StoreError> {
     let path = versions::path(branch, version);
     let missing = "it is missing, but a later version was published";
-    let bytes = door
-        .get(&path)?
+    let (commit, id) = door
+        .get_sealed::<Commit>(&path, REPAIR)?
         .ok_or_else(|| damaged(door, &path, missing))?;
-    let (commit, id) = unseal::<Commit>(&door.full(&path), &bytes, REPAIR)?;
     if commit.version != version {
         let problem = "it holds another version than its name says";
         return Err(damaged(door, &path, problem));

@@ -45,11 +45,35 @@ pub enum StoreError {
         /// The newest format that is understood.
         known: u64,
     },
-    /// An address that is not a folder.
-    #[error("`{address}`: only local folders can hold a lake, object stores are not supported yet")]
-    ObjectStore {
+    /// An address that names no place for a lake.
+    #[error("`{address}` is no address of a lake: {problem}")]
+    Address {
         /// The address.
         address: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// An object store that cannot be used as it is set up.
+    #[error("cannot use {address}: {problem}")]
+    Access {
+        /// The lake's address.
+        address: String,
+        /// What is missing or wrong.
+        problem: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// The object store refused, or could not be reached.
+    #[error("cannot {action} {}: {problem}", path.display())]
+    Remote {
+        /// What was tried.
+        action: &'static str,
+        /// The object's address.
+        path: PathBuf,
+        /// The store's answer.
+        problem: String,
+        /// What to do about it.
+        hint: &'static str,
     },
     /// The operating system refused.
     #[error("cannot {action} {}: {source}", path.display())]
@@ -277,6 +301,7 @@ impl StoreError {
             | Self::LeaseLost { .. }
             | Self::Busy { .. } => ErrorKind::Conflict,
             Self::Io { .. }
+            | Self::Remote { .. }
             | Self::ShortWrite { .. }
             | Self::FlushFailed { .. }
             | Self::Damaged { .. }
@@ -299,7 +324,8 @@ impl StoreError {
                 ));
             }
             Self::NewerFormat { .. } => "use the newer lakectl that wrote it",
-            Self::ObjectStore { .. } => "give `--lake` a local folder",
+            Self::Address { .. } => "give `--lake` a folder, or `s3://bucket/prefix`",
+            Self::Access { hint, .. } | Self::Remote { hint, .. } => hint,
             Self::Io { source, .. } => return io_hint(source.kind()).map(str::to_owned),
             Self::ShortWrite { .. } => {
                 "the disk may be full or failing; free some space and run again"

@@ -20,6 +20,8 @@ use crate::{DiskUse, Lake, Lease, Size, Snapshot, StoreError, cell, lease, parqu
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// A condemned name whose file is gone may be used again after so many days: nobody who saw it condemned is still at work.
 const FORGET_DAYS: i64 = 7;
+/// Few enough to be interrupted between them, many enough to make one wait of many for a bucket.
+const REMOVED_AT_A_TIME: usize = 256;
 
 /// What to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +45,8 @@ pub enum GcStep<'a> {
     Condemned(&'a str),
     /// No recorded result refers to a condemned file.
     Forgotten,
-    /// A file is removed.
-    Removed(&'a str),
+    /// So many files are removed.
+    Removed(usize),
 }
 
 /// How to collect.
@@ -170,7 +172,7 @@ impl Lake {
             ..Collection::default()
         };
         let condemned = self.choose(request, &marked, &mut done)?;
-        (request.watch)(GcStep::Marked)?;
+        request.told(GcStep::Marked)?;
         if request.dry_run {
             return Ok(done);
         }
@@ -180,10 +182,10 @@ impl Lake {
         for (branch, oldest) in &done.expired {
             versions::expire(self.door(), branch, *oldest)?;
         }
-        (request.watch)(GcStep::Expired)?;
+        request.told(GcStep::Expired)?;
         let names = self.condemn_everywhere(request, &marked, condemned)?;
         done.results = self.forget_results(&names)?;
-        (request.watch)(GcStep::Forgotten)?;
+        request.told(GcStep::Forgotten)?;
         self.remove(request, &marked, &names, &mut done)?;
         drop(lease);
         Ok(done)
@@ -331,7 +333,7 @@ impl Lake {
             let head = marked.heads.get(branch).copied();
             let all = self.condemn(request, marked, branch, head, &names)?;
             agreed.insert(branch.clone(), all);
-            (request.watch)(GcStep::Condemned(branch))?;
+            request.told(GcStep::Condemned(branch))?;
         }
         let mut sets = agreed.into_values();
         let first = sets.next().unwrap_or_default();
@@ -413,14 +415,31 @@ impl Lake {
     ) -> Result<(), StoreError> {
         let door = self.door();
         done.removed.retain(|file| names.contains(&file.path));
-        for file in &marked.files {
+        let goes = |file: &&Stored| {
             let name = file.path.rsplit('/').next().unwrap_or_default();
             let unfinished = name.starts_with(TEMPORARY) && file.modified < marked.horizon;
-            if (unfinished || names.contains(&file.path)) && door.delete(&file.path)? {
-                (request.watch)(GcStep::Removed(&file.path))?;
-            }
+            unfinished || names.contains(&file.path)
+        };
+        let paths = marked.files.iter().filter(goes);
+        let paths: Vec<String> = paths.map(|file| file.path.clone()).collect();
+        for some in paths.chunks(REMOVED_AT_A_TIME) {
+            door.delete_all(some)?;
+            request.told(GcStep::Removed(some.len()))?;
         }
         door.sync_pending()
+    }
+}
+
+impl GcRequest<'_> {
+    fn told(&self, step: GcStep<'_>) -> Result<(), StoreError> {
+        match step {
+            GcStep::Marked => {}
+            GcStep::Expired => Failpoint::VersionsExpired.reached(),
+            GcStep::Condemned(_) => Failpoint::NamesCondemned.reached(),
+            GcStep::Forgotten => Failpoint::ResultsForgotten.reached(),
+            GcStep::Removed(_) => Failpoint::FilesRemoved.reached(),
+        }
+        (self.watch)(step)
     }
 }
 

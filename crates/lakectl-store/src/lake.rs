@@ -15,8 +15,8 @@ use crate::object::{Door, lock};
 use crate::open::{self, Open};
 use crate::rows::{Times, conform, digest};
 use crate::{
-    CellIndex, CommitInfo, CommitRequest, Lease, Snapshot, StoreError, VersionRef, cell, commit,
-    contract_of, note, parquet, schema_of,
+    CellIndex, CommitInfo, CommitRequest, Failpoint, LakeAddress, Lease, Snapshot, StoreError, VersionRef,
+    cell, commit, contract_of, note, parquet, schema_of,
 };
 
 /// Each lost race means that another run committed, so only a crowd gets near this.
@@ -84,25 +84,35 @@ pub struct Lake {
 }
 
 impl Lake {
-    /// Opens the lake in the folder `root`, whose grandparent must exist if the lake is to be made.
+    /// Opens the lake at an address. If it is to be made in a folder, the grandparent must exist; the bucket must exist.
     ///
     /// # Errors
     /// [`StoreError::NotALake`], [`StoreError::NoLake`], [`StoreError::OtherProfile`], [`StoreError::NewerFormat`],
-    /// or [`StoreError::Io`] if the folder cannot be read or made.
-    pub fn open(root: &Path, profile: &str, mode: Open) -> Result<Self, StoreError> {
-        let door = open::door(root, profile, mode)?;
-        Ok(Self {
+    /// [`StoreError::Io`] if the folder cannot be read or made, [`StoreError::Access`] or [`StoreError::Remote`] if the
+    /// bucket cannot.
+    pub fn open(
+        address: impl Into<LakeAddress>,
+        profile: &str,
+        mode: Open,
+    ) -> Result<Self, StoreError> {
+        let door = open::door(&address.into(), profile, mode)?;
+        Ok(Self::behind(door, profile))
+    }
+
+    /// The lake behind a door that was found to lead to one.
+    pub(crate) fn behind(door: Door, profile: &str) -> Self {
+        Self {
             door,
             profile: profile.to_owned(),
             head: Mutex::new(Arc::new(Snapshot::empty())),
-        })
+        }
     }
 
     pub(crate) fn door(&self) -> &Door {
         &self.door
     }
 
-    /// Returns the lake's folder.
+    /// Returns where the lake is, for people: its folder, or `s3://bucket/prefix`, which no file system opens.
     pub fn root(&self) -> &Path {
         self.door.root()
     }
@@ -112,7 +122,8 @@ impl Lake {
         &self.profile
     }
 
-    /// Returns where a cell's file is. Readers that go there themselves do not verify its digest.
+    /// Returns where a cell's file is, in the form of [`Lake::root`]. Readers that go there themselves do not verify its
+    /// digest.
     pub fn path_of(&self, file: &CellFile) -> PathBuf {
         self.door.full(&file.path)
     }
@@ -234,19 +245,16 @@ impl Lake {
     /// # Errors
     /// [`StoreError::DamagedData`] if the file is not the one that was written, [`StoreError::Damaged`] if it is gone.
     pub fn read_file(&self, file: &CellFile) -> Result<Vec<u8>, StoreError> {
-        let bytes = self
-            .door
-            .get(&file.path)?
-            .ok_or_else(|| self.missing(file, "it is missing"))?;
-        let found = Fingerprint::of(&bytes);
-        if found != file.hash {
-            return Err(StoreError::DamagedData {
+        let verify = |bytes: Vec<u8>| match Fingerprint::of(&bytes) {
+            found if found == file.hash => Ok(bytes),
+            found => Err(StoreError::DamagedData {
                 path: self.path_of(file),
                 expected: file.hash,
                 found,
-            });
-        }
-        Ok(bytes)
+            }),
+        };
+        let read = self.door.get_verified(&file.path, verify)?;
+        read.ok_or_else(|| self.missing(file, "it is missing"))
     }
 
     fn missing(&self, file: &CellFile, problem: &str) -> StoreError {
@@ -378,7 +386,9 @@ impl Lake {
             }
             self.check_files(&commit)?;
             request.lease.map_or(Ok(()), Lease::renew)?;
+            Failpoint::BeforeCommit.reached();
             if let Some(id) = commit::put(&self.door, commit::MAIN, &commit)? {
+                Failpoint::Committed.reached();
                 let mut snapshot = Snapshot::clone(&head);
                 commit.apply(id, &mut snapshot);
                 let mut newest = lock(&self.head);
@@ -427,8 +437,11 @@ impl Lake {
 
     /// Refuses to publish what nobody could read.
     fn check_files(&self, commit: &Commit) -> Result<(), StoreError> {
-        for file in commit.cells.iter().filter_map(|cell| cell.file.as_ref()) {
-            match self.door.size(&file.path)? {
+        let files = commit.cells.iter().filter_map(|cell| cell.file.as_ref());
+        let files: Vec<&CellFile> = files.collect();
+        let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
+        for (file, size) in files.into_iter().zip(self.door.sizes(&paths)?) {
+            match size {
                 Some(bytes) if bytes == file.bytes => {}
                 Some(_) => return Err(self.missing(file, "it has another size than recorded")),
                 None => return Err(self.missing(file, "it is missing")),

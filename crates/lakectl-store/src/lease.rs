@@ -10,7 +10,7 @@ use std::time::Duration;
 use lakectl_core::UtcTime;
 
 use crate::cell::check_run;
-use crate::object::{Door, Put, lock};
+use crate::object::{Door, lock};
 use crate::{Lake, StoreError};
 
 pub(crate) const FOLDER: &str = "_runs/leases";
@@ -30,18 +30,13 @@ impl Lease {
     /// How often to renew.
     pub const RENEWAL: Duration = Duration::from_secs(60);
 
-    /// Announces a run, before it writes its first file.
+    /// Announces a run, before it writes its first file. A run of that name that died left a lease: it is continued.
     ///
     /// # Errors
-    /// [`StoreError::RunName`]; [`StoreError::LeaseLost`] if another process has a run of that name;
-    /// [`StoreError::Io`] if the disk refuses.
+    /// [`StoreError::RunName`]; [`StoreError::Io`] if the disk refuses.
     pub fn take(lake: Arc<Lake>, run: &str) -> Result<Self, StoreError> {
         check_run(run)?;
-        if put(lake.door(), run, BEGIN)? == Put::Existed {
-            return Err(StoreError::LeaseLost {
-                run: run.to_owned(),
-            });
-        }
+        put(lake.door(), run, BEGIN)?;
         Ok(Self {
             lake,
             run: run.to_owned(),
@@ -114,17 +109,16 @@ pub(crate) fn all(door: &Door) -> Result<BTreeMap<String, Alive>, StoreError> {
 /// Takes a run's lease away, its beginning first: from then on it can neither renew nor commit.
 pub(crate) fn end(door: &Door, run: &str) -> Result<(), StoreError> {
     door.delete(&path(run, BEGIN))?;
-    for file in door.list_all(&format!("{FOLDER}/{run}"))? {
-        door.delete(&file.path)?;
-    }
-    Ok(())
+    let left = door.list_all(&format!("{FOLDER}/{run}"))?;
+    let left: Vec<String> = left.into_iter().map(|file| file.path).collect();
+    door.delete_all(&left)
 }
 
 fn path(run: &str, name: &str) -> String {
     format!("{FOLDER}/{run}/{name}")
 }
 
-fn put(door: &Door, run: &str, name: &str) -> Result<Put, StoreError> {
+fn put(door: &Door, run: &str, name: &str) -> Result<(), StoreError> {
     let text = format!("{{\"run\":\"{run}\",\"process\":{}}}\n", std::process::id());
-    door.put_new(&path(run, name), text.as_bytes())
+    door.put_new(&path(run, name), text.as_bytes()).map(|_| ())
 }

@@ -1,44 +1,13 @@
-//! Finding or making a lake: its address, its profile, and what may be in its folder.
-
-use std::fs;
-use std::path::{Path, PathBuf};
+//! Finding or making a lake: its profile, and what may be where it is to be.
 
 use serde::{Deserialize, Serialize};
 
-use crate::StoreError;
-use crate::object::{Door, FORMAT, TEMPORARY, make_folder};
+use crate::object::{Door, Entry, FORMAT, Put};
+use crate::{LakeAddress, StoreError};
 
 const LAKE_JSON: &str = "lake.json";
 /// Files that may be in a folder before it becomes a lake.
 const HARMLESS: [&str; 3] = ["README.md", ".gitkeep", ".gitignore"];
-
-/// Where a lake is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LakeAddress {
-    /// A local folder.
-    Folder(PathBuf),
-}
-
-impl LakeAddress {
-    /// Reads an address.
-    ///
-    /// # Errors
-    /// [`StoreError::ObjectStore`] for `s3://bucket/prefix` and every other `scheme://`.
-    pub fn parse(address: &str) -> Result<Self, StoreError> {
-        if address.contains("://") {
-            return Err(StoreError::ObjectStore {
-                address: address.to_owned(),
-            });
-        }
-        Ok(Self::Folder(PathBuf::from(address)))
-    }
-
-    /// Returns the folder.
-    pub fn folder(&self) -> &Path {
-        let Self::Folder(path) = self;
-        path
-    }
-}
 
 /// Whether a lake may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,58 +24,54 @@ struct Identity {
     profile: String,
 }
 
-/// Returns the door of the lake in `root`, made if it is missing and may be.
-pub(crate) fn door(root: &Path, profile: &str, mode: Open) -> Result<Door, StoreError> {
-    let root = std::path::absolute(root).map_err(|e| StoreError::io("find", root, e))?;
-    // Listed before lake.json is looked for: what another process puts there meanwhile is then no stranger.
-    let stranger = stranger(&root)?;
-    let door = Door::new(root.clone());
-    if !check_identity(&door, profile)? {
-        if let Some(entry) = stranger {
-            return Err(StoreError::NotALake { path: root, entry });
-        }
-        if mode == Open::Existing {
-            return Err(StoreError::NoLake { path: root });
-        }
-        create(&door, profile)?;
-    }
+/// Returns the door of the lake at `address`, made if it is missing and may be.
+pub(crate) fn door(address: &LakeAddress, profile: &str, mode: Open) -> Result<Door, StoreError> {
+    let door = Door::at(address)?;
+    admit(&door, profile, mode)?;
     Ok(door)
 }
 
-/// Returns something in the folder that is not known to be harmless.
-fn stranger(root: &Path) -> Result<Option<String>, StoreError> {
-    let failed = |e| StoreError::io("list", root, e);
-    let entries = match fs::read_dir(root) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(failed(e)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        names.push(
-            entry
-                .map_err(failed)?
-                .file_name()
-                .to_string_lossy()
-                .into_owned(),
-        );
+/// Makes sure that a lake of this profile is behind the door.
+pub(crate) fn admit(door: &Door, profile: &str, mode: Open) -> Result<(), StoreError> {
+    if check_identity(door, profile)? {
+        return Ok(());
     }
+    // Listed before lake.json is looked for again: what another process puts there meanwhile is then no stranger.
+    let stranger = stranger(door)?;
+    if check_identity(door, profile)? {
+        return Ok(());
+    }
+    let path = door.root().to_owned();
+    match (stranger, mode) {
+        (Some(entry), _) => Err(StoreError::NotALake { path, entry }),
+        (None, Open::Existing) => Err(StoreError::NoLake { path }),
+        (None, Open::OrCreate) => create(door, profile),
+    }
+}
+
+/// Returns something in the place that is not known to be harmless.
+fn stranger(door: &Door) -> Result<Option<String>, StoreError> {
+    let mut names = door.list("", Entry::File)?;
+    names.extend(door.list("", Entry::Folder)?);
     names.sort_unstable();
-    let harmless = |name: &String| HARMLESS.contains(&name.as_str()) || name.starts_with(TEMPORARY);
-    Ok(names.into_iter().find(|name| !harmless(name)))
+    Ok(names
+        .into_iter()
+        .find(|name| !HARMLESS.contains(&name.as_str())))
 }
 
 /// Returns false if there is no lake.json, an error if it says that this lake is not for us.
 fn check_identity(door: &Door, profile: &str) -> Result<bool, StoreError> {
-    let Some(bytes) = door.get(LAKE_JSON)? else {
+    let path = door.full(LAKE_JSON);
+    let read = |bytes: Vec<u8>| {
+        serde_json::from_slice::<Identity>(&bytes).map_err(|e| StoreError::Damaged {
+            path: path.clone(),
+            problem: e.to_string(),
+            repair: "restore it: it holds {\"format\":1,\"profile\":\"<profile>\"}",
+        })
+    };
+    let Some(found) = door.get_verified(LAKE_JSON, read)? else {
         return Ok(false);
     };
-    let path = door.full(LAKE_JSON);
-    let found: Identity = serde_json::from_slice(&bytes).map_err(|e| StoreError::Damaged {
-        path: path.clone(),
-        problem: e.to_string(),
-        repair: "restore it: it holds {\"format\":1,\"profile\":\"<profile>\"}",
-    })?;
     if found.format != FORMAT {
         return Err(StoreError::NewerFormat {
             path,
@@ -124,17 +89,16 @@ fn check_identity(door: &Door, profile: &str) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// Makes the folder, its parent if need be, and lake.json; another process may do the same at the same time.
+/// Makes the place ready and puts lake.json; another process may do the same at the same time.
 fn create(door: &Door, profile: &str) -> Result<(), StoreError> {
-    if let Some(parent) = door.root().parent() {
-        make_folder(parent)?;
-    }
-    make_folder(door.root())?;
+    door.prepare()?;
     let identity = Identity {
         format: FORMAT,
         profile: profile.to_owned(),
     };
     let text = serde_json::json!(identity).to_string() + "\n";
-    door.put_new(LAKE_JSON, text.as_bytes())?;
+    if door.put_new(LAKE_JSON, text.as_bytes())? == Put::Created {
+        door.prove(LAKE_JSON, text.as_bytes())?;
+    }
     check_identity(door, profile).map(|_| ())
 }

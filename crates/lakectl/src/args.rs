@@ -21,7 +21,7 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
-    /// The lake: a folder (default: `lake/<profile>` in the project, else in the working folder); s3:// is for later
+    /// The lake: a folder (default: `lake/<profile>` in the project, else in the working folder), or `s3://bucket/prefix`
     #[arg(long, global = true, value_name = "ADDRESS", env = "LAKE_ROOT")]
     pub(crate) lake: Option<String>,
     /// Settings to use: `configs/<profile>.toml` over `configs/base.toml`

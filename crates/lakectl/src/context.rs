@@ -1,6 +1,6 @@
 //! What every command needs: the project, the settings, the lake's address, the clock.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -53,40 +53,45 @@ impl Context {
         self.global.format == Format::Json
     }
 
-    /// The lake's folder: the flag's, else `lake/<profile>` in the project, else in the working folder.
-    pub(crate) fn lake_root(&self) -> Result<PathBuf> {
+    /// Where the lake is: the flag's address, else `lake/<profile>` in the project, else in the working folder.
+    pub(crate) fn lake_address(&self) -> Result<LakeAddress> {
         match &self.global.lake {
-            Some(text) => Ok(LakeAddress::parse(text)
-                .map_err(PipelineError::from)?
-                .folder()
-                .to_owned()),
+            Some(text) => Ok(LakeAddress::parse(text).map_err(PipelineError::from)?),
             None => {
                 let base = self.bench.project.root().unwrap_or(Path::new("."));
-                Ok(base.join("lake").join(&self.global.profile))
+                let folder = base.join("lake").join(&self.global.profile);
+                Ok(LakeAddress::Folder(folder))
             }
         }
     }
 
+    /// The lake's address as it holds in every working folder, for people.
+    pub(crate) fn shown_address(&self) -> Result<String> {
+        let address = self.lake_address()?.absolute();
+        Ok(address.map_err(PipelineError::from)?.to_string())
+    }
+
     /// Opens the lake, making it if it is not there.
     pub(crate) fn lake_for_writing(&self) -> Result<Arc<Lake>> {
-        let root = self.lake_root()?;
-        if let (None, Some(parent)) = (&self.global.lake, root.parent()) {
+        let address = self.lake_address()?;
+        let parent = address.folder().and_then(Path::parent);
+        if let (None, Some(parent)) = (&self.global.lake, parent) {
             std::fs::create_dir_all(parent)
                 .with_context(|| format!("cannot make the folder `{}`", parent.display()))?;
         }
-        Ok(Arc::new(self.bench.lake(&root, Open::OrCreate)?))
+        Ok(Arc::new(self.bench.lake(&address, Open::OrCreate)?))
     }
 
     /// Opens a lake that is there.
     pub(crate) fn lake(&self) -> Result<Arc<Lake>> {
         Ok(Arc::new(
-            self.bench.lake(&self.lake_root()?, Open::Existing)?,
+            self.bench.lake(&self.lake_address()?, Open::Existing)?,
         ))
     }
 
     /// Opens the lake if there is one.
     pub(crate) fn lake_if_any(&self) -> Result<Option<Lake>> {
-        match self.bench.lake(&self.lake_root()?, Open::Existing) {
+        match self.bench.lake(&self.lake_address()?, Open::Existing) {
             Ok(lake) => Ok(Some(lake)),
             Err(PipelineError::Store(StoreError::NoLake { .. })) => Ok(None),
             Err(error) => Err(error.into()),

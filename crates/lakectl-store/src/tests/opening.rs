@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
 use std::fs;
 
 use lakectl_core::ErrorKind;
 
+use crate::object::Door;
 use crate::{Lake, LakeAddress, Open, StoreError};
 
 #[test]
@@ -74,15 +76,96 @@ fn lake_json_of_another_kind() {
 
 #[test]
 fn addresses() {
-    assert_eq!(
-        LakeAddress::parse("lake/demo").unwrap().folder().to_str(),
-        Some("lake/demo")
-    );
-    for address in ["s3://bucket/prefix", "gs://b", "http://x"] {
-        let error = LakeAddress::parse(address).unwrap_err();
-        assert!(error.to_string().contains("not supported yet"), "{error}");
-        assert!(error.to_string().contains(address));
+    let parse = |text: &str| LakeAddress::parse_with(text, BTreeMap::new());
+    let folder = parse("lake/demo").unwrap();
+    assert_eq!(folder.folder().unwrap().to_str(), Some("lake/demo"));
+    for (text, name, prefix, shown) in [
+        ("s3://b", "b", "", "s3://b"),
+        ("s3://b/", "b", "", "s3://b"),
+        ("s3://b/a/lake/", "b", "a/lake", "s3://b/a/lake"),
+    ] {
+        let address = parse(text).unwrap();
+        assert_eq!(address.to_string(), shown);
+        let LakeAddress::Bucket(bucket) = address else {
+            panic!("{text} is a bucket");
+        };
+        assert_eq!(
+            (bucket.name.as_str(), bucket.prefix.as_str()),
+            (name, prefix)
+        );
     }
+    for (text, word) in [
+        ("gs://b/x", "`s3://`"),
+        ("http://x", "`s3://`"),
+        ("s3://", "names no bucket"),
+        ("s3:///x", "names no bucket"),
+        ("s3://b/a//c", "empty part"),
+        ("s3://b/../c", "empty part"),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(error.to_string().contains(word), "{error}");
+        assert!(error.to_string().contains(text), "{error}");
+        assert!(error.hint().unwrap().contains("s3://bucket/prefix"));
+    }
+}
+
+#[test]
+fn what_opens_a_bucket() {
+    let key = [
+        ("AWS_ACCESS_KEY_ID", "k"),
+        ("AWS_SECRET_ACCESS_KEY", "hush"),
+    ];
+    let open = |more: &[(&str, &str)]| {
+        let variables = more.iter().map(|(n, v)| (n.to_string(), v.to_string()));
+        let address = LakeAddress::parse_with("s3://b/x", variables.collect()).unwrap();
+        assert!(
+            !format!("{address:?}").contains("hush"),
+            "secrets are not shown"
+        );
+        Door::at(&address).map(|door| door.root().display().to_string())
+    };
+    let with_key = |more: &[(&'static str, &'static str)]| open(&[&key, more].concat());
+    assert_eq!(with_key(&[]).unwrap(), "s3://b/x");
+    for endpoint in [
+        "https://x.example",
+        "http://localhost:9",
+        "http://127.0.0.1:9",
+        "http://[::1]:9/",
+    ] {
+        with_key(&[("AWS_ENDPOINT_URL", endpoint)]).unwrap();
+    }
+    with_key(&[
+        ("AWS_ENDPOINT_URL_S3", "http://x.example"),
+        ("AWS_ALLOW_HTTP", "true"),
+    ])
+    .unwrap();
+    for endpoint in [
+        "http://x.example",
+        "http://127.0.0.1.x.example",
+        "http://127.0.0.1:80@x.example",
+    ] {
+        let error = with_key(&[("AWS_ENDPOINT_URL", endpoint)]).unwrap_err();
+        assert!(
+            error.to_string().contains("not encrypted"),
+            "{endpoint}: {error}"
+        );
+        assert!(error.hint().unwrap().contains("AWS_ALLOW_HTTP"));
+    }
+    let error = open(&[]).unwrap_err();
+    assert!(error.to_string().contains("no credentials"), "{error}");
+    assert!(error.hint().unwrap().contains("AWS_ACCESS_KEY_ID"));
+    let error = open(&key[..1]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("AWS_SECRET_ACCESS_KEY is not set"),
+        "{error}"
+    );
+    let error = with_key(&[("AWS_TIMEOUT", "soon")]).unwrap_err();
+    assert!(
+        error.to_string().contains("s3://b/x") && error.hint().is_some(),
+        "{error}"
+    );
 }
 
 #[test]

@@ -100,10 +100,9 @@ fn stages(context: &Context) -> Finding {
 fn lake(context: &Context) -> Finding {
     let found = || -> Result<String> {
         let Some(lake) = context.lake_if_any()? else {
-            let place = std::path::absolute(context.lake_root()?)?;
             return Ok(format!(
                 "none yet in {}; `lakectl run` makes it",
-                place.display()
+                context.shown_address()?
             ));
         };
         let head = lake.head().map_err(PipelineError::from)?;

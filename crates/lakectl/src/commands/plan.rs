@@ -53,9 +53,7 @@ pub(crate) fn plan(context: &Context, selection: &Selection, every_task: bool) -
             .map(|(word, count)| (word.to_owned(), count.into()));
         render::json(&PlanJson {
             profile: context.global.profile.clone(),
-            lake: std::path::absolute(context.lake_root()?)?
-                .display()
-                .to_string(),
+            lake: context.shown_address()?,
             version: version.map_or(0, |head| head.version),
             last_day: plan.end.plus(-1).to_string(),
             tasks: counts.collect(),

@@ -112,7 +112,8 @@ impl Place {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(LAKECTL);
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("LAKE") {
+            let known = name.to_string_lossy();
+            if known.starts_with("LAKE") || known.starts_with("AWS_") {
                 command.env_remove(name);
             }
         }

@@ -81,11 +81,15 @@ fn wrong_command_lines() {
         ),
         (
             &["--lake", "s3://bucket/lake", "run"],
-            &["s3://bucket/lake", "object stores are not supported yet"],
+            &[
+                "s3://bucket/lake",
+                "there are no credentials",
+                "AWS_ACCESS_KEY_ID",
+            ],
         ),
         (
-            &["--lake", "s3://bucket/lake", "sql", "SELECT 1"],
-            &["s3://bucket/lake"],
+            &["--lake", "gs://bucket/lake", "sql", "SELECT 1"],
+            &["gs://bucket/lake", "`s3://bucket/prefix`"],
         ),
         (
             &["--profile", "archive", "run"],
