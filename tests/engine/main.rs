@@ -10,6 +10,7 @@ mod declarations;
 mod documents;
 mod failures;
 mod kill;
+mod mending;
 mod runs;
 mod same;
 mod selection;

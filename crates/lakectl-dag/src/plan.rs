@@ -101,6 +101,8 @@ pub struct Selection {
     pub days: DayRange,
     /// Output partitions with one of these values for a key, such as `asset` -> BTC; tables without the key are not filtered.
     pub keys: BTreeMap<String, BTreeSet<String>>,
+    /// Only these tasks, of those that the rest selects.
+    pub tasks: Option<BTreeSet<TaskKey>>,
 }
 
 impl Default for Selection {
@@ -110,6 +112,7 @@ impl Default for Selection {
             select: Vec::new(),
             days: DayRange::ALL,
             keys: BTreeMap::new(),
+            tasks: None,
         }
     }
 }
@@ -308,6 +311,16 @@ fn wanted(entry: &Entry, selection: &Selection) -> bool {
     entry.planned && selection.days.overlaps(&entry.period) && selection.keys.iter().all(inside)
 }
 
+/// Tells whether the selection has this task, by the tasks that it names.
+fn named(table: &TableId, entry: &Entry, selection: &Selection) -> bool {
+    selection.tasks.as_ref().is_none_or(|tasks| {
+        tasks.contains(&TaskKey {
+            table: table.clone(),
+            partition: entry.key.clone(),
+        })
+    })
+}
+
 fn vanished(pipeline: &Pipeline, scope: &Scope) -> Vec<TaskKey> {
     let mut keys = Vec::new();
     for (index, stage) in pipeline.stages().iter().enumerate() {
@@ -348,10 +361,11 @@ impl Need {
         let selected: Vec<Vec<bool>> = (0..count)
             .map(|stage| {
                 let chosen = stages.contains(&stage);
-                entries(stage)
-                    .iter()
-                    .map(|entry| chosen && wanted(entry, selection))
-                    .collect()
+                let table = &pipeline.stages()[stage].table;
+                let wanted = |entry: &Entry| {
+                    chosen && wanted(entry, selection) && named(table, entry, selection)
+                };
+                entries(stage).iter().map(wanted).collect()
             })
             .collect();
         let mut needed = selected.clone();
@@ -392,11 +406,13 @@ impl Need {
             let partitions = &scope.partitions[pipeline.main_table(stage)];
             numbers.push(vec![u32::MAX; needed.len()]);
             for entry in (0..needed.len()).filter(|entry| needed[*entry]) {
-                // Forcing and refreshing are for the selected days and values only.
-                let demand = match wanted(&partitions.entries[entry], selection) {
-                    true => demands[stage],
-                    false => Demand::None,
-                };
+                // Forcing and refreshing are for the selected days, values and tasks only.
+                let asked = &partitions.entries[entry];
+                let demand =
+                    match wanted(asked, selection) && named(&partitions.table, asked, selection) {
+                        true => demands[stage],
+                        false => Demand::None,
+                    };
                 let number = tasks.len() as u32;
                 numbers[stage][entry] = number;
                 readers.push(Vec::new());

@@ -7,7 +7,7 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
-use lakectl_core::{Cell, Contract, DayRange, ErrorKind, Grain, TableId, TaskKey, UtcTime};
+use lakectl_core::{Cell, Contract, DayRange, Grain, TableId, TaskKey, UtcTime};
 use lakectl_dag::{Grant, Runner, StageDecl, StageKind, State, TaskFailure, TaskSpec};
 use lakectl_sources::rejects_contract;
 use lakectl_sql::{Literal, Query, SqlEngine, StageTable, conform, sort_unique};
@@ -20,6 +20,7 @@ use crate::audit;
 use crate::harvest::{self, Sources, parse_standing};
 use crate::outside::{Reach, Taken};
 use crate::reader::CellReader;
+use crate::recover::recover;
 use crate::rows::{NORM_ORDER, REJECTS_ORDER, check_membership, cut_rows, in_order, sorted};
 use crate::stages::{Columns, NATIVE_STAGES, NativeTask};
 
@@ -102,7 +103,7 @@ impl Runner for LakeRunner {
 
 fn failure(error: PipelineError) -> TaskFailure {
     TaskFailure {
-        transient: error.kind() == ErrorKind::Environment,
+        transient: error.is_transient(),
         hint: error.hint(),
         message: error.to_string(),
     }
@@ -155,28 +156,25 @@ impl Shared {
     fn harvest(&self, spec: &TaskSpec) -> Result<Output, PipelineError> {
         let bound = self.dataset(&spec.stage.table)?;
         let schema = schema_of(&spec.stage.contract);
+        let fetched = self.sources.fetch(bound, &spec.task.partition)?;
+        let written = harvest::write_spec(&fetched);
         let stored = match self.base.cell(&spec.task.table, &spec.task.partition) {
             // A simulated document can be made again at any time, and another market must not mix with this one.
-            Some(cell) if !self.sources.can_repeat(bound) => {
-                harvest::stored(&self.lake.read(cell, None)?)?
-            }
+            Some(cell) if !self.sources.can_repeat(bound) => match self.lake.read(cell, None) {
+                Ok(rows) => harvest::stored(&rows)?,
+                Err(error) if error.is_damage() => {
+                    recover(&self.lake, &self.base, bound, cell, &fetched, &error)?
+                }
+                Err(error) => return Err(error.into()),
+            },
             _ => Vec::new(),
         };
-        let fetched = self.sources.fetch(bound, &spec.task.partition)?;
-        let packed = ["zstd", "gzip", "zip", "parquet"];
-        let compress = !fetched
-            .iter()
-            .any(|document| packed.iter().any(|word| document.media_type.contains(word)));
         let rows = harvest::merge(stored, fetched, &schema)?;
-        let spec = WriteSpec {
-            compress,
-            ..WriteSpec::default()
-        };
         Ok(Output {
             table: bound.raw.clone(),
             schema,
             rows,
-            spec,
+            spec: written,
         })
     }
 

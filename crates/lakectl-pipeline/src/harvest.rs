@@ -14,6 +14,7 @@ use lakectl_core::{FingerprintBuilder, PartitionKey, TableId, UtcTime};
 use lakectl_dag::Listing;
 use lakectl_market::Market;
 use lakectl_sources::{Document, Parsed, Replacement, SourceError, archive, parse};
+use lakectl_store::WriteSpec;
 
 use crate::assembly::BoundDataset;
 use crate::{PipelineError, Settings};
@@ -245,6 +246,17 @@ pub(crate) fn merge(
             }
         }
     }
+    rows_of(all, schema)
+}
+
+/// Returns documents as the rows of a raw table.
+///
+/// # Errors
+/// [`PipelineError::Arrow`] if the rows cannot be assembled.
+pub(crate) fn rows_of(
+    mut all: Vec<StoredDocument>,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, PipelineError> {
     all.sort_by(|a, b| (&a.document.name, a.sequence).cmp(&(&b.document.name, b.sequence)));
     let text = |f: fn(&Document) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(
@@ -271,6 +283,17 @@ pub(crate) fn merge(
         )),
     ];
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
+
+/// How the documents of a dataset are written: what is packed already is not packed again.
+pub(crate) fn write_spec<'a>(documents: impl IntoIterator<Item = &'a Document>) -> WriteSpec {
+    let packed = ["zstd", "gzip", "zip", "parquet"];
+    let is_packed =
+        |document: &Document| packed.iter().any(|word| document.media_type.contains(word));
+    WriteSpec {
+        compress: !documents.into_iter().any(is_packed),
+        ..WriteSpec::default()
+    }
 }
 
 /// Parses the documents that stand. Of a dataset that corrects, only the newest body of a name that gives rows counts, and

@@ -9,6 +9,7 @@
 //! A stage is a query in `sql/`, or a native function in [`stages`]; both see only the rows they were granted.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod alive;
 mod assembly;
 pub mod audit;
 mod compute;
@@ -18,6 +19,8 @@ mod notes;
 mod outside;
 mod project;
 mod reader;
+mod recover;
+mod repair;
 mod rows;
 mod settings;
 pub mod stages;
@@ -29,7 +32,10 @@ pub use error::PipelineError;
 pub use harvest::Sources;
 pub use lakectl_sources::PARSER_VERSION;
 pub use project::Project;
-pub use settings::{CalendarSettings, CoverageSettings, RunSettings, Settings, SourceSettings};
+pub use repair::{Fix, RepairOptions, RepairSummary, Repaired};
+pub use settings::{
+    CalendarSettings, CoverageSettings, RetentionSettings, RunSettings, Settings, SourceSettings,
+};
 pub use summary::{
     Failure, Forecast, OpenFailure, Quarantine, RunSummary, StageSummary, TaskCounts,
 };
@@ -46,7 +52,9 @@ pub mod engine {
 /// What commands need to know of the lake.
 pub mod lake {
     pub use lakectl_store::{
-        CommitInfo, Lake, LakeAddress, Open, Snapshot, StoreError, TableMeta, VersionRef,
+        Cause, Collection, CommitInfo, Copied, Copying, Damage, DiskUse, FileKind, GcRequest,
+        GcStep, Lake, LakeAddress, Open, Progress, Retention, Size, Snapshot, Span, StoreError,
+        TableMeta, Verification, VerifyRequest, VersionRef,
     };
 }
 

@@ -9,14 +9,16 @@ use lakectl_core::{
     Cell, Day, DayRange, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
 };
 use lakectl_dag::{
-    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, StageKind, World, execute,
-    plan,
+    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, StageKind, Verdict, World,
+    execute, plan,
 };
 use lakectl_sql::LakeSession;
 use lakectl_store::{
-    CellIndex, CommitRequest, Lake, LakeAddress, Open, Snapshot, StoreError, TableMeta, VersionRef,
+    CellIndex, CommitRequest, Lake, LakeAddress, Lease, Open, Snapshot, StoreError, TableMeta,
+    VersionRef,
 };
 
+use crate::alive::Alive;
 use crate::assembly::Assembly;
 use crate::audit;
 use crate::compute::{LakeRunner, declared_contract};
@@ -42,6 +44,8 @@ pub struct Selected {
     pub to: Option<Day>,
     /// Only partitions of this asset.
     pub asset: Option<String>,
+    /// Only these tasks, of those that the rest selects.
+    pub tasks: Option<BTreeSet<TaskKey>>,
     /// Stages to compute again.
     pub force: Vec<String>,
     /// Raw tables to fetch again.
@@ -77,9 +81,9 @@ pub struct Workbench {
 }
 
 /// A pinned version with every result that was ever computed.
-struct LakeWorld {
-    snapshot: Snapshot,
-    cells: CellIndex,
+pub(crate) struct LakeWorld {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) cells: CellIndex,
 }
 
 impl World for LakeWorld {
@@ -185,7 +189,7 @@ impl Workbench {
         self.plan_against(&world, sources, selected, now, &self.assembly.definitions)
     }
 
-    fn plan_against(
+    pub(crate) fn plan_against(
         &self,
         world: &LakeWorld,
         sources: &Sources,
@@ -206,6 +210,7 @@ impl Workbench {
                 select: selected.select.clone(),
                 days,
                 keys,
+                tasks: selected.tasks.clone(),
             },
             force: selected.force.clone(),
             refresh: selected.refresh.clone(),
@@ -241,21 +246,18 @@ impl Workbench {
             None => Cow::Borrowed(&self.assembly.definitions),
         };
         let mut attempt = 1;
+        let mut alive = None;
         loop {
             let world = LakeWorld {
                 snapshot: lake.head()?,
                 cells: lake.cells()?,
             };
             let plan = self.plan_against(&world, &sources, selected, options.now, &definitions)?;
-            let runner = LakeRunner::new(
-                Arc::clone(&lake),
-                Arc::clone(&self.assembly),
-                Arc::clone(&sources),
-                self.settings.params.clone(),
-                world.snapshot.clone(),
-                options.run_id.clone(),
-                options.known_until,
-            );
+            let runner = self.runner(&lake, &sources, &world, &options);
+            let idle = plan.tasks.iter().all(|task| task.verdict == Verdict::Reuse);
+            if alive.is_none() && !idle {
+                alive = Some(Alive::begin(&lake, &options.run_id)?);
+            }
             let engine = Options {
                 jobs: options.jobs.max(1),
                 ..Options::default()
@@ -271,24 +273,45 @@ impl Workbench {
                 &options.cancel,
             )
             .await;
-            let version =
-                match self.publish(&lake, &world.snapshot, &plan, &report, &options, clock) {
-                    // What is computed stays in the cells, so planning again costs only what really changed.
-                    Err(PipelineError::Store(StoreError::Conflict { .. }))
-                        if attempt < COMMIT_ATTEMPTS =>
-                    {
-                        attempt += 1;
-                        continue;
-                    }
-                    published => published?,
-                };
+            let lease = alive.as_ref().map(Alive::lease);
+            let base = &world.snapshot;
+            let published = self.publish(&lake, base, &plan, &report, &options, clock, lease);
+            let version = match published {
+                // What is computed stays in the cells, so planning again costs only what really changed.
+                Err(PipelineError::Store(
+                    StoreError::Conflict { .. } | StoreError::Condemned { .. },
+                )) if attempt < COMMIT_ATTEMPTS => {
+                    attempt += 1;
+                    continue;
+                }
+                published => published?,
+            };
             let summary = self.summarise(&lake, &plan, &report, version, &options, clock);
             notes::leave(&lake, &summary);
             return Ok((summary, report));
         }
     }
 
+    pub(crate) fn runner(
+        &self,
+        lake: &Arc<Lake>,
+        sources: &Arc<Sources>,
+        world: &LakeWorld,
+        options: &RunOptions<'_>,
+    ) -> LakeRunner {
+        LakeRunner::new(
+            Arc::clone(lake),
+            Arc::clone(&self.assembly),
+            Arc::clone(sources),
+            self.settings.params.clone(),
+            world.snapshot.clone(),
+            options.run_id.clone(),
+            options.known_until,
+        )
+    }
+
     /// Commits what a run has made. An interrupted run keeps its cells and commits nothing.
+    #[allow(clippy::too_many_arguments, reason = "all of what one run knows")]
     fn publish(
         &self,
         lake: &Lake,
@@ -297,6 +320,7 @@ impl Workbench {
         report: &RunReport,
         options: &RunOptions<'_>,
         clock: Instant,
+        lease: Option<&Lease>,
     ) -> Result<Snapshot, PipelineError> {
         if report.interrupted || report.fatal.is_some() {
             return Ok(base.clone());
@@ -306,6 +330,7 @@ impl Workbench {
         let time = UtcTime::from_micros((options.now.micros() + took).max(base.time.micros() + 1));
         let mut request = CommitRequest::new(base, &options.run_id, time, "run");
         request.who.clone_from(&options.who);
+        request.lease = lease;
         request.dropped = self.abandoned(base, plan);
         request.cells = report
             .new_cells()

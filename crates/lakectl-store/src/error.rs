@@ -8,6 +8,9 @@ use thiserror::Error;
 
 use crate::Nondeterminism;
 
+/// What to do about rows that are gone.
+pub(crate) const DATA_REPAIR: &str = "`lakectl repair` writes the file again from its inputs or its source, as a run of its stage with `--force` does; or restore it from a copy of the lake";
+
 /// An error of the store.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -311,6 +314,18 @@ impl StoreError {
         }
     }
 
+    /// Tells whether trying the same again may help: what is damaged stays so.
+    pub fn is_transient(&self) -> bool {
+        self.kind() == ErrorKind::Environment
+            && !self.is_damage()
+            && !matches!(self, Self::FlushFailed { .. })
+    }
+
+    /// Tells whether a file of the lake is missing or not what was written.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::DamagedData { .. })
+    }
+
     /// Returns advice, if there is any.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
@@ -334,9 +349,7 @@ impl StoreError {
                 "look at the disk, then run again: finished results are reused"
             }
             Self::Damaged { repair, .. } => repair,
-            Self::DamagedData { .. } => {
-                "restore the file from a copy, or run its stage with `--force`: it is written again from its inputs"
-            }
+            Self::DamagedData { .. } => DATA_REPAIR,
             Self::Value { .. } => {
                 "quarantine such rows, or write null into a column that allows it"
             }

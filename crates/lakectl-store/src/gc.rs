@@ -15,7 +15,9 @@ use serde::Serialize;
 use crate::commit::{self, Commit};
 use crate::object::{Stored, TEMPORARY};
 use crate::uses::{Cause, Use, Uses, place_of};
-use crate::{DiskUse, Lake, Lease, Size, Snapshot, StoreError, cell, lease, parquet, versions};
+use crate::{
+    DiskUse, Failpoint, Lake, Lease, Size, Snapshot, StoreError, cell, lease, parquet, versions,
+};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// A condemned name whose file is gone may be used again after so many days: nobody who saw it condemned is still at work.
@@ -383,7 +385,7 @@ impl Lake {
     }
 
     /// Drops the recorded results that are kept in files of these names.
-    fn forget_results(&self, names: &BTreeSet<String>) -> Result<u64, StoreError> {
+    pub(crate) fn forget_results(&self, names: &BTreeSet<String>) -> Result<u64, StoreError> {
         let mut dropped = 0;
         let mut affected = Vec::new();
         cell::walk(self.door(), |segment, cells| {

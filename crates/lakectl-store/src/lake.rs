@@ -11,12 +11,13 @@ use lakectl_core::{
 };
 
 use crate::commit::Commit;
+use crate::error::DATA_REPAIR;
 use crate::object::{Door, lock};
 use crate::open::{self, Open};
 use crate::rows::{Times, conform, digest};
 use crate::{
-    CellIndex, CommitInfo, CommitRequest, Failpoint, LakeAddress, Lease, Snapshot, StoreError, VersionRef,
-    cell, commit, contract_of, note, parquet, schema_of,
+    CellIndex, CommitInfo, CommitRequest, Failpoint, LakeAddress, Lease, Snapshot, StoreError,
+    VersionRef, cell, commit, contract_of, note, parquet, schema_of,
 };
 
 /// Each lost race means that another run committed, so only a crowd gets near this.
@@ -97,6 +98,20 @@ impl Lake {
     ) -> Result<Self, StoreError> {
         let door = open::door(&address.into(), profile, mode)?;
         Ok(Self::behind(door, profile))
+    }
+
+    /// Opens the lake at an address, whatever its profile.
+    ///
+    /// # Errors
+    /// As [`Lake::open`].
+    pub fn open_any(address: impl Into<LakeAddress>) -> Result<Self, StoreError> {
+        let door = Door::at(&address.into())?;
+        match open::profile(&door)? {
+            Some(profile) => Ok(Self::behind(door, &profile)),
+            None => Err(StoreError::NoLake {
+                path: door.root().to_owned(),
+            }),
+        }
     }
 
     /// The lake behind a door that was found to lead to one.
@@ -261,7 +276,7 @@ impl Lake {
         StoreError::Damaged {
             path: self.path_of(file),
             problem: problem.to_owned(),
-            repair: "restore the file from a copy, or run its stage with `--force`: it is written again from its inputs",
+            repair: DATA_REPAIR,
         }
     }
 

@@ -124,7 +124,8 @@ pub(crate) fn decode(
     bytes: Vec<u8>,
     projection: Option<&[String]>,
 ) -> Result<Vec<RecordBatch>, StoreError> {
-    let batches = batches(&cell.table, bytes, projection)?;
+    let batches: Vec<RecordBatch> =
+        batches(&cell.table, bytes, projection)?.collect::<Result<_, _>>()?;
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     if rows as u64 != cell.rows {
         let problem = format!("expected {} rows, found {rows}", cell.rows);
@@ -133,11 +134,25 @@ pub(crate) fn decode(
     Ok(batches)
 }
 
+/// Returns what can be read of a damaged file. Nothing that comes out of it may be believed unverified.
+pub(crate) fn salvage(
+    table: &TableId,
+    bytes: Vec<u8>,
+    projection: Option<&[String]>,
+) -> Vec<RecordBatch> {
+    // Decoders of damaged bytes may give up in any way.
+    let read = std::panic::catch_unwind(|| {
+        let batches = batches(table, bytes, projection).ok()?;
+        Some(batches.map_while(Result::ok).collect())
+    });
+    read.ok().flatten().unwrap_or_default()
+}
+
 fn batches(
     table: &TableId,
     bytes: Vec<u8>,
     projection: Option<&[String]>,
-) -> Result<Vec<RecordBatch>, StoreError> {
+) -> Result<impl Iterator<Item = Result<RecordBatch, StoreError>>, StoreError> {
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let mut builder =
         ParquetRecordBatchReaderBuilder::try_new_with_options(Bytes::from(bytes), options)
@@ -158,17 +173,16 @@ fn batches(
     let reader = builder
         .build()
         .map_err(|e| rows_error("decode", table, e))?;
-    let mut batches = Vec::new();
-    for batch in reader {
-        let batch = batch.map_err(|e| rows_error("decode", table, e))?;
-        batches.push(match &order {
+    let table = table.clone();
+    Ok(reader.map(move |batch| {
+        let batch = batch.map_err(|e| rows_error("decode", &table, e))?;
+        match &order {
             Some(order) => batch
                 .project(order)
-                .map_err(|e| rows_error("decode", table, e))?,
-            None => batch,
-        });
-    }
-    Ok(batches)
+                .map_err(|e| rows_error("decode", &table, e)),
+            None => Ok(batch),
+        }
+    }))
 }
 
 /// Returns text columns of a file, row by row.
@@ -180,6 +194,7 @@ pub(crate) fn texts(
     let names: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
     let mut rows = Vec::new();
     for batch in batches(table, bytes, Some(&names))? {
+        let batch = batch?;
         let texts = batch
             .columns()
             .iter()

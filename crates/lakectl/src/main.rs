@@ -6,6 +6,7 @@ mod commands;
 mod context;
 mod help;
 mod layout;
+mod meter;
 mod progress;
 #[cfg(test)]
 mod reference;

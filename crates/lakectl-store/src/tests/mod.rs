@@ -1,8 +1,11 @@
 //! Helpers, and the tests of the store by subject.
 
+mod collecting;
 mod commits;
+mod copying;
 mod faults;
 mod opening;
+mod verifying;
 mod writing;
 
 use std::path::Path;

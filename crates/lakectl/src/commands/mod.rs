@@ -1,15 +1,19 @@
 //! One file a verb.
 
+mod copy;
 mod doctor;
+mod gc;
 mod graph;
 mod history;
 mod init;
 mod plan;
+mod repair;
 mod run;
 mod show;
 mod sql;
 mod status;
 mod summary;
+mod verify;
 
 use anyhow::Result;
 use clap::CommandFactory;
@@ -50,6 +54,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
             Ok(Done::Well)
         }
         Command::Doctor => doctor::doctor(cli.global),
+        Command::Copy(args) => copy::copy(&cli.global, &args),
         command => {
             let context = Context::open(cli.global)?;
             match command {
@@ -61,9 +66,13 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
                 Command::Graph => graph::graph(&context),
                 Command::Log { limit } => history::log(&context, limit),
                 Command::Show { table } => show::show(&context, &table),
-                Command::Init { .. } | Command::Completions { .. } | Command::Doctor => {
-                    Ok(Done::Well)
-                }
+                Command::Verify { deep, at } => verify::verify(&context, deep, at.as_deref()),
+                Command::Repair { dry_run, jobs } => repair::repair(&context, dry_run, jobs),
+                Command::Gc(args) => gc::gc(&context, &args),
+                Command::Init { .. }
+                | Command::Completions { .. }
+                | Command::Doctor
+                | Command::Copy(_) => Ok(Done::Well),
             }
         }
     }
@@ -83,6 +92,10 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Doctor => ("doctor", &[]),
         Command::Init { .. } => ("init", &[]),
         Command::Completions { .. } => ("completions", &[]),
+        Command::Verify { .. } => ("verify", &[]),
+        Command::Repair { .. } => ("repair", &[]),
+        Command::Gc(_) => ("gc", &[]),
+        Command::Copy(_) => ("copy", &[]),
     };
     if matches!(format, Format::Text | Format::Json) || more.contains(&format) {
         return Ok(());
@@ -110,6 +123,7 @@ pub(crate) fn selected(selection: &Selection) -> Result<Selected> {
         from: selection.from,
         to: selection.to,
         asset: selection.asset.clone(),
+        tasks: None,
         force: selection.force.clone(),
         refresh: selection.refresh.clone(),
     })

@@ -76,7 +76,7 @@ fn has_warnings(summary: &RunSummary) -> bool {
 }
 
 /// A name that sorts by time and differs between processes that start together.
-fn run_id(started: UtcTime) -> String {
+pub(crate) fn run_id(started: UtcTime) -> String {
     let stamp: String = started
         .to_string()
         .chars()

@@ -106,7 +106,8 @@ fn every_command_speaks_json() {
             "tables",
             "failures",
             "quarantine",
-            "note"
+            "note",
+            "disk"
         ]
     );
     assert_eq!(

@@ -14,6 +14,7 @@ mod contract;
 mod disk;
 mod environment;
 mod interrupts;
+mod keeping;
 mod project;
 mod queries;
 mod refusals;
