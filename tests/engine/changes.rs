@@ -78,7 +78,7 @@ const HARMLESS: [Case; 12] = [
             )
         },
         ran: &["market.option_quotes asset=ASSETS/date=DAYS"],
-        why: ("market.option_quotes", "sql "),
+        why: ("market.option_quotes", "sql changed at line 7"),
     },
     Case {
         what: "an expression of the same value",
@@ -91,25 +91,31 @@ const HARMLESS: [Case; 12] = [
             )
         },
         ran: &["options.forwards asset=ASSETS/date=DAYS"],
-        why: ("options.forwards", "sql "),
+        why: ("options.forwards", "sql changed at line 28"),
     },
     Case {
         what: "a query of a stage with coarse partitions",
         change: |bench| edit(bench, "sql/onchain/metrics.sql", "WHERE", "WHERE 1 = 1 AND"),
         ran: &["onchain.metrics asset=ASSETS/year=YEARS"],
-        why: ("onchain.metrics", "sql "),
+        why: ("onchain.metrics", "sql changed at line 10"),
     },
     Case {
         what: "a parameter that one query uses",
         change: |bench| bench.set("params.hysteresis_band", "0.5"),
         ran: &["features.divergence asset=ASSETS/year=YEARS"],
-        why: ("features.divergence", "param.hysteresis_band 0.25 -> 0.5"),
+        why: (
+            "features.divergence",
+            "parameter hysteresis_band 0.25 -> 0.5",
+        ),
     },
     Case {
         what: "a parameter of a native stage",
         change: |bench| bench.set("params.training_window_days", "890"),
         ran: &["models.quantile asset=ASSETS/month=MONTHS"],
-        why: ("models.quantile", "param.training_window_days 900 -> 890"),
+        why: (
+            "models.quantile",
+            "parameter training_window_days 900 -> 890",
+        ),
     },
     Case {
         what: "a raised version",
@@ -123,7 +129,7 @@ const HARMLESS: [Case; 12] = [
             )
         },
         ran: &["options.density asset=ASSETS/date=DAYS"],
-        why: ("options.density", "version 1 -> 2"),
+        why: ("options.density", "stage version 1 -> 2"),
     },
     Case {
         // The readers see another contract and so other rows; what they compute is the same.
@@ -147,7 +153,7 @@ const HARMLESS: [Case; 12] = [
             "options.{forwards,greeks} asset=ASSETS/date=DAYS",
             "features.matrix asset=ASSETS/year=YEARS",
         ],
-        why: ("options.forwards", "contract"),
+        why: ("options.forwards", "contract: column `one` added"),
     },
     Case {
         what: "other values in a column that its readers do not use",
@@ -182,7 +188,7 @@ const HARMLESS: [Case; 12] = [
             bench.project.set_text(path, text);
         },
         ran: &["norm.demo_fred_rates month=MONTHS"],
-        why: ("norm.demo_fred_rates", "reach "),
+        why: ("norm.demo_fred_rates", "coverage of its readers "),
     },
     Case {
         what: "a unit's place in the settings of another source",
@@ -305,7 +311,7 @@ fn a_parameter_that_changes_values_runs_all_that_reads_them() {
     let reasons = run.reasons("onchain.daily");
     assert_eq!(
         reasons.into_iter().collect::<Vec<_>>(),
-        ["param.stale_days 5 -> 0"]
+        ["parameter stale_days 5 -> 0"]
     );
     let told = run
         .summary
@@ -313,7 +319,7 @@ fn a_parameter_that_changes_values_runs_all_that_reads_them() {
         .iter()
         .find(|stage| stage.table == "onchain.daily")
         .unwrap();
-    assert_eq!(told.reason.as_deref(), Some("param.stale_days 5 -> 0"));
+    assert_eq!(told.reason.as_deref(), Some("parameter stale_days 5 -> 0"));
 
     // The plan of the way back says that nothing has to be computed.
     let position = bench

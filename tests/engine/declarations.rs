@@ -2,7 +2,7 @@
 
 use lakectl_tests::Bench;
 
-use crate::common::{demo, edit, edit_stage};
+use crate::common::{demo, edit, edit_stage, go, hashes, published};
 
 const OPTIONS: &str = "pipelines/options.toml";
 
@@ -198,6 +198,195 @@ fn a_loop_names_its_stages() {
             || error.contains("options.surface_nodes -> options.density"),
         "{error}"
     );
+    for table in ["options.density", "options.surface_nodes"] {
+        let place = format!("{}: `{table}`", stage(OPTIONS, table));
+        assert!(error.contains(&place), "{place} is not in: {error}");
+    }
+}
+
+#[test]
+fn partitions_that_cannot_be() {
+    check(vec![
+        (
+            |b| {
+                edit_stage(
+                    b,
+                    OPTIONS,
+                    "options.density",
+                    "grain = \"day\"",
+                    "grain = \"dayly\"",
+                )
+            },
+            words(&[
+                "pipelines/options.toml:",
+                "options.density",
+                "`dayly`",
+                "`day`",
+            ]),
+        ),
+        (
+            |b| {
+                edit_stage(
+                    b,
+                    OPTIONS,
+                    "options.density",
+                    "keys = [\"asset\"]",
+                    "keys = [\"asset\", \"asset\"]",
+                )
+            },
+            words(&[
+                "pipelines/options.toml:",
+                "options.density",
+                "`asset` stands twice in `keys`",
+            ]),
+        ),
+        (
+            |b| {
+                edit_stage(
+                    b,
+                    OPTIONS,
+                    "options.density",
+                    "primary_key = [\"asset\",",
+                    "primary_key = [\"asset\", \"asset\",",
+                )
+            },
+            words(&[
+                "pipelines/options.toml:",
+                "`asset` stands twice in `primary_key`",
+            ]),
+        ),
+        // Entries of the quarantine have no time.
+        (
+            |b| {
+                edit_stage(
+                    b,
+                    OPTIONS,
+                    "options.density",
+                    "[stage.inputs]",
+                    "[stage.inputs]\n\"quarantine.demo_deribit_dvol\" = { lookback = \"3d\" }",
+                )
+            },
+            words(&[
+                &stage(OPTIONS, "options.density"),
+                "`quarantine.demo_deribit_dvol` has no time column",
+                "lookback 3d",
+                "\"all\"",
+            ]),
+        ),
+        // A table that a dataset makes.
+        (
+            |b| {
+                edit_stage(
+                    b,
+                    OPTIONS,
+                    "options.density",
+                    "table = \"options.density\"",
+                    "table = \"norm.demo_deribit_dvol\"",
+                )
+            },
+            words(&[
+                "already made",
+                "sources.demo.datasets.deribit_dvol",
+                "pipelines/options.toml:",
+            ]),
+        ),
+    ]);
+}
+
+#[test]
+fn partition_values_that_are_no_names() {
+    for (value, problem) in [
+        ("BTC/../x", "`..`"),
+        ("BTC/x", "one of"),
+        ("..", "`..`"),
+        ("a=b", "one of"),
+        ("a%2Fb", "one of"),
+        ("", "empty"),
+        (&"x".repeat(300), "longer than 128 bytes"),
+        ("BTC\", \"BTC", "stands twice"),
+    ] {
+        let mut bench = demo();
+        edit(
+            &mut bench,
+            "configs/demo.toml",
+            "[coverage.options]\nasset = [\"BTC\", \"ETH\"]",
+            &format!("[coverage.options]\nasset = [\"{value}\", \"ETH\"]"),
+        );
+        let error = bench.open().err().unwrap().to_string();
+        assert!(
+            error.contains("configs/demo.toml:9, coverage.options.asset"),
+            "{error}"
+        );
+        assert!(error.contains(problem), "{error}");
+    }
+    let mut bench = demo();
+    bench.set("coverage.options.asset", "[\"B/C\"]");
+    let error = bench.open().err().unwrap().to_string();
+    assert!(error.contains("--set, coverage.options.asset"), "{error}");
+}
+
+#[test]
+fn a_parameter_of_days_is_never_cut_off_by_a_window() {
+    let daily = "pipelines/onchain.toml";
+    check(vec![
+        (
+            |b| {
+                let text = b.project.text("pipelines/onchain.toml").unwrap();
+                let text = text.replace("\"stale_days + 15d\"", "\"20d\"");
+                b.project.set_text("pipelines/onchain.toml", text);
+            },
+            words(&[
+                &stage(daily, "onchain.daily"),
+                "`stale_days`",
+                "none of its windows follows it",
+                "{ lookback = \"stale_days\" }",
+            ]),
+        ),
+        (
+            |b| {
+                edit(
+                    b,
+                    "pipelines/onchain.toml",
+                    "\"stale_days + 15d\"",
+                    "\"stale_dayz + 15d\"",
+                )
+            },
+            words(&[
+                &line(daily, "\"stale_days + 15d\""),
+                "`stale_dayz`",
+                "`stale_days`",
+            ]),
+        ),
+        (
+            |b| {
+                edit(
+                    b,
+                    "pipelines/onchain.toml",
+                    "\"stale_days + 15d\"",
+                    "\"stale_days + 15\"",
+                )
+            },
+            words(&[&line(daily, "\"stale_days + 15d\""), "`15`", "`90d`"]),
+        ),
+        (
+            |b| b.set("params.stale_days", "-15"),
+            words(&[&line(daily, "\"stale_days + 15d\""), "comes to 0 days"]),
+        ),
+        (
+            |b| b.set("params.regime_window_days", "4000000000000000000"),
+            words(&[
+                "pipelines/forecast.toml:",
+                "comes to 4000000000000000000 days",
+            ]),
+        ),
+    ]);
+    // A longer memory reaches further back.
+    let mut bench = demo();
+    bench.set("params.pca_window_days", "365");
+    let opened = bench.open().unwrap();
+    let table = "features.surface_pca".parse().unwrap();
+    let reader = opened.assembly.pipeline.stage_of(&table).unwrap();
+    assert_eq!(reader.inputs[0].window.to_string(), "lookback 379d");
 }
 
 #[test]
@@ -215,6 +404,7 @@ fn queries_that_do_not_fit_their_declaration() {
                 )
             },
             words(&[
+                &line("sql/options/slices.sql", "FROM options.greeks GROUP"),
                 slices,
                 "`options.forwards`",
                 "does not declare",
@@ -257,6 +447,13 @@ fn queries_that_do_not_fit_their_declaration() {
         ),
         // No query at all.
         (
+            |b| {
+                b.project
+                    .set_text("sql/options/slices.sql", "-- later\n;\n")
+            },
+            words(&[slices]),
+        ),
+        (
             |b| edit(b, "sql/options/slices.sql", "SELECT", "SELEKT"),
             words(&[slices]),
         ),
@@ -283,6 +480,53 @@ fn queries_that_do_not_fit_their_declaration() {
             ]),
         ),
     ]);
+}
+
+#[test]
+fn an_empty_query_has_no_place() {
+    for text in ["", "\n\n", "-- to be written\n"] {
+        let mut bench = demo();
+        bench.project.set_text("sql/options/slices.sql", text);
+        let error = bench.open().err().unwrap().to_string();
+        assert_eq!(
+            error,
+            "sql/options/slices.sql: expected one SELECT or WITH query, found nothing but space and remarks"
+        );
+    }
+}
+
+#[test]
+fn a_key_that_is_not_unique_fails_its_tasks_alone() {
+    let mut bench = published();
+    edit(
+        &mut bench,
+        "sql/options/forwards.sql",
+        "SELECT",
+        "SELECT * FROM (SELECT 1 AS one UNION ALL SELECT 2) CROSS JOIN (SELECT",
+    );
+    let text = bench
+        .project
+        .text("sql/options/forwards.sql")
+        .unwrap()
+        .trim_end()
+        .trim_end_matches(';')
+        .to_owned();
+    bench
+        .project
+        .set_text("sql/options/forwards.sql", format!("{text})"));
+    let before = hashes(&bench);
+    let run = go(&bench, &crate::common::until("options.forwards"));
+    let failure = &run.summary.failures[0];
+    let hint = failure.hint.as_deref().unwrap_or_default();
+    assert!(failure.message.contains("occurs twice"), "{failure:?}");
+    for word in [
+        "sql/options/forwards.sql",
+        "`primary_key`",
+        &stage(OPTIONS, "options.forwards"),
+    ] {
+        assert!(hint.contains(word), "`{word}` is not in: {hint}");
+    }
+    assert_eq!(hashes(&bench), before);
 }
 
 #[test]

@@ -5,12 +5,14 @@
     reason = "fixtures of tests"
 )]
 
+pub mod s3;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lakectl_core::UtcTime;
 use lakectl_pipeline::engine::{Cancel, Plan, RunReport};
-use lakectl_pipeline::lake::{Lake, Open};
+use lakectl_pipeline::lake::{Lake, LakeAddress, Open};
 use lakectl_pipeline::stages::Columns;
 use lakectl_pipeline::{PipelineError, Project, RunOptions, RunSummary, Selected, Workbench};
 use tempfile::TempDir;
@@ -30,6 +32,8 @@ pub struct Bench {
     pub jobs: usize,
     /// For audits.
     pub known_until: Option<UtcTime>,
+    /// Where the lake is, if not in [`Bench::lake_root`].
+    pub address: Option<LakeAddress>,
     folder: TempDir,
     runs: std::cell::Cell<u32>,
 }
@@ -43,6 +47,7 @@ impl Bench {
             overrides: Vec::new(),
             jobs: 2,
             known_until: None,
+            address: None,
             folder: tempfile::tempdir().unwrap(),
             runs: std::cell::Cell::new(0),
         }
@@ -93,12 +98,9 @@ impl Bench {
 
     /// Opens the lake, making it if needed.
     pub fn lake(&self) -> Arc<Lake> {
-        Arc::new(
-            self.open()
-                .unwrap()
-                .lake(&self.lake_root(), Open::OrCreate)
-                .unwrap(),
-        )
+        let address = self.address.clone();
+        let address = address.unwrap_or_else(|| LakeAddress::Folder(self.lake_root()));
+        Arc::new(self.open().unwrap().lake(address, Open::OrCreate).unwrap())
     }
 
     /// Runs until a goal (a table, schema or tag).

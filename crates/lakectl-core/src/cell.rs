@@ -31,7 +31,9 @@ pub struct Cell {
     pub partition: PartitionKey,
     /// What was computed: definition, parameters and granted inputs.
     pub fingerprint: Fingerprint,
-    /// The parts of `fingerprint`.
+    /// The parts of `fingerprint`, while the cell is new. The lake keeps them beside its log and its records of results,
+    /// where they are looked up when somebody asks why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parts: Parts,
     /// Digest of the logical rows, independent of the file format.
     pub rows_hash: Fingerprint,
@@ -58,6 +60,29 @@ impl Cell {
         TaskKey {
             table: self.table.clone(),
             partition: self.partition.clone(),
+        }
+    }
+
+    /// Tells whether this is the cell of a table's partition.
+    pub fn is_of(&self, task: &TaskKey) -> bool {
+        self.partition == task.partition && self.table == task.table
+    }
+
+    /// Returns the cell without the parts of its fingerprint.
+    #[must_use]
+    pub fn lean(&self) -> Self {
+        Self {
+            table: self.table.clone(),
+            partition: self.partition.clone(),
+            fingerprint: self.fingerprint,
+            parts: Parts::new(),
+            rows_hash: self.rows_hash,
+            days: self.days.clone(),
+            rows: self.rows,
+            file: self.file.clone(),
+            times: self.times,
+            run: self.run.clone(),
+            seconds: self.seconds,
         }
     }
 }

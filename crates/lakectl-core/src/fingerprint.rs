@@ -81,12 +81,24 @@ impl From<Fingerprint> for String {
 
 /// Builds a fingerprint from named fields. Each name and value is preceded by its length, so no two
 /// different lists of fields can give the same bytes.
-pub struct FingerprintBuilder(blake3::Hasher);
+pub struct FingerprintBuilder {
+    /// Bytes that are not hashed yet: most digests are of a few short fields, and hashing these at once is much quicker
+    /// than setting up a hasher.
+    waiting: Vec<u8>,
+    hasher: Option<Box<blake3::Hasher>>,
+}
+
+/// So many bytes wait before they are hashed.
+const WAITING_MAX: usize = 1 << 14;
 
 impl FingerprintBuilder {
     /// Starts a digest; `domain` keeps digests of different things apart.
     pub fn new(domain: &str) -> Self {
-        Self(blake3::Hasher::new()).field("domain", domain.as_bytes())
+        let builder = Self {
+            waiting: Vec::with_capacity(256),
+            hasher: None,
+        };
+        builder.field("domain", domain.as_bytes())
     }
 
     /// Adds one named field.
@@ -99,14 +111,26 @@ impl FingerprintBuilder {
     /// Adds one named field in place.
     pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) {
         for bytes in [name.as_bytes(), value.as_ref()] {
-            self.0.update(&(bytes.len() as u64).to_le_bytes());
-            self.0.update(bytes);
+            self.waiting
+                .extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+            if self.waiting.len() + bytes.len() <= WAITING_MAX {
+                self.waiting.extend_from_slice(bytes);
+            } else {
+                let hasher = self.hasher.get_or_insert_default();
+                hasher.update(&self.waiting);
+                hasher.update(bytes);
+                self.waiting.clear();
+            }
         }
     }
 
     /// Returns the digest.
     pub fn finish(&self) -> Fingerprint {
-        Fingerprint(*self.0.finalize().as_bytes())
+        let digest = match &self.hasher {
+            None => blake3::hash(&self.waiting),
+            Some(hasher) => hasher.clone().update(&self.waiting).finalize(),
+        };
+        Fingerprint(*digest.as_bytes())
     }
 }
 
@@ -119,6 +143,22 @@ mod tests {
         let a = FingerprintBuilder::new("t").field("ab", "c").finish();
         let b = FingerprintBuilder::new("t").field("a", "bc").finish();
         assert_ne!(a, b);
+    }
+
+    #[test]
+    fn long_fields_are_hashed_like_short_ones() {
+        for length in [0, 100, WAITING_MAX - 30, WAITING_MAX, 3 * WAITING_MAX] {
+            let value = vec![7_u8; length];
+            let mut plain = Vec::new();
+            for bytes in [b"domain", b"t".as_slice(), b"a", &value, b"b", b"end"] {
+                plain.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+                plain.extend_from_slice(bytes);
+            }
+            let built = FingerprintBuilder::new("t")
+                .field("a", &value)
+                .field("b", "end");
+            assert_eq!(built.finish(), Fingerprint::of(&plain), "{length}");
+        }
     }
 
     #[test]

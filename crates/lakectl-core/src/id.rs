@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,11 +11,11 @@ use crate::{CoreError, Day, DayRange, Grain};
 /// The longest partition value; file systems stop at 255 bytes a name.
 const VALUE_BYTES_MAX: usize = 128;
 
-/// The name of a table of the lake, `schema.table`.
+/// The name of a table of the lake, `schema.table`. Clones share one text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TableId {
-    text: String,
+    text: Arc<str>,
     dot: usize,
 }
 
@@ -56,7 +57,7 @@ impl FromStr for TableId {
     fn from_str(text: &str) -> Result<Self, CoreError> {
         match text.split_once('.') {
             Some((schema, name)) if is_name(schema) && is_name(name) => Ok(Self {
-                text: text.to_owned(),
+                text: text.into(),
                 dot: schema.len(),
             }),
             _ => Err(CoreError::TableName {
@@ -76,7 +77,7 @@ impl TryFrom<String> for TableId {
 
 impl From<TableId> for String {
     fn from(value: TableId) -> Self {
-        value.text
+        value.text.as_ref().to_owned()
     }
 }
 
@@ -90,9 +91,10 @@ impl fmt::Display for TableId {
 ///
 /// The time column, if the table has one, is last and is called `date`, `month` or `year` after its grain.
 /// The text form is the folder path, `asset=BTC/date=2026-02-05`; a table of one partition has the empty key, written `all`.
+/// Clones share the pairs: a plan names each of its partitions many times.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct PartitionKey(Vec<(String, String)>);
+pub struct PartitionKey(Arc<[(String, String)]>);
 
 impl PartitionKey {
     /// Builds a key from (column, value) pairs.
@@ -116,16 +118,17 @@ impl PartitionKey {
                 });
             }
         }
-        Ok(Self(pairs))
+        Ok(Self(pairs.into()))
     }
 
     /// Returns this key with the time column of `grain` for the period that begins on `day`.
     #[must_use]
-    pub fn with_period(mut self, grain: Grain, day: Day) -> Self {
-        if let Some(column) = grain.column() {
-            self.0.push((column.to_owned(), grain.label(day)));
-        }
-        self
+    pub fn with_period(self, grain: Grain, day: Day) -> Self {
+        let Some(column) = grain.column() else {
+            return self;
+        };
+        let period = (column.to_owned(), grain.label(day));
+        Self(self.0.iter().cloned().chain([period]).collect())
     }
 
     /// Returns the value of one partition column.

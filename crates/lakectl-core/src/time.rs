@@ -126,19 +126,42 @@ impl Day {
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.date().format("%Y-%m-%d"))
+        match self.ymd() {
+            // A plan writes and reads a hundred thousand of these.
+            (year @ 0..=9999, month, day) => write!(f, "{year:04}-{month:02}-{day:02}"),
+            _ => write!(f, "{}", self.date().format("%Y-%m-%d")),
+        }
     }
+}
+
+/// Reads `YYYY-MM-DD`, digits only.
+fn plain_date(text: &str) -> Option<NaiveDate> {
+    let bytes = text.as_bytes();
+    if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
+        return None;
+    }
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0_u32, |sum, digit| {
+            digit
+                .is_ascii_digit()
+                .then(|| sum * 10 + u32::from(digit - b'0'))
+        })
+    };
+    let year = i32::try_from(number(&bytes[..4])?).ok()?;
+    NaiveDate::from_ymd_opt(year, number(&bytes[5..7])?, number(&bytes[8..])?)
 }
 
 impl FromStr for Day {
     type Err = CoreError;
 
     fn from_str(text: &str) -> Result<Self, CoreError> {
-        NaiveDate::parse_from_str(text, "%Y-%m-%d")
-            .map(Self::from_date)
-            .map_err(|_| CoreError::Date {
-                found: text.to_owned(),
-            })
+        let date = match plain_date(text) {
+            Some(date) => Ok(date),
+            None => NaiveDate::parse_from_str(text, "%Y-%m-%d"),
+        };
+        date.map(Self::from_date).map_err(|_| CoreError::Date {
+            found: text.to_owned(),
+        })
     }
 }
 
@@ -337,6 +360,26 @@ pub fn parse_days(text: &str) -> Result<i32, CoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_are_read_as_they_are_written() {
+        for text in ["0001-01-01", "1969-12-31", "2024-02-29", "9999-12-31"] {
+            assert_eq!(text.parse::<Day>().unwrap().to_string(), text);
+        }
+        assert_eq!("2026-1-5".parse(), "2026-01-05".parse::<Day>());
+        let far = Day::from_ymd(10_000, 1, 1).unwrap();
+        assert_eq!(far.to_string().parse(), Ok(far));
+        for bad in [
+            "2026-02-30",
+            "2026-00-10",
+            "20260-1-01",
+            "2026-0a-01",
+            "2026/01/01",
+            "x",
+        ] {
+            assert!(bad.parse::<Day>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn times_in_many_spellings() {

@@ -7,25 +7,28 @@ use lakectl_core::{
     Cell, DayRange, Fingerprint, FingerprintBuilder, PartitionKey, Parts, TableId, TaskKey,
 };
 
+use crate::change::{Change, definition_diff, diff};
 use crate::fingerprint::{
     input_part, input_part_name, member_digest, output_fingerprint, state_of, task_fingerprint,
     window_digest,
 };
-use crate::partition::{Entry, TablePartitions};
-use crate::verdict::{Demand, Inputs, Question, verdict};
-use crate::window::{Pick, picks};
+use crate::partition::Entry;
+use crate::scope::{Scope, TaskRef};
+use crate::verdict::{Inputs, Question, verdict};
 use crate::{
     BoundInput, Listing, Member, Missing, Pipeline, StageDecl, StageKind, State, Verdict, Window,
 };
 
 /// What planning and execution may ask of the lake. All answers are of one pinned version.
 pub trait World: Sync {
-    /// Returns the published cell of a table's partition.
-    fn published(&self, task: &TaskKey) -> Option<Arc<Cell>>;
-    /// Returns the published partitions of a table.
-    fn published_partitions(&self, table: &TableId) -> Vec<PartitionKey>;
+    /// Returns the published partitions of a table with their cells, in the order of their keys.
+    fn published(&self, table: &TableId) -> Vec<(PartitionKey, Arc<Cell>)>;
     /// Returns the cell that was ever computed for a fingerprint, published or not.
     fn cached(&self, fingerprint: &Fingerprint) -> Option<Arc<Cell>>;
+    /// Returns all parts of a cell's fingerprint; asked only where a reason has to be told.
+    fn parts(&self, cell: &Cell) -> Parts {
+        cell.parts.clone()
+    }
 }
 
 /// One granted partition of an input.
@@ -60,44 +63,6 @@ pub struct TaskSpec {
     pub parts: Parts,
     /// A seed that depends on the task's key alone.
     pub seed: u64,
-}
-
-/// A task by its place in the partitions.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct TaskRef {
-    pub(crate) key: TaskKey,
-    pub(crate) stage: usize,
-    /// Index into the entries of the stage's main table.
-    pub(crate) entry: usize,
-    pub(crate) demand: Demand,
-}
-
-/// The fixed part of a plan: partitions, definitions and tasks.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Scope {
-    /// By table, in the pipeline's order.
-    pub(crate) partitions: Vec<TablePartitions>,
-    /// By stage: the row-affecting parts and their digest.
-    pub(crate) definitions: Vec<(Parts, Fingerprint)>,
-    /// In an order in which each comes after all that it reads.
-    pub(crate) tasks: Vec<TaskRef>,
-}
-
-impl Scope {
-    pub(crate) fn entry(&self, pipeline: &Pipeline, task: &TaskRef) -> &Entry {
-        &self.partitions[pipeline.main_table(task.stage)].entries[task.entry]
-    }
-
-    /// Returns the granted partitions of an input as (table, pick), those of `latest_before` as candidates.
-    pub(crate) fn picks(&self, output: &Entry, input: &BoundInput) -> Vec<(usize, Pick)> {
-        let mut all = Vec::new();
-        let mut found = Vec::new();
-        for &table in &input.tables {
-            picks(input.window, output, &self.partitions[table], &mut found);
-            all.extend(found.drain(..).map(|pick| (table, pick)));
-        }
-        all
-    }
 }
 
 /// What is known of one partition.
@@ -155,23 +120,12 @@ impl<'a> Board<'a> {
         for partitions in &scope.partitions {
             let seen = partitions.entries.iter().map(|entry| match entry.planned {
                 true => Seen::Unknown,
-                false => board.published(&partitions.table, entry, None),
+                false => published(&partitions.table, entry, None),
             });
             let seen = seen.collect();
             board.seen.push(seen);
         }
         board
-    }
-
-    fn published(&self, table: &TableId, entry: &Entry, stale: Option<usize>) -> Seen {
-        let key = TaskKey {
-            table: table.clone(),
-            partition: entry.key.clone(),
-        };
-        match self.world.published(&key) {
-            Some(cell) => see(table, entry, cell, stale),
-            None => Seen::Withheld,
-        }
     }
 
     /// Returns the tables that a task makes, each with the task's entry in it.
@@ -205,7 +159,7 @@ impl<'a> Board<'a> {
             if let Some(entry) = entry {
                 let partitions = &self.scope.partitions[table];
                 let place = &partitions.entries[entry];
-                self.seen[table][entry] = self.published(&partitions.table, place, Some(task));
+                self.seen[table][entry] = published(&partitions.table, place, Some(task));
             }
         }
     }
@@ -217,8 +171,8 @@ impl<'a> Board<'a> {
         let entry = self.scope.entry(self.pipeline, task);
         let mut windows: Vec<Vec<Granted>> = Vec::new();
         let mut inputs = None;
-        for input in self.pipeline.inputs(task.stage) {
-            match self.granted(entry, input) {
+        for (i, input) in self.pipeline.inputs(task.stage).iter().enumerate() {
+            match self.granted(task, i) {
                 Ok(members) => {
                     if let Some(held) = withheld(input, &members) {
                         inputs = Some(Inputs::Withheld(self.key_of(held)));
@@ -238,9 +192,13 @@ impl<'a> Board<'a> {
             Inputs::Known(fingerprint) => Some(fingerprint),
             _ => None,
         };
-        let outputs: Vec<(TableId, Option<Arc<Cell>>)> = stage
-            .outputs()
-            .map(|table| (table.clone(), self.published_cell(index, table)))
+        let outputs: Vec<(TableId, Option<Arc<Cell>>)> = self
+            .outputs(index)
+            .map(|(table, entry)| {
+                let partitions = &self.scope.partitions[table];
+                let cell = entry.and_then(|entry| partitions.entries[entry].published.clone());
+                (partitions.table.clone(), cell)
+            })
             .collect();
         let published = outputs.iter().any(|(_, cell)| cell.is_some());
         let listing = entry.listing.as_ref();
@@ -251,7 +209,7 @@ impl<'a> Board<'a> {
             // An earlier cell of a published raw partition lacks the documents that came since.
             restorable: listing.is_none_or(|listing| listing.sealed && !published),
             output_fingerprint: &|task, output| output_fingerprint(task, &stage.table, output),
-            parts: &|| self.parts(task, complete.then_some(windows.as_slice())),
+            changes: &|cell| self.changes(task, cell, complete.then_some(windows.as_slice())),
             cached: &|fingerprint| self.world.cached(fingerprint),
         });
         Settled {
@@ -267,9 +225,8 @@ impl<'a> Board<'a> {
         let task = &self.scope.tasks[index];
         let entry = self.scope.entry(self.pipeline, task);
         let inputs = self.pipeline.inputs(task.stage);
-        let windows: Vec<Vec<Granted>> = inputs
-            .iter()
-            .map(|input| self.granted(entry, input).unwrap_or_default())
+        let windows: Vec<Vec<Granted>> = (0..inputs.len())
+            .map(|input| self.granted(task, input).unwrap_or_default())
             .collect();
         let grants = inputs
             .iter()
@@ -297,11 +254,18 @@ impl<'a> Board<'a> {
     }
 
     /// Returns the members of an input's window, or the first whose rows are not known yet.
-    fn granted(&self, output: &Entry, input: &BoundInput) -> Result<Vec<Granted>, (usize, usize)> {
-        let latest = matches!(input.window, Window::LatestBefore { .. });
-        let mut members = Vec::new();
+    fn granted(&self, task: &TaskRef, input: usize) -> Result<Vec<Granted>, (usize, usize)> {
+        let window = self.pipeline.inputs(task.stage)[input].window;
+        let latest = matches!(window, Window::LatestBefore { .. });
+        let mut found = Vec::new();
+        let place = (task.stage, task.entry);
+        self.scope
+            .picks(self.pipeline, place, input, &mut |table, pick| {
+                found.push((table, pick));
+            });
+        let mut members = Vec::with_capacity(found.len());
         let mut satisfied: Option<(usize, u32)> = None;
-        for (table, pick) in self.scope.picks(output, input) {
+        for (table, pick) in found {
             if satisfied == Some((table, pick.group)) {
                 continue;
             }
@@ -369,7 +333,7 @@ impl<'a> Board<'a> {
                 window_digest(members.iter().map(|member| member.digest)),
             )
         });
-        let definition = self.scope.definitions[task.stage].1;
+        let definition = self.scope.definitions[task.stage].digest;
         let cut_short = entry.cut_short();
         task_fingerprint(
             &task.key,
@@ -382,7 +346,7 @@ impl<'a> Board<'a> {
     }
 
     fn parts(&self, task: &TaskRef, windows: Option<&[Vec<Granted>]>) -> Parts {
-        let mut parts = self.scope.definitions[task.stage].0.clone();
+        let mut parts = self.scope.definitions[task.stage].parts.clone();
         let entry = self.scope.entry(self.pipeline, task);
         if let Some(listing) = &entry.listing {
             parts.insert("token".to_owned(), listing.token.clone());
@@ -417,16 +381,30 @@ impl<'a> Board<'a> {
         input_part(digest, &named)
     }
 
-    /// Returns the published cell of one of a task's tables.
-    pub(crate) fn published_cell(&self, task: usize, table: &TableId) -> Option<Arc<Cell>> {
-        let key = &self.scope.tasks[task].key;
-        if *table == key.table {
-            return self.world.published(key);
+    /// Names the parts of a task's fingerprint that differ from those of its published cell.
+    fn changes(
+        &self,
+        task: &TaskRef,
+        published: &Cell,
+        windows: Option<&[Vec<Granted>]>,
+    ) -> Vec<Change> {
+        let old = self.world.parts(published);
+        let new = self.parts(task, windows);
+        let contract = &self.pipeline.stages()[task.stage].contract;
+        match windows {
+            Some(_) => diff(&old, &new, contract),
+            None => definition_diff(&old, &new, contract),
         }
-        self.world.published(&TaskKey {
-            table: table.clone(),
-            partition: key.partition.clone(),
-        })
+    }
+
+    /// Returns the published cell of one of a task's tables.
+    pub(crate) fn published_cell(&self, task: usize, table: &TableId) -> Option<&Arc<Cell>> {
+        let (table, entry) = self
+            .outputs(task)
+            .find(|(output, _)| self.scope.partitions[*output].table == *table)?;
+        self.scope.partitions[table].entries[entry?]
+            .published
+            .as_ref()
     }
 
     fn key_of(&self, (table, entry): (usize, usize)) -> TaskKey {
@@ -443,11 +421,18 @@ impl<'a> Board<'a> {
         if stage.kind == StageKind::Harvest {
             return None;
         }
-        let published = self.world.published(&cell.task());
+        let published = self.published_cell(task, &cell.table).cloned();
         [published, self.world.cached(&cell.fingerprint)]
             .into_iter()
             .flatten()
             .find(|old| old.fingerprint == cell.fingerprint && old.rows_hash != cell.rows_hash)
+    }
+}
+
+fn published(table: &TableId, entry: &Entry, stale: Option<usize>) -> Seen {
+    match &entry.published {
+        Some(cell) => see(table, entry, cell.clone(), stale),
+        None => Seen::Withheld,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::Window;
 
 mod parse;
 
-pub use parse::parse_stages;
+pub use parse::{parse_stages, parse_stages_with};
 
 /// Who computes a stage's rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct StageInput {
     pub window: Window,
     /// What happens without them.
     pub missing: Missing,
+    /// Parameters that the window's length follows.
+    pub follows: Vec<String>,
 }
 
 impl StageInput {
@@ -67,6 +69,7 @@ impl StageInput {
             table,
             window,
             missing,
+            follows: Vec::new(),
         }
     }
 }
@@ -89,16 +92,16 @@ pub enum Audit {
 pub struct Origin {
     /// The file; empty for a stage built by the program.
     pub file: String,
-    /// The line, counted from 1.
+    /// The line, counted from 1; 0 if the file is not a file but the name of a setting.
     pub line: usize,
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.file.is_empty() {
-            f.write_str("generated")
-        } else {
-            write!(f, "{}:{}", self.file, self.line)
+        match (self.file.as_str(), self.line) {
+            ("", _) => f.write_str("generated"),
+            (setting, 0) => f.write_str(setting),
+            (file, line) => write!(f, "{file}:{line}"),
         }
     }
 }

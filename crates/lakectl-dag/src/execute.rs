@@ -146,7 +146,7 @@ impl<'a> Run<'a> {
         events: &'a (dyn Fn(RunEvent) + Sync),
     ) -> Self {
         let mut unsettled = vec![0; plan.tasks.len()];
-        for reader in plan.readers.iter().flatten() {
+        for reader in plan.readers.all() {
             unsettled[*reader as usize] += 1;
         }
         let ready = (0..unsettled.len())
@@ -350,7 +350,8 @@ impl<'a> Run<'a> {
     }
 
     fn release(&mut self, task: usize) {
-        for reader in &self.plan.readers[task] {
+        let plan = self.plan;
+        for reader in plan.readers(task) {
             let reader = *reader as usize;
             self.unsettled[reader] -= 1;
             if self.unsettled[reader] == 0 {

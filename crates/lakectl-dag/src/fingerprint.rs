@@ -1,13 +1,19 @@
 //! What a task's result depends on, as one digest and as parts that people can compare.
 
-use std::collections::BTreeMap;
-
 use lakectl_core::{Cell, DayRange, Fingerprint, FingerprintBuilder, Parts, TableId, TaskKey};
 use serde::Serialize;
 
+use crate::StageDecl;
+use crate::outline;
+
 /// How many members of a window are kept by name beside the digest of all of them.
-const MEMBERS_KEPT: usize = 64;
-const INPUT: &str = "input ";
+pub(crate) const MEMBERS_KEPT: usize = 64;
+/// The longest part that is kept as it is; every cell repeats the parts of its stage.
+const PART_BYTES_MAX: usize = 80;
+/// Begins the name of the part of an input.
+pub(crate) const INPUT: &str = "input ";
+/// Begins the name of what is kept beside a part to explain a change of it. It is in no fingerprint.
+pub(crate) const NOTE: &str = "note ";
 
 /// What a task is granted of one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -80,13 +86,42 @@ pub(crate) fn window_digest(members: impl IntoIterator<Item = Fingerprint>) -> F
         .finish()
 }
 
-/// Returns the digest of a stage's row-affecting parts.
-pub(crate) fn definition_digest(parts: &Parts) -> Fingerprint {
-    let mut builder = FingerprintBuilder::new("definition");
-    for (name, value) in parts {
-        builder.push(name, value);
+/// What decides a stage's rows beside its inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Definition {
+    /// As kept with every cell: long parts by their digests, with notes that explain them.
+    pub(crate) parts: Parts,
+    /// The digest of the parts without the notes.
+    pub(crate) digest: Fingerprint,
+}
+
+impl Definition {
+    /// Joins the parts of a declaration with those that are `given` from outside; the latter win.
+    pub(crate) fn of(stage: &StageDecl, given: Option<&Parts>) -> Self {
+        let mut whole = stage.definition();
+        whole.extend(given.cloned().unwrap_or_default());
+        let short = |(name, value): (String, String)| match value.len() {
+            _ if name.starts_with(NOTE) => (name, value),
+            0..=PART_BYTES_MAX => (name, value),
+            _ => (name, Fingerprint::of(value.as_bytes()).to_string()),
+        };
+        let long_contract = whole
+            .get("contract")
+            .is_some_and(|text| text.len() > PART_BYTES_MAX);
+        let mut parts: Parts = whole.into_iter().map(short).collect();
+        let mut builder = FingerprintBuilder::new("definition");
+        for (name, value) in parts.iter().filter(|(name, _)| !name.starts_with(NOTE)) {
+            builder.push(name, value);
+        }
+        if long_contract {
+            let columns = outline::of_columns(&stage.contract);
+            parts.insert(format!("{NOTE}contract"), columns);
+        }
+        Self {
+            digest: builder.finish(),
+            parts,
+        }
     }
-    builder.finish()
 }
 
 /// Returns the fingerprint of a task; `token` is what a harvest's source says of its partition.
@@ -142,90 +177,4 @@ pub(crate) fn input_part(digest: Fingerprint, members: &[(String, DayRange, Stat
         text.push_str(&format!("\n{name}={}", state.label()));
     }
     text
-}
-
-/// One difference between two definitions of the same task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change {
-    /// The part, such as `sql`, `param.z_window` or `input options.slices`.
-    pub part: String,
-    /// What it was and what it is, as far as that fits on a line.
-    pub detail: String,
-}
-
-/// Returns the parts that differ, definition before inputs.
-pub fn diff(old: &Parts, new: &Parts) -> Vec<Change> {
-    let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
-    names.sort_by_key(|name| (name.starts_with(INPUT), name.as_str()));
-    names.dedup();
-    let change = |name: &String| {
-        let detail = match (old.get(name), new.get(name)) {
-            (Some(old), Some(new)) if old == new => return None,
-            (Some(old), Some(new)) if name.starts_with(INPUT) => window_change(old, new),
-            (Some(old), Some(new)) => value_change(old, new),
-            (None, _) => "added".to_owned(),
-            (_, None) => "removed".to_owned(),
-        };
-        Some(Change {
-            part: name.clone(),
-            detail,
-        })
-    };
-    names.into_iter().filter_map(change).collect()
-}
-
-/// Like [`diff`] for parts that hold no digests of inputs yet: only the definition and the names of inputs count.
-pub(crate) fn definition_diff(old: &Parts, new: &Parts) -> Vec<Change> {
-    let known_or_new = |change: &Change| {
-        !change.part.starts_with(INPUT) || matches!(change.detail.as_str(), "added" | "removed")
-    };
-    diff(old, new).into_iter().filter(known_or_new).collect()
-}
-
-fn value_change(old: &str, new: &str) -> String {
-    let short = |text: &str| text.len() <= 40 && !text.contains('\n');
-    match short(old) && short(new) {
-        true => format!("{old} -> {new}"),
-        false => "changed".to_owned(),
-    }
-}
-
-fn window_change(old: &str, new: &str) -> String {
-    let (old_total, old) = members(old);
-    let (new_total, new) = members(new);
-    let mut changes = Vec::new();
-    for (name, state) in &new {
-        match old.get(name) {
-            Some(before) if before == state => {}
-            Some(before) => changes.push(format!("{name}: {before} -> {state}")),
-            // Of a long window only the newest are kept by name, so an unknown older one need not be new.
-            None if old_total <= MEMBERS_KEPT || new_total <= MEMBERS_KEPT => {
-                changes.push(format!("{name}: new, {state}"));
-            }
-            None => changes.push(format!("{name}: {state}")),
-        }
-    }
-    if new_total <= MEMBERS_KEPT {
-        let gone = old.keys().filter(|name| !new.contains_key(*name));
-        changes.extend(gone.map(|name| format!("{name}: gone")));
-    }
-    match changes.len() {
-        0 => "a member further back".to_owned(),
-        1 => changes.remove(0),
-        more => format!("{} and {} more", changes[0], more - 1),
-    }
-}
-
-fn members(part: &str) -> (usize, BTreeMap<&str, &str>) {
-    let mut lines = part.lines();
-    let head = lines.next().unwrap_or_default();
-    let total = head
-        .split(' ')
-        .nth(1)
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(0);
-    (
-        total,
-        lines.filter_map(|line| line.rsplit_once('=')).collect(),
-    )
 }

@@ -21,10 +21,10 @@ pub use select::SelectError;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum GraphError {
     /// Stages that need each other.
-    #[error("stages need each other: {}", path.iter().map(TableId::as_str).collect::<Vec<_>>().join(" -> "))]
+    #[error("stages need each other: {}", loop_text(path))]
     Cycle {
-        /// The loop; the first table is repeated at the end.
-        path: Vec<TableId>,
+        /// The loop, each stage with its place; the first is repeated at the end.
+        path: Vec<(TableId, Origin)>,
     },
     /// Two stages that make the same table.
     #[error("{second}: table `{table}` is already made by the stage at {first}")]
@@ -77,6 +77,17 @@ pub enum GraphError {
         /// Where it is declared.
         origin: Origin,
     },
+}
+
+fn loop_text(path: &[(TableId, Origin)]) -> String {
+    let names: Vec<&str> = path.iter().map(|(table, _)| table.as_str()).collect();
+    let mut text = names.join(" -> ");
+    for (table, origin) in &path[..path.len().saturating_sub(1)] {
+        text.push_str(&format!("\n  {origin}: `{table}`"));
+    }
+    text + &hint_line(Some(
+        "take one of these inputs away, or read what stands before the loop",
+    ))
 }
 
 fn hint_line(hint: Option<&str>) -> String {
@@ -324,7 +335,7 @@ fn order(
         Err(_) => Err(GraphError::Cycle {
             path: find_loop(&graph)
                 .into_iter()
-                .map(|i| stages[i].table.clone())
+                .map(|i| (stages[i].table.clone(), stages[i].origin.clone()))
                 .collect(),
         }),
     }

@@ -19,30 +19,38 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod board;
+mod change;
 mod declare;
+mod estimate;
 mod event;
 mod execute;
 mod fingerprint;
 mod graph;
 mod nearest;
+mod outline;
 mod partition;
 mod plan;
 mod runner;
+mod scope;
 mod verdict;
 mod window;
 
 pub use board::{Grant, TaskSpec, World};
+pub use change::Change;
 pub use declare::{
     Audit, DeclareError, Missing, Origin, StageDecl, StageInput, StageKind, parse_stages,
+    parse_stages_with,
 };
+pub use estimate::{Cost, Estimate};
 pub use event::{Outcome, RunEvent, RunReport, TaskReport, Totals};
 pub use execute::execute;
-pub use fingerprint::{Change, State, diff, output_fingerprint, state_of};
+pub use fingerprint::{State, output_fingerprint, state_of};
 pub use graph::{
     BoundInput, GraphError, Pipeline, SelectError, render_dot, render_json, render_mermaid,
     render_text,
 };
 pub use nearest::nearest;
+pub use outline::outline;
 pub use partition::{Coverage, Entry, Listing, TablePartitions};
 pub use plan::{Plan, PlanError, PlanRequest, PlannedTask, Selection, plan};
 pub use runner::{Cancel, Options, Order, Runner, Sleep, TaskFailure};

@@ -25,7 +25,10 @@ fn distance(word: &str, candidate: &str) -> usize {
     }
 }
 
-/// Returns a hint: the close words, else all of them when they are few.
+/// So many known words are listed when none of them is close.
+const LISTED_MAX: usize = 24;
+
+/// Returns a hint: the close words, else all of them when they are few, else those that are the least far away.
 pub(crate) fn hint<'a>(
     word: &str,
     known: impl IntoIterator<Item = &'a str> + Clone,
@@ -38,6 +41,13 @@ pub(crate) fn hint<'a>(
     if !close.is_empty() {
         return Some(format!("did you mean {}?", quote(&close)));
     }
-    let all: Vec<&str> = known.into_iter().collect();
-    (!all.is_empty() && all.len() <= 24).then(|| format!("known are {}", quote(&all)))
+    let mut all: Vec<&str> = known.into_iter().collect();
+    match all.len() {
+        0 => None,
+        1..=LISTED_MAX => Some(format!("known are {}", quote(&all))),
+        _ => {
+            all.sort_by_cached_key(|candidate| (distance(word, candidate), *candidate));
+            Some(format!("the nearest are {}", quote(&all[..3])))
+        }
+    }
 }

@@ -4,9 +4,11 @@
 //! normalised ones from their raw table. Partitions that are published already stay members of windows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use lakectl_core::{Day, DayRange, Grain, PartitionKey, TableId};
+use lakectl_core::{Cell, Day, DayRange, Grain, PartitionKey, TableId, TaskKey};
 
+use crate::nearest::hint;
 use crate::{Pipeline, PlanError, StageDecl, StageKind, World};
 
 /// The values of partition keys and the first day of a family of tables.
@@ -47,24 +49,34 @@ pub struct Entry {
     pub listing: Option<Listing>,
     /// Whether the source does not list it any more.
     pub vanished: bool,
+    /// Its published result.
+    pub published: Option<Arc<Cell>>,
+    /// Whether the calendar cuts the period short.
+    clipped: bool,
 }
 
 impl Entry {
     fn new(key: PartitionKey, planned: bool) -> Self {
+        let period = key.days().unwrap_or(DayRange::ALL);
+        Self::of_period(key, planned, period)
+    }
+
+    fn of_period(key: PartitionKey, planned: bool, period: DayRange) -> Self {
         Self {
             text: key.to_string(),
-            period: key.days().unwrap_or(DayRange::ALL),
             key,
+            period,
             planned,
             listing: None,
             vanished: false,
+            published: None,
+            clipped: false,
         }
     }
 
     /// Returns the days of a partition that the calendar cuts short, as a part of fingerprints.
     pub(crate) fn cut_short(&self) -> Option<String> {
-        let whole = self.key.days()?;
-        (whole != self.period)
+        self.clipped
             .then(|| format!("{} to {}", self.period.start, self.period.end.plus(-1)))
     }
 }
@@ -78,34 +90,36 @@ pub struct TablePartitions {
     pub keys: Vec<String>,
     /// Whether the table has a time column, so that a partition can be cut.
     pub timed: bool,
-    /// The partitions, sorted by key.
+    /// The partitions, sorted by key: those with the same values stand together, in the order of their days.
     pub entries: Vec<Entry>,
-    /// Key values -> entries sorted by their first day.
-    groups: BTreeMap<Vec<String>, Vec<u32>>,
+    /// Groups of entries with the same key values, by the place of their first entry; one more ends the last group.
+    starts: Vec<u32>,
+    /// By entry: its group.
+    group_of: Vec<u32>,
 }
 
 impl TablePartitions {
-    fn new(
-        table: TableId,
-        keys: Vec<String>,
-        timed: bool,
-        entries: BTreeMap<PartitionKey, Entry>,
-    ) -> Self {
-        let entries: Vec<Entry> = entries.into_values().collect();
-        let mut groups: BTreeMap<Vec<String>, Vec<u32>> = BTreeMap::new();
+    fn new(table: TableId, keys: Vec<String>, timed: bool, entries: Vec<Entry>) -> Self {
+        let mut starts: Vec<u32> = Vec::new();
+        let mut group_of = Vec::with_capacity(entries.len());
         for (i, entry) in entries.iter().enumerate() {
-            let group = groups.entry(values_of(&keys, &entry.key)).or_default();
-            group.push(i as u32);
+            let same = |before: &Entry| values(&before.key, &keys).eq(values(&entry.key, &keys));
+            if !i
+                .checked_sub(1)
+                .is_some_and(|before| same(&entries[before]))
+            {
+                starts.push(i as u32);
+            }
+            group_of.push(starts.len() as u32 - 1);
         }
-        for group in groups.values_mut() {
-            group.sort_by_key(|i| entries[*i as usize].period.start);
-        }
+        starts.push(entries.len() as u32);
         Self {
             table,
             keys,
             timed,
             entries,
-            groups,
+            starts,
+            group_of,
         }
     }
 
@@ -116,33 +130,47 @@ impl TablePartitions {
             .ok()
     }
 
-    /// Returns the numbered groups whose values of the shared keys equal those of the output partition.
-    pub(crate) fn groups_of(&self, output: &Entry) -> Vec<(u32, &[u32])> {
-        let wanted: Vec<Option<&str>> = self.keys.iter().map(|key| output.key.get(key)).collect();
+    /// Returns the number of groups of entries with the same key values.
+    pub(crate) fn groups(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Returns the group of an entry.
+    pub(crate) fn group_of(&self, entry: usize) -> usize {
+        self.group_of[entry] as usize
+    }
+
+    /// Returns the places of a group's entries, which follow one another in the order of their days.
+    pub(crate) fn group(&self, group: u32) -> std::ops::Range<usize> {
+        let group = group as usize;
+        self.starts[group] as usize..self.starts[group + 1] as usize
+    }
+
+    /// Returns the groups whose values of the shared keys equal those of the first entry of `group` of `output`.
+    pub(crate) fn groups_like(&self, output: &Self, group: usize) -> Vec<u32> {
+        let output = &output.entries[output.starts[group] as usize].key;
+        let wanted: Vec<Option<&str>> = self.keys.iter().map(|key| output.get(key)).collect();
+        let first = |group: &u32| &self.entries[self.starts[*group as usize] as usize].key;
         if wanted.iter().all(Option::is_some) {
-            let values: Vec<String> = wanted.into_iter().flatten().map(str::to_owned).collect();
-            let group = self.groups.get(&values);
-            return group
-                .map(|group| (0, group.as_slice()))
-                .into_iter()
-                .collect();
+            let wanted = wanted.iter().flatten().copied();
+            let starts = &self.starts[..self.groups()];
+            let found = starts.binary_search_by(|start| {
+                values(&self.entries[*start as usize].key, &self.keys).cmp(wanted.clone())
+            });
+            return found.into_iter().map(|group| group as u32).collect();
         }
-        let fits = |values: &[String]| {
-            let mut pairs = wanted.iter().zip(values);
+        let fits = |group: &u32| {
+            let mut pairs = wanted.iter().zip(values(first(group), &self.keys));
             pairs.all(|(want, value)| want.is_none_or(|want| want == value))
         };
-        (0..)
-            .zip(&self.groups)
-            .filter(|(_, (values, _))| fits(values))
-            .map(|(number, (_, group))| (number, group.as_slice()))
-            .collect()
+        (0..self.groups() as u32).filter(fits).collect()
     }
 }
 
-fn values_of(keys: &[String], partition: &PartitionKey) -> Vec<String> {
-    keys.iter()
-        .map(|key| partition.get(key).unwrap_or_default().to_owned())
-        .collect()
+/// The key values of a partition; they stand before the period.
+fn values<'a>(partition: &'a PartitionKey, keys: &[String]) -> impl Iterator<Item = &'a str> {
+    let pairs = partition.pairs().iter().take(keys.len());
+    pairs.map(|(_, value)| value.as_str())
 }
 
 /// What partition planning is given from outside.
@@ -153,78 +181,120 @@ pub(crate) struct Calendar<'a> {
     pub(crate) end: Day,
 }
 
+/// The partitions of every table, in the pipeline's order of tables; none of tables that a plan does not reach.
+pub(crate) struct Partitions {
+    pub(crate) tables: Vec<TablePartitions>,
+    /// Published partitions that the declarations have no place for any more.
+    pub(crate) abandoned: Vec<TaskKey>,
+}
+
 impl Calendar<'_> {
-    /// Returns the partitions of every table, in the pipeline's order of tables.
+    /// Returns the partitions of the tables of the `reach` of stages, which holds all that its stages read.
     pub(crate) fn partitions(
         &self,
         pipeline: &Pipeline,
         world: &dyn World,
-    ) -> Result<Vec<TablePartitions>, PlanError> {
-        let mut all: Vec<TablePartitions> = Vec::new();
+        reach: &BTreeSet<usize>,
+    ) -> Result<Partitions, PlanError> {
+        let mut all = Partitions {
+            tables: Vec::with_capacity(pipeline.tables().len()),
+            abandoned: Vec::new(),
+        };
         for (index, stage) in pipeline.stages().iter().enumerate() {
-            let planned = match stage.kind {
-                StageKind::Harvest => self.listed(stage, world)?,
+            let mut planned = match stage.kind {
+                _ if !reach.contains(&index) => Vec::new(),
+                StageKind::Harvest => self.listed(stage)?,
                 StageKind::Normalize => match pipeline.inputs(index).first() {
-                    Some(raw) if raw.tables.len() == 1 => parsed(&all[raw.tables[0]]),
+                    Some(raw) if raw.tables.len() == 1 => parsed(&all.tables[raw.tables[0]]),
                     _ => return Err(PlanError::NormalizeInput(stage.table.clone())),
                 },
                 StageKind::Sql | StageKind::Native(_) => self.covered(stage)?,
             };
-            for table in stage.outputs() {
-                let mut entries = planned.clone();
-                for key in world.published_partitions(table) {
-                    if self.keeps(stage, &key) {
-                        let published = || Entry::new(key.clone(), false);
-                        entries.entry(key.clone()).or_insert_with(published);
-                    }
-                }
+            planned.sort_by(|a, b| a.key.cmp(&b.key));
+            planned.dedup_by(|a, b| a.key == b.key);
+            let mut outputs = stage.outputs().peekable();
+            while let Some(table) = outputs.next() {
+                let published = match reach.contains(&index) {
+                    true => world.published(table),
+                    false => Vec::new(),
+                };
+                let own = match outputs.peek() {
+                    Some(_) => planned.clone(),
+                    None => std::mem::take(&mut planned),
+                };
+                let entries = self.joined(stage, table, own, published, &mut all.abandoned);
                 let timed = stage.time_column.is_some() && *table == stage.table;
-                all.push(TablePartitions::new(
-                    table.clone(),
-                    stage.keys.clone(),
-                    timed,
-                    entries,
-                ));
+                let keys = stage.keys.clone();
+                all.tables
+                    .push(TablePartitions::new(table.clone(), keys, timed, entries));
             }
         }
         Ok(all)
     }
 
-    fn listed(
+    /// Brings planned and published partitions together, both in the order of their keys.
+    fn joined(
         &self,
         stage: &StageDecl,
-        world: &dyn World,
-    ) -> Result<BTreeMap<PartitionKey, Entry>, PlanError> {
-        let mut entries = BTreeMap::new();
-        let Some(listings) = self.listings.get(&stage.table) else {
-            return Ok(entries);
-        };
-        let mut named = BTreeSet::new();
-        for listing in listings {
+        table: &TableId,
+        mut planned: Vec<Entry>,
+        published: Vec<(PartitionKey, Arc<Cell>)>,
+        abandoned: &mut Vec<TaskKey>,
+    ) -> Vec<Entry> {
+        let listings = self.listings.get(&stage.table);
+        let listings = listings.filter(|_| stage.kind == StageKind::Harvest);
+        let named: Option<BTreeSet<&PartitionKey>> =
+            listings.map(|listings| listings.iter().map(|l| &l.partition).collect());
+        let mut others = Vec::new();
+        let mut next = 0;
+        for (key, cell) in published {
+            while planned.get(next).is_some_and(|entry| entry.key < key) {
+                next += 1;
+            }
+            match planned.get_mut(next) {
+                Some(entry) if entry.key == key => entry.published = Some(cell),
+                _ if self.keeps(stage, &key) => {
+                    let mut entry = Entry::new(key, false);
+                    entry.vanished = named
+                        .as_ref()
+                        .is_some_and(|named| !named.contains(&entry.key));
+                    entry.published = Some(cell);
+                    others.push(entry);
+                }
+                // A raw partition cannot be computed again: it stays, out of sight.
+                _ if stage.kind == StageKind::Harvest => {}
+                _ => abandoned.push(TaskKey {
+                    table: table.clone(),
+                    partition: key,
+                }),
+            }
+        }
+        if !others.is_empty() {
+            planned.append(&mut others);
+            planned.sort_by(|a, b| a.key.cmp(&b.key));
+        }
+        planned
+    }
+
+    fn listed(&self, stage: &StageDecl) -> Result<Vec<Entry>, PlanError> {
+        let mut entries = Vec::new();
+        for listing in self.listings.get(&stage.table).into_iter().flatten() {
             if !fits(stage, &listing.partition) {
                 return Err(PlanError::Listing {
                     table: stage.table.clone(),
                     partition: listing.partition.clone(),
                 });
             }
-            named.insert(&listing.partition);
             let mut entry = Entry::new(listing.partition.clone(), true);
             if stage.grain == Grain::None || entry.period.start < self.end {
                 entry.listing = Some(listing.clone());
-                entries.insert(listing.partition.clone(), entry);
-            }
-        }
-        for key in world.published_partitions(&stage.table) {
-            if fits(stage, &key) && !named.contains(&key) {
-                let mut entry = Entry::new(key.clone(), false);
-                entry.vanished = true;
-                entries.insert(key, entry);
+                entries.push(entry);
             }
         }
         Ok(entries)
     }
 
-    fn covered(&self, stage: &StageDecl) -> Result<BTreeMap<PartitionKey, Entry>, PlanError> {
+    fn covered(&self, stage: &StageDecl) -> Result<Vec<Entry>, PlanError> {
         let (keys, days) = match &stage.coverage {
             Some(_) => {
                 let coverage = self.coverage(stage)?;
@@ -251,18 +321,19 @@ impl Calendar<'_> {
                 .collect();
         }
         let starts = stage.grain.periods(days);
-        let mut entries = BTreeMap::new();
+        let mut entries = Vec::with_capacity(groups.len() * starts.len().max(1));
         for group in groups {
             let base = PartitionKey::new(group).map_err(PlanError::Core)?;
             if stage.grain == Grain::None {
-                entries.insert(base.clone(), Entry::new(base, true));
+                entries.push(Entry::new(base, true));
                 continue;
             }
             for start in &starts {
                 let key = base.clone().with_period(stage.grain, *start);
-                let mut entry = Entry::new(key.clone(), true);
-                entry.period = entry.period.clipped(&days);
-                entries.insert(key, entry);
+                let whole = DayRange::new(*start, stage.grain.next(*start));
+                let mut entry = Entry::of_period(key, true, whole.clipped(&days));
+                entry.clipped = entry.period != whole;
+                entries.push(entry);
             }
         }
         Ok(entries)
@@ -275,10 +346,7 @@ impl Calendar<'_> {
             .ok_or_else(|| PlanError::Coverage {
                 table: stage.table.clone(),
                 coverage: name.clone(),
-                nearest: crate::nearest(&name, self.coverages.keys().map(String::as_str))
-                    .into_iter()
-                    .map(str::to_owned)
-                    .collect(),
+                hint: hint(&name, self.coverages.keys().map(String::as_str)),
             })
     }
 
@@ -304,11 +372,11 @@ impl Calendar<'_> {
 }
 
 /// A normalising stage has a task for every raw partition there is, also for those whose source vanished.
-fn parsed(raw: &TablePartitions) -> BTreeMap<PartitionKey, Entry> {
+fn parsed(raw: &TablePartitions) -> Vec<Entry> {
     let entry = |raw: &Entry| {
-        let mut entry = Entry::new(raw.key.clone(), true);
+        let mut entry = Entry::of_period(raw.key.clone(), true, raw.period);
         entry.vanished = raw.vanished;
-        (raw.key.clone(), entry)
+        entry
     };
     raw.entries.iter().map(entry).collect()
 }

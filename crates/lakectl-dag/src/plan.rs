@@ -3,92 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lakectl_core::{
-    Cell, CoreError, Day, DayRange, Fingerprint, PartitionKey, Parts, TableId, TaskKey,
-};
-use thiserror::Error;
+use lakectl_core::{Cell, Day, DayRange, Fingerprint, Parts, TableId, TaskKey};
 
-use crate::board::{Board, Scope, TaskRef};
+use crate::board::Board;
 use crate::event::Totals;
-use crate::fingerprint::definition_digest;
+use crate::fingerprint::Definition;
+use crate::nearest::hint;
 use crate::partition::{Calendar, Entry, TablePartitions};
+use crate::scope::Scope;
 use crate::verdict::Demand;
-use crate::{Coverage, Listing, Pipeline, SelectError, StageKind, Verdict, World};
+use crate::{Coverage, Listing, Pipeline, StageKind, Verdict, World};
 
-/// A request that cannot be planned.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum PlanError {
-    /// A name in the selection.
-    #[error(transparent)]
-    Select(#[from] SelectError),
-    /// A coverage that is not configured.
-    #[error(
-        "stage `{table}`: there is no `[coverage.{coverage}]`{}",
-        did_you_mean(nearest)
-    )]
-    Coverage {
-        /// The stage.
-        table: TableId,
-        /// The coverage.
-        coverage: String,
-        /// Close names.
-        nearest: Vec<String>,
-    },
-    /// A coverage without values for one of the stage's keys.
-    #[error("stage `{table}`: `[coverage.{coverage}]` gives no values for the key `{key}`")]
-    CoverageKey {
-        /// The stage.
-        table: TableId,
-        /// The coverage.
-        coverage: String,
-        /// The key.
-        key: String,
-    },
-    /// A listed partition with other columns than the stage declares.
-    #[error("the source of `{table}` lists `{partition}`, which is not a partition of that table")]
-    Listing {
-        /// The raw table.
-        table: TableId,
-        /// The partition.
-        partition: PartitionKey,
-    },
-    /// A normalising stage that does not read exactly one table.
-    #[error("stage `{0}` normalises, so its first input has to be one raw table")]
-    NormalizeInput(TableId),
-    /// A filter value that no partition has.
-    #[error("no partition has {key} `{value}`{}", did_you_mean(nearest))]
-    NoSuchValue {
-        /// The partition key.
-        key: String,
-        /// What was given.
-        value: String,
-        /// Close values.
-        nearest: Vec<String>,
-    },
-    /// The stages to refresh have no source.
-    #[error(
-        "none of `{0}` is harvested\n  hint: refresh fetches again; to compute a stage again, force it"
-    )]
-    NothingToRefresh(String),
-    /// `--select` names no stage that the goal needs.
-    #[error("nothing selected: no stage of `{select}` is needed for `{until}`")]
-    NothingSelected {
-        /// The selectors.
-        select: String,
-        /// The goal.
-        until: String,
-    },
-    /// A value that cannot be a partition's.
-    #[error(transparent)]
-    Core(CoreError),
-}
+mod error;
+mod need;
 
-fn did_you_mean(nearest: &[String]) -> String {
-    match nearest.is_empty() {
-        true => String::new(),
-        false => format!("\n  hint: did you mean `{}`?", nearest.join("`, `")),
-    }
-}
+pub use error::PlanError;
+use need::{Need, Readers};
 
 /// Which outputs are wanted. What they need is planned as well, whatever its dates.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,9 +94,12 @@ pub struct Plan {
     pub tasks: Vec<PlannedTask>,
     /// Published raw partitions that their source does not list any more. They are kept.
     pub vanished: Vec<TaskKey>,
+    /// Published partitions of the planned tables that the declarations have no place for any more, such as those of a former
+    /// grain or of an asset that is not covered now: beside the new ones their rows would count twice, so a run drops them.
+    /// Raw partitions are none of them, for they cannot be computed again.
+    pub abandoned: Vec<TaskKey>,
     pub(crate) scope: Scope,
-    /// By task: the tasks that read it.
-    pub(crate) readers: Vec<Vec<u32>>,
+    pub(crate) readers: Readers,
 }
 
 impl Plan {
@@ -177,7 +110,26 @@ impl Plan {
 
     /// Returns the tasks that read a task of this plan, by index.
     pub fn readers(&self, task: usize) -> &[u32] {
-        &self.readers[task]
+        self.readers.of(task)
+    }
+
+    /// Returns the published cells of a task, the main table's first; `None` for a table that is not published.
+    pub(crate) fn published<'p>(
+        &'p self,
+        pipeline: &'p Pipeline,
+        task: usize,
+    ) -> impl Iterator<Item = Option<&'p Arc<Cell>>> {
+        let key = &self.tasks[task].task.partition;
+        let main = pipeline.main_table(self.tasks[task].stage);
+        let secondary = pipeline.stages()[self.tasks[task].stage].also.len();
+        (main..=main + secondary).map(move |table| {
+            let partitions = &self.scope.partitions[table];
+            let entry = match table == main {
+                true => Some(self.scope.tasks[task].entry),
+                false => partitions.find(key),
+            };
+            partitions.entries[entry?].published.as_ref()
+        })
     }
 
     /// Counts the verdicts.
@@ -208,26 +160,38 @@ pub fn plan(
 ) -> Result<Plan, PlanError> {
     let selected = selected_stages(pipeline, &request.selection)?;
     let demands = demands(pipeline, request)?;
+    let mut reach = pipeline.ancestors(&selected);
+    reach.extend(&selected);
     let calendar = Calendar {
         coverages: request.coverages,
         listings: request.listings,
         end: request.end,
     };
-    let mut scope = Scope {
-        partitions: calendar.partitions(pipeline, world)?,
-        definitions: definitions(pipeline, request.definitions),
-        tasks: Vec::new(),
-    };
+    let partitions = calendar.partitions(pipeline, world, &reach)?;
+    let mut abandoned = partitions.abandoned;
+    let definitions = pipeline.stages().iter();
+    let definitions = definitions
+        .map(|stage| Definition::of(stage, request.definitions.get(&stage.table)))
+        .collect();
+    let mut scope = Scope::new(pipeline, partitions.tables, definitions);
     check_values(&scope.partitions, &request.selection)?;
     let need = Need::of(pipeline, &scope, &selected, &request.selection);
     let (tasks, readers) = need.number(pipeline, &scope, &request.selection, &demands);
     scope.tasks = tasks;
+    check_demands(pipeline, &scope, request)?;
+    let planned: BTreeSet<usize> = scope.tasks.iter().map(|task| task.stage).collect();
+    let is_planned = |task: &TaskKey| {
+        let table = pipeline.table(&task.table);
+        table.is_some_and(|table| planned.contains(&pipeline.tables()[table].1))
+    };
+    abandoned.retain(is_planned);
     let vanished = vanished(pipeline, &scope);
     let tasks = judge(pipeline, &scope, world, &need);
     Ok(Plan {
         end: request.end,
         tasks,
         vanished,
+        abandoned,
         scope,
         readers,
     })
@@ -245,14 +209,17 @@ fn selected_stages(
         (Some(goal), false) => {
             let mut reach = pipeline.until(goal)?;
             reach.extend(pipeline.ancestors(&reach));
-            let both: BTreeSet<usize> = reach.intersection(&chosen).copied().collect();
-            if both.is_empty() {
-                return Err(PlanError::NothingSelected {
-                    select: selection.select.join(" "),
-                    until: goal.clone(),
-                });
+            for select in &selection.select {
+                let stages = pipeline.select(std::slice::from_ref(select))?;
+                if reach.is_disjoint(&stages) {
+                    return Err(PlanError::NothingSelected {
+                        select: select.clone(),
+                        until: goal.clone(),
+                        hint: names_like(pipeline, select, reach.iter().copied()),
+                    });
+                }
             }
-            Ok(both)
+            Ok(reach.intersection(&chosen).copied().collect())
         }
     }
 }
@@ -263,24 +230,56 @@ fn demands(pipeline: &Pipeline, request: &PlanRequest<'_>) -> Result<Vec<Demand>
         demands[stage] = Demand::Force;
     }
     let harvested = |stage: &usize| pipeline.stages()[*stage].kind == StageKind::Harvest;
-    let refreshed = pipeline.select(&request.refresh)?;
-    if !refreshed.is_empty() && !refreshed.iter().any(harvested) {
-        return Err(PlanError::NothingToRefresh(request.refresh.join(" ")));
-    }
-    for stage in refreshed.into_iter().filter(harvested) {
-        demands[stage] = Demand::Refresh;
+    for select in &request.refresh {
+        let stages = pipeline.select(std::slice::from_ref(select))?;
+        if !stages.iter().any(harvested) {
+            return Err(PlanError::NothingToRefresh(select.clone()));
+        }
+        for stage in stages.into_iter().filter(harvested) {
+            demands[stage] = Demand::Refresh;
+        }
     }
     Ok(demands)
 }
 
-fn definitions(pipeline: &Pipeline, given: &BTreeMap<TableId, Parts>) -> Vec<(Parts, Fingerprint)> {
-    let parts = pipeline.stages().iter().map(|stage| {
-        let mut parts = stage.definition();
-        parts.extend(given.get(&stage.table).cloned().unwrap_or_default());
-        let digest = definition_digest(&parts);
-        (parts, digest)
-    });
-    parts.collect()
+/// Returns a hint at the tables of some stages.
+fn names_like(
+    pipeline: &Pipeline,
+    select: &str,
+    stages: impl Iterator<Item = usize>,
+) -> Option<String> {
+    let stages: Vec<usize> = stages.collect();
+    let names = stages.iter().map(|i| pipeline.stages()[*i].table.as_str());
+    hint(select.trim_matches('+'), names)
+}
+
+/// A stage that shall be computed again and has no task would be passed over in silence.
+fn check_demands(
+    pipeline: &Pipeline,
+    scope: &Scope,
+    request: &PlanRequest<'_>,
+) -> Result<(), PlanError> {
+    let stages_of = |passes: &dyn Fn(Demand) -> bool| -> BTreeSet<usize> {
+        let tasks = scope.tasks.iter().filter(|task| passes(task.demand));
+        tasks.map(|task| task.stage).collect()
+    };
+    // A harvest that is both forced and refreshed is refreshed, which computes it as well.
+    let forced = stages_of(&|demand| demand != Demand::None);
+    let refreshed = stages_of(&|demand| demand == Demand::Refresh);
+    let forces = request.force.iter().map(|s| ("--force", s, &forced));
+    let refreshes = request.refresh.iter().map(|s| ("--refresh", s, &refreshed));
+    for (flag, select, found) in forces.chain(refreshes) {
+        let stages = pipeline.select(std::slice::from_ref(select))?;
+        if found.is_disjoint(&stages) {
+            let planned = stages_of(&|_| true);
+            return Err(PlanError::NotInPlan {
+                flag,
+                select: select.clone(),
+                hint: names_like(pipeline, select, planned.into_iter()),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn check_values(partitions: &[TablePartitions], selection: &Selection) -> Result<(), PlanError> {
@@ -291,10 +290,7 @@ fn check_values(partitions: &[TablePartitions], selection: &Selection) -> Result
             return Err(PlanError::NoSuchValue {
                 key: key.clone(),
                 value: value.clone(),
-                nearest: crate::nearest(value, known)
-                    .into_iter()
-                    .map(str::to_owned)
-                    .collect(),
+                hint: hint(value, known.iter().copied()),
             });
         }
     }
@@ -338,124 +334,6 @@ fn vanished(pipeline: &Pipeline, scope: &Scope) -> Vec<TaskKey> {
         }
     }
     keys
-}
-
-/// Which entries of each stage's main table are selected, and which are needed by those.
-struct Need {
-    selected: Vec<Vec<bool>>,
-    needed: Vec<Vec<bool>>,
-    /// By stage and entry: the (stage, entry) pairs that it reads, sorted.
-    reads: Vec<Vec<Vec<(u32, u32)>>>,
-}
-
-impl Need {
-    /// Stages stand after what they read, so one sweep from the last to the first finds everything.
-    fn of(
-        pipeline: &Pipeline,
-        scope: &Scope,
-        stages: &BTreeSet<usize>,
-        selection: &Selection,
-    ) -> Self {
-        let entries = |stage: usize| &scope.partitions[pipeline.main_table(stage)].entries;
-        let count = pipeline.stages().len();
-        let selected: Vec<Vec<bool>> = (0..count)
-            .map(|stage| {
-                let chosen = stages.contains(&stage);
-                let table = &pipeline.stages()[stage].table;
-                let wanted = |entry: &Entry| {
-                    chosen && wanted(entry, selection) && named(table, entry, selection)
-                };
-                entries(stage).iter().map(wanted).collect()
-            })
-            .collect();
-        let mut needed = selected.clone();
-        let mut reads: Vec<Vec<Vec<(u32, u32)>>> = (0..count)
-            .map(|stage| vec![Vec::new(); entries(stage).len()])
-            .collect();
-        for stage in (0..count).rev() {
-            for (index, entry) in entries(stage).iter().enumerate() {
-                if !needed[stage][index] {
-                    continue;
-                }
-                let read = reads_of(pipeline, scope, stage, entry);
-                for (stage, entry) in &read {
-                    needed[*stage as usize][*entry as usize] = true;
-                }
-                reads[stage][index] = read;
-            }
-        }
-        Self {
-            selected,
-            needed,
-            reads,
-        }
-    }
-
-    /// Numbers the needed tasks and lists the readers of each.
-    fn number(
-        &self,
-        pipeline: &Pipeline,
-        scope: &Scope,
-        selection: &Selection,
-        demands: &[Demand],
-    ) -> (Vec<TaskRef>, Vec<Vec<u32>>) {
-        let mut tasks = Vec::new();
-        let mut readers: Vec<Vec<u32>> = Vec::new();
-        let mut numbers: Vec<Vec<u32>> = Vec::new();
-        for (stage, needed) in self.needed.iter().enumerate() {
-            let partitions = &scope.partitions[pipeline.main_table(stage)];
-            numbers.push(vec![u32::MAX; needed.len()]);
-            for entry in (0..needed.len()).filter(|entry| needed[*entry]) {
-                // Forcing and refreshing are for the selected days, values and tasks only.
-                let asked = &partitions.entries[entry];
-                let demand =
-                    match wanted(asked, selection) && named(&partitions.table, asked, selection) {
-                        true => demands[stage],
-                        false => Demand::None,
-                    };
-                let number = tasks.len() as u32;
-                numbers[stage][entry] = number;
-                readers.push(Vec::new());
-                for (stage, entry) in &self.reads[stage][entry] {
-                    let read = numbers[*stage as usize][*entry as usize];
-                    readers[read as usize].push(number);
-                }
-                tasks.push(TaskRef {
-                    key: TaskKey {
-                        table: partitions.table.clone(),
-                        partition: partitions.entries[entry].key.clone(),
-                    },
-                    stage,
-                    entry,
-                    demand,
-                });
-            }
-        }
-        (tasks, readers)
-    }
-}
-
-/// Returns the planned partitions that a task may read, as (stage, entry of its main table), each once.
-fn reads_of(pipeline: &Pipeline, scope: &Scope, stage: usize, output: &Entry) -> Vec<(u32, u32)> {
-    let mut reads = Vec::new();
-    for input in pipeline.inputs(stage) {
-        for (table, pick) in scope.picks(output, input) {
-            let entry = &scope.partitions[table].entries[pick.entry as usize];
-            if !entry.planned {
-                continue;
-            }
-            let (_, writer) = pipeline.tables()[table];
-            let main = pipeline.main_table(writer);
-            let place = match main == table {
-                true => Some(pick.entry as usize),
-                false => scope.partitions[main].find(&entry.key),
-            };
-            reads.extend(place.map(|place| (writer as u32, place as u32)));
-        }
-    }
-    reads.sort_unstable();
-    reads.dedup();
-    reads
 }
 
 /// Gives each task its verdict, as far as the verdicts before it let rows be known.

@@ -10,16 +10,22 @@ mod trouble;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use lakectl_core::{
     Cell, Day, DayRange, Fingerprint, FingerprintBuilder, Grain, PartitionKey, Parts, TableId,
     TaskKey,
 };
+use tokio::runtime::Runtime;
 
 use crate::*;
 
 type Rows = Vec<(Day, String)>;
+
+/// Whether the long forms of tests are wanted: `LAKE_TEST_FULL=1`.
+fn full() -> bool {
+    std::env::var_os("LAKE_TEST_FULL").is_some_and(|value| value != "0")
+}
 
 fn table(text: &str) -> TableId {
     text.parse().unwrap()
@@ -44,15 +50,15 @@ struct Lake {
 }
 
 impl World for Lake {
-    fn published(&self, task: &TaskKey) -> Option<Arc<Cell>> {
-        self.published.get(task).cloned()
-    }
-
-    fn published_partitions(&self, table: &TableId) -> Vec<PartitionKey> {
-        self.published
-            .keys()
-            .filter(|task| task.table == *table)
-            .map(|task| task.partition.clone())
+    fn published(&self, table: &TableId) -> Vec<(PartitionKey, Arc<Cell>)> {
+        let first = TaskKey {
+            table: table.clone(),
+            partition: PartitionKey::default(),
+        };
+        let cells = self.published.range(first..);
+        cells
+            .take_while(|(task, _)| task.table == *table)
+            .map(|(task, cell)| (task.partition.clone(), cell.clone()))
             .collect()
     }
 
@@ -231,6 +237,8 @@ struct Project {
     jobs: usize,
     order: Order,
     cancel: Cancel,
+    /// Asks the run to end after so many events.
+    stop_after: Option<usize>,
     events: Mutex<Vec<RunEvent>>,
 }
 
@@ -259,6 +267,7 @@ impl Project {
             jobs: 2,
             order: Order::Forward,
             cancel: Cancel::default(),
+            stop_after: None,
             events: Mutex::default(),
         }
     }
@@ -316,7 +325,12 @@ impl Project {
     /// Plans, runs and publishes.
     fn run(&mut self) -> RunReport {
         let plan = self.plan().unwrap();
-        let report = self.execute(&plan);
+        self.run_plan(&plan)
+    }
+
+    /// Runs a plan and publishes what came of it.
+    fn run_plan(&mut self, plan: &Plan) -> RunReport {
+        let report = self.execute(plan);
         for cell in self.calculator.flushed.lock().unwrap().drain(..) {
             self.lake.cache.insert(cell.fingerprint, Arc::new(cell));
         }
@@ -324,27 +338,38 @@ impl Project {
             for cell in report.new_cells() {
                 self.lake.published.insert(cell.task(), cell);
             }
+            for task in &plan.abandoned {
+                self.lake.published.remove(task);
+            }
         }
         report
     }
 
     fn execute(&self, plan: &Plan) -> RunReport {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .build()
-            .unwrap();
+        static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+        let runtime = RUNTIME.get_or_init(|| {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(2).build().unwrap()
+        });
         let options = Options {
             jobs: self.jobs,
             order: self.order,
             sleep: Arc::new(|_| Box::pin(std::future::ready(()))),
         };
+        let before = self.events.lock().unwrap().len();
         runtime.block_on(execute(
             &self.pipeline,
             plan,
             &self.lake,
             &self.calculator,
             &options,
-            &|event| self.events.lock().unwrap().push(event),
+            &|event| {
+                let mut events = self.events.lock().unwrap();
+                events.push(event);
+                if self.stop_after == Some(events.len() - before) {
+                    self.cancel.cancel();
+                }
+            },
             &self.cancel,
         ))
     }

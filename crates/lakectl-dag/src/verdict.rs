@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use lakectl_core::{Cell, Fingerprint, Parts, TableId, TaskKey};
+use lakectl_core::{Cell, Fingerprint, TableId, TaskKey};
 use serde::Serialize;
 
-use crate::fingerprint::{Change, definition_diff, diff};
+use crate::Change;
 
 /// Why a task has to run, waits or cannot run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -44,10 +44,13 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NeverRun => f.write_str("never run"),
+            Self::Changed { changes } if changes.is_empty() => {
+                f.write_str("computed by another version of lakectl, of the same parts")
+            }
             Self::Changed { changes } => {
                 for (i, change) in changes.iter().take(3).enumerate() {
                     let separator = if i == 0 { "" } else { "; " };
-                    write!(f, "{separator}{} {}", change.part, change.detail)?;
+                    write!(f, "{separator}{change}")?;
                 }
                 match changes.len().saturating_sub(3) {
                     0 => Ok(()),
@@ -136,8 +139,9 @@ pub(crate) struct Question<'a> {
     pub(crate) restorable: bool,
     /// The fingerprint of each output, given the task's.
     pub(crate) output_fingerprint: &'a dyn Fn(Fingerprint, &TableId) -> Fingerprint,
-    /// The task's parts; those of inputs hold no digest while `inputs` is not known.
-    pub(crate) parts: &'a dyn Fn() -> Parts,
+    /// The parts of the fingerprint that differ from those of a published cell; while `inputs` is not known, only those of
+    /// the definition.
+    pub(crate) changes: &'a dyn Fn(&Cell) -> Vec<Change>,
     pub(crate) cached: &'a dyn Fn(&Fingerprint) -> Option<Arc<Cell>>,
 }
 
@@ -174,11 +178,11 @@ pub(crate) fn verdict(question: &Question<'_>) -> (Verdict, Vec<Arc<Cell>>) {
             return (Verdict::Restore, cells);
         }
     }
-    (why_stale(question, wanted.is_some()), Vec::new())
+    (why_stale(question), Vec::new())
 }
 
 /// Names why a task without a usable result has to run, or that this depends on an input.
-fn why_stale(question: &Question<'_>, inputs_known: bool) -> Verdict {
+fn why_stale(question: &Question<'_>) -> Verdict {
     let Some((_, Some(main))) = question.outputs.first() else {
         return Verdict::Run(Reason::NeverRun);
     };
@@ -186,12 +190,7 @@ fn why_stale(question: &Question<'_>, inputs_known: bool) -> Verdict {
         let table = table.clone();
         return Verdict::Run(Reason::OutputMissing { table });
     }
-    let parts = (question.parts)();
-    let changes = if inputs_known {
-        diff(&main.parts, &parts)
-    } else {
-        definition_diff(&main.parts, &parts)
-    };
+    let changes = (question.changes)(main);
     match &question.inputs {
         Inputs::Unknown(task) if changes.is_empty() => {
             Verdict::Pending(Reason::InputMayChange { task: task.clone() })

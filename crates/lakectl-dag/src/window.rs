@@ -93,31 +93,31 @@ pub(crate) struct Pick {
     pub(crate) cut: Option<DayRange>,
 }
 
-/// Appends the partitions of `input` that `window` grants to the output partition, in the order of their keys and
-/// days; for [`Window::LatestBefore`] all candidates, the newest first within each group.
+/// Hands over the partitions of the `groups` of `input` that `window` grants to the output partition, in the order of
+/// their keys and days; for [`Window::LatestBefore`] all candidates, the newest first within each group.
 pub(crate) fn picks(
     window: Window,
     output: &Entry,
     input: &TablePartitions,
-    found: &mut Vec<Pick>,
+    groups: &[u32],
+    mut found: impl FnMut(Pick),
 ) {
     let days = window.days(output.period);
-    for (group, entries) in input.groups_of(output) {
-        let from = entries.partition_point(|i| input.entries[*i as usize].period.end <= days.start);
-        let start = found.len();
-        for &entry in &entries[from..] {
-            let period = input.entries[entry as usize].period;
-            if period.start >= days.end {
-                break;
-            }
-            found.push(Pick {
-                entry,
+    for &group in groups {
+        let places = input.group(group);
+        let entries = &input.entries[places.clone()];
+        let from = entries.partition_point(|entry| entry.period.end <= days.start);
+        let until = from + entries[from..].partition_point(|entry| entry.period.start < days.end);
+        let mut pick = |place: usize| {
+            found(Pick {
+                entry: (places.start + place) as u32,
                 group,
-                cut: cut(days, period, input.timed),
+                cut: cut(days, entries[place].period, input.timed),
             });
-        }
-        if matches!(window, Window::LatestBefore { .. }) {
-            found[start..].reverse();
+        };
+        match window {
+            Window::LatestBefore { .. } => (from..until).rev().for_each(&mut pick),
+            _ => (from..until).for_each(&mut pick),
         }
     }
 }

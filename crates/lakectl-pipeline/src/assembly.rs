@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lakectl_core::{Contract, DayRange, Fingerprint, Parts, TableId};
+use lakectl_core::{Contract, DayRange, PartitionKey, Parts, TableId};
 use lakectl_dag::{
-    Coverage, Pipeline, StageDecl, StageInput, StageKind, Window, nearest, parse_stages,
+    Coverage, Origin, Pipeline, StageDecl, StageInput, StageKind, Window, nearest, outline,
+    parse_stages_with,
 };
 use lakectl_sources::{Dataset, Feed, PARSER_VERSION, rejects_contract, row_contract};
 use lakectl_sql::{Literal, Query, analyse, functions};
@@ -14,6 +15,9 @@ use crate::harvest::RAW_CONTRACT;
 use crate::outside::Reach;
 use crate::stages::NATIVE_STAGES;
 use crate::{PipelineError, Project, Settings};
+
+/// Ends the names of parameters that count days back from a partition.
+const DAYS_SUFFIX: &str = "_days";
 
 /// Words that every query may use besides its partition keys and `[params]`.
 const PERIOD_PARAMS: [&str; 2] = ["start", "end"];
@@ -55,11 +59,17 @@ impl Assembly {
     /// [`PipelineError`] naming file, line and what is wrong: unknown keys, tables, functions, parameters, native stages.
     pub fn build(project: &Project, settings: &Settings) -> Result<Self, PipelineError> {
         let datasets = bind_datasets(settings)?;
+        let lengths: BTreeMap<String, i64> = settings
+            .params
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), value.as_integer()?)))
+            .collect();
         let mut stages = Vec::new();
         for (path, text) in project.files("pipelines") {
-            stages.extend(parse_stages(path, text)?);
+            stages.extend(parse_stages_with(path, text, &lengths)?);
         }
         check_coverages(&stages, settings)?;
+        check_values(project, settings)?;
         let queries = read_queries(project, &stages)?;
         let mut definitions = BTreeMap::new();
         for stage in &stages {
@@ -69,6 +79,7 @@ impl Assembly {
             );
         }
         check_params_are_used(&definitions, settings)?;
+        check_windows_follow(&stages, &definitions)?;
         let mut unions: BTreeMap<TableId, Vec<TableId>> = BTreeMap::new();
         for feed in Feed::ALL {
             unions.insert(TableId::new("norm", feed.name())?, Vec::new());
@@ -79,7 +90,11 @@ impl Assembly {
                 .or_default()
                 .push(bound.norm.clone());
             let (harvest, normalize) = dataset_stages(bound)?;
-            for stage in [harvest, normalize] {
+            for mut stage in [harvest, normalize] {
+                stage.origin = Origin {
+                    file: format!("sources.{}.datasets.{}", bound.source, bound.dataset.name),
+                    line: 0,
+                };
                 stages.push(stage);
             }
         }
@@ -112,7 +127,7 @@ impl Assembly {
                 "reach".to_owned(),
                 Reach::of(self, bound, DayRange::ALL).definition(),
             );
-            (bound.norm.clone(), compact(parts))
+            (bound.norm.clone(), parts)
         });
         let parts: Vec<(TableId, Parts)> = parts.collect();
         self.definitions.extend(parts);
@@ -167,10 +182,6 @@ fn dataset_stages(bound: &BoundDataset) -> Result<(StageDecl, StageDecl), Pipeli
 
 fn dataset_parts(bound: &BoundDataset) -> Parts {
     Parts::from([
-        (
-            "contract".to_owned(),
-            row_contract(bound.dataset.feeds).to_string(),
-        ),
         ("dataset".to_owned(), bound.dataset.definition().to_owned()),
         ("parser".to_owned(), PARSER_VERSION.to_string()),
         (
@@ -205,6 +216,76 @@ fn check_coverages(stages: &[StageDecl], settings: &Settings) -> Result<(), Pipe
     Ok(())
 }
 
+/// A value that could not be the name of a folder is found here, where its place is known.
+fn check_values(project: &Project, settings: &Settings) -> Result<(), PipelineError> {
+    for (name, coverage) in &settings.coverage {
+        for (key, values) in &coverage.values {
+            for (i, value) in values.iter().enumerate() {
+                let problem = match PartitionKey::new([(key.clone(), value.clone())]) {
+                    Err(error) => error.to_string(),
+                    Ok(_) if values[..i].contains(value) => format!("`{value}` stands twice"),
+                    Ok(_) => continue,
+                };
+                return Err(PipelineError::Config {
+                    place: format!("{}, coverage.{name}.{key}", place_of(project, settings, value)),
+                    message: problem,
+                    hint: Some(
+                        "values of partition keys are names of folders: letters, digits, `-` and `_`"
+                            .to_owned(),
+                    ),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the line of the settings that holds a quoted value.
+fn place_of(project: &Project, settings: &Settings, value: &str) -> String {
+    let quoted = format!("{value:?}");
+    let files = [
+        format!("configs/{}.toml", settings.profile),
+        "configs/base.toml".to_owned(),
+    ];
+    let place = files.iter().find_map(|path| {
+        let text = project.text(path)?;
+        let line = text.lines().position(|line| line.contains(&quoted))?;
+        Some(format!("{path}:{}", line + 1))
+    });
+    place.unwrap_or_else(|| "--set".to_owned())
+}
+
+/// A parameter that counts days back, in a stage whose windows do not follow it, would be cut off by them in silence.
+fn check_windows_follow(
+    stages: &[StageDecl],
+    definitions: &BTreeMap<TableId, Parts>,
+) -> Result<(), PipelineError> {
+    for stage in stages {
+        let parts = definitions.get(&stage.table).into_iter().flatten();
+        let params = parts.filter_map(|(part, _)| part.strip_prefix("param."));
+        for param in params.filter(|param| param.ends_with(DAYS_SUFFIX)) {
+            let reaches = |input: &StageInput| {
+                let unbounded = matches!(input.window, Window::All | Window::AllBefore);
+                unbounded || input.follows.iter().any(|name| name == param)
+            };
+            if !stage.inputs.iter().any(reaches) {
+                return Err(PipelineError::Config {
+                    place: stage.origin.to_string(),
+                    message: format!(
+                        "`{}` uses the parameter `{param}`, a number of days, but none of its windows follows it: rows \
+                         further back than a window would be missing in silence",
+                        stage.table
+                    ),
+                    hint: Some(format!(
+                        "write the window of the input as {{ lookback = \"{param}\" }}, or \"{param} + 14d\" with some days more"
+                    )),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Reads the query of every SQL stage and holds it against the declared inputs.
 fn read_queries(
     project: &Project,
@@ -224,8 +305,9 @@ fn read_queries(
         let declared: BTreeSet<&TableId> = stage.inputs.iter().map(|input| &input.table).collect();
         let read: BTreeSet<&TableId> = query.tables.iter().collect();
         if let Some(table) = read.difference(&declared).next() {
+            let line = query.line_of(table).unwrap_or(1);
             return Err(PipelineError::Config {
-                place: path,
+                place: format!("{path}:{line}"),
                 message: format!("the query reads `{table}`, which the stage does not declare"),
                 hint: Some(format!(
                     "add `\"{table}\" = \"self\"`, or another window, to its inputs at {}",
@@ -253,11 +335,11 @@ fn definition(
     query: Option<&Query>,
     settings: &Settings,
 ) -> Result<Parts, PipelineError> {
-    // The engine names the declaration's own parts; the contract is repeated here to be shortened.
-    let mut parts = Parts::from([("contract".to_owned(), stage.contract.to_string())]);
+    let mut parts = Parts::new();
     let mut params: BTreeSet<&str> = stage.params.iter().map(String::as_str).collect();
     if let Some(query) = query {
         parts.insert("sql".to_owned(), query.canonical.clone());
+        parts.insert("note sql".to_owned(), outline(query.lines()));
         for name in &query.functions {
             if let Some(version) = functions::function_version(name) {
                 parts.insert(format!("function {name}"), version.to_string());
@@ -296,22 +378,7 @@ fn definition(
         }
         parts.insert(format!("param.{name}"), value.to_string());
     }
-    Ok(compact(parts))
-}
-
-/// The longest part that is kept as it is; every cell repeats the parts of its stage.
-const PART_CHARS_MAX: usize = 80;
-
-/// Replaces long parts by their digests.
-fn compact(parts: Parts) -> Parts {
-    let short = |value: String| match value.len() {
-        0..=PART_CHARS_MAX => value,
-        _ => Fingerprint::of(value.as_bytes()).to_string(),
-    };
-    parts
-        .into_iter()
-        .map(|(name, value)| (name, short(value)))
-        .collect()
+    Ok(parts)
 }
 
 /// A misspelt parameter would otherwise change nothing and say nothing.

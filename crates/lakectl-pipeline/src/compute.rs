@@ -1,7 +1,7 @@
 //! The engine's runner over the lake: grants in, cells out.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
@@ -10,7 +10,7 @@ use arrow::datatypes::SchemaRef;
 use lakectl_core::{Cell, Contract, DayRange, Grain, TableId, TaskKey, UtcTime};
 use lakectl_dag::{Grant, Runner, StageDecl, StageKind, State, TaskFailure, TaskSpec};
 use lakectl_sources::rejects_contract;
-use lakectl_sql::{Literal, Query, SqlEngine, StageTable, conform, sort_unique};
+use lakectl_sql::{Literal, Query, SqlEngine, SqlError, StageTable, conform, sort_unique};
 use lakectl_store::{Lake, Snapshot, WriteSpec, schema_of};
 use toml::Value;
 
@@ -34,7 +34,8 @@ struct Shared {
     reader: CellReader,
     assembly: Arc<Assembly>,
     sources: Arc<Sources>,
-    engine: SqlEngine,
+    /// Made by the first query: a run that computes none does without.
+    engine: LazyLock<SqlEngine>,
     params: BTreeMap<String, Value>,
     /// The version that the run reads; harvest continues its raw partitions.
     base: Snapshot,
@@ -62,7 +63,6 @@ impl LakeRunner {
         run: String,
         known_until: Option<UtcTime>,
     ) -> Self {
-        let engine = SqlEngine::new();
         let reader = CellReader::new(Arc::clone(&lake));
         Self {
             shared: Arc::new(Shared {
@@ -70,7 +70,7 @@ impl LakeRunner {
                 reader,
                 assembly,
                 sources,
-                engine,
+                engine: LazyLock::new(SqlEngine::new),
                 params,
                 base,
                 run,
@@ -83,7 +83,10 @@ impl LakeRunner {
 impl Runner for LakeRunner {
     async fn run(&self, task: TaskSpec) -> Result<Vec<Cell>, TaskFailure> {
         let shared = Arc::clone(&self.shared);
-        let job = tokio::task::spawn_blocking(move || shared.compute(&task).map_err(failure));
+        let job = tokio::task::spawn_blocking(move || {
+            let computed = shared.compute(&task);
+            computed.map_err(|error| failure_of(&task.stage, error))
+        });
         job.await.unwrap_or_else(|error| {
             Err(TaskFailure {
                 message: format!("the computation stopped: {error}"),
@@ -99,6 +102,27 @@ impl Runner for LakeRunner {
             .record(&self.shared.run, cells)
             .map_err(|error| failure(error.into()))
     }
+}
+
+/// Says of a failure what only its stage's declaration can tell.
+fn failure_of(stage: &StageDecl, error: PipelineError) -> TaskFailure {
+    let twice = matches!(error, PipelineError::Sql(SqlError::DuplicateKey { .. }));
+    let mut failure = failure(error);
+    if twice {
+        let rows = match &stage.kind {
+            StageKind::Sql => format!(
+                "let sql/{}/{}.sql give one row a key",
+                stage.table.schema(),
+                stage.table.name()
+            ),
+            _ => "let the stage give one row a key".to_owned(),
+        };
+        failure.hint = Some(format!(
+            "{rows}, or name more columns in its `primary_key` ({})",
+            stage.origin
+        ));
+    }
+    failure
 }
 
 fn failure(error: PipelineError) -> TaskFailure {

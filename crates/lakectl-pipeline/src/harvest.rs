@@ -10,13 +10,15 @@ use arrow::array::{
 };
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use bytes::Bytes;
-use lakectl_core::{FingerprintBuilder, PartitionKey, TableId, UtcTime};
+use lakectl_core::{Fingerprint, FingerprintBuilder, PartitionKey, TableId, UtcTime};
 use lakectl_dag::Listing;
 use lakectl_market::Market;
+use lakectl_sources::archive::FileStamp;
 use lakectl_sources::{Document, Parsed, Replacement, SourceError, archive, parse};
 use lakectl_store::WriteSpec;
 
 use crate::assembly::BoundDataset;
+use crate::memo::FileMemo;
 use crate::{PipelineError, Settings};
 
 /// Columns of every `raw.*` table: one row a document, verbatim. `sequence` counts the bodies that one request gave.
@@ -35,6 +37,8 @@ pub struct Sources {
     market: Option<Market>,
     offers: BTreeMap<TableId, BTreeMap<PartitionKey, Vec<Offer>>>,
     listings: BTreeMap<TableId, Vec<Listing>>,
+    /// Recorded files with the digests of their contents.
+    files: Vec<(FileStamp, Fingerprint)>,
 }
 
 impl Sources {
@@ -46,6 +50,15 @@ impl Sources {
         settings: &Settings,
         datasets: &BTreeMap<TableId, BoundDataset>,
     ) -> Result<Self, PipelineError> {
+        Self::list_with(settings, datasets, &FileMemo::default())
+    }
+
+    /// Like [`Sources::list`]; files that are remembered need not be read.
+    pub(crate) fn list_with(
+        settings: &Settings,
+        datasets: &BTreeMap<TableId, BoundDataset>,
+        memo: &FileMemo,
+    ) -> Result<Self, PipelineError> {
         let market = settings
             .sources
             .get("demo")
@@ -56,11 +69,12 @@ impl Sources {
             market,
             offers: BTreeMap::new(),
             listings: BTreeMap::new(),
+            files: Vec::new(),
         };
         for (raw, bound) in datasets {
             let offers = match bound.source.as_str() {
                 "demo" => sources.simulated(bound)?,
-                "archive" => recorded(settings, bound)?,
+                "archive" => sources.recorded(settings, bound, memo)?,
                 other => {
                     return Err(PipelineError::config(
                         format!("sources.{other}"),
@@ -79,7 +93,13 @@ impl Sources {
             market: None,
             offers: BTreeMap::new(),
             listings: BTreeMap::new(),
+            files: Vec::new(),
         }
+    }
+
+    /// Returns the recorded files with the digests of their contents.
+    pub(crate) fn files(&self) -> &[(FileStamp, Fingerprint)] {
+        &self.files
     }
 
     /// Returns what planning needs to know of each raw table.
@@ -107,6 +127,41 @@ impl Sources {
                 note: None,
             });
         self.listings.insert(raw.clone(), listings.collect());
+    }
+
+    fn recorded(
+        &mut self,
+        settings: &Settings,
+        bound: &BoundDataset,
+        memo: &FileMemo,
+    ) -> Result<Vec<(PartitionKey, String, bool, Offer)>, PipelineError> {
+        let root = settings
+            .sources
+            .get("archive")
+            .and_then(|source| source.root.clone())
+            .ok_or_else(|| {
+                PipelineError::usage(
+                    "the profile reads recorded files, but `sources.archive.root` is not set",
+                    "add `--set sources.archive.root=<folder>`, or set it in configs/archive.toml",
+                )
+            })?;
+        let listed = archive::list_with(&PathBuf::from(root), &bound.dataset, &|stamp| {
+            memo.get(stamp)
+        })?;
+        let readable = listed.iter().filter(|file| file.problem.is_none());
+        self.files
+            .extend(readable.map(|file| (file.stamp.clone(), file.content)));
+        Ok(listed
+            .into_iter()
+            .map(|file| {
+                (
+                    file.partition.clone(),
+                    file.token.to_string(),
+                    true,
+                    Offer::File(Box::new(file)),
+                )
+            })
+            .collect())
     }
 
     fn simulated(
@@ -191,34 +246,6 @@ fn unreadable(listed: &archive::Listed, error: &SourceError) -> Document {
         Bytes::new(),
         listed.document_time,
     )
-}
-
-fn recorded(
-    settings: &Settings,
-    bound: &BoundDataset,
-) -> Result<Vec<(PartitionKey, String, bool, Offer)>, PipelineError> {
-    let root = settings
-        .sources
-        .get("archive")
-        .and_then(|source| source.root.clone())
-        .ok_or_else(|| {
-            PipelineError::usage(
-                "the profile reads recorded files, but `sources.archive.root` is not set",
-                "add `--set sources.archive.root=<folder>`, or set it in configs/archive.toml",
-            )
-        })?;
-    let listed = archive::list(&PathBuf::from(root), &bound.dataset)?;
-    Ok(listed
-        .into_iter()
-        .map(|file| {
-            (
-                file.partition.clone(),
-                file.token.to_string(),
-                true,
-                Offer::File(Box::new(file)),
-            )
-        })
-        .collect())
 }
 
 /// Joins fetched documents with those that are stored: raw tables only grow. The newest body of a name keeps its place;

@@ -12,9 +12,11 @@
 mod alive;
 mod assembly;
 pub mod audit;
+mod branches;
 mod compute;
 mod error;
 mod harvest;
+mod memo;
 mod notes;
 mod outside;
 mod project;
@@ -44,17 +46,19 @@ pub use workbench::{RunOptions, Selected, Workbench};
 /// What commands need to know of the engine.
 pub mod engine {
     pub use lakectl_dag::{
-        Audit, Cancel, Outcome, Pipeline, Plan, PlannedTask, RunEvent, RunReport, StageDecl,
-        StageKind, Verdict, nearest, render_dot, render_json, render_mermaid, render_text,
+        Audit, Cancel, Change, Cost, Estimate, Outcome, Pipeline, Plan, PlannedTask, Reason,
+        RunEvent, RunReport, StageDecl, StageKind, Verdict, nearest, render_dot, render_json,
+        render_mermaid, render_text,
     };
 }
 
 /// What commands need to know of the lake.
 pub mod lake {
     pub use lakectl_store::{
-        Cause, Collection, CommitInfo, Copied, Copying, Damage, DiskUse, FileKind, GcRequest,
-        GcStep, Lake, LakeAddress, Open, Progress, Retention, Size, Snapshot, Span, StoreError,
-        TableMeta, Verification, VerifyRequest, VersionRef,
+        BranchInfo, Cause, Collection, CommitInfo, Copied, Copying, Damage, DiskUse, FileKind,
+        GcRequest, GcStep, Lake, LakeAddress, MAIN, Merge, MergeConflict, Open, Origin, Progress,
+        Retention, Signed, Size, Snapshot, Span, StoreError, TableMeta, Verification,
+        VerifyRequest, VersionRef,
     };
 }
 

@@ -151,12 +151,12 @@ impl Workbench {
                 (FileKind::Log, _) => {
                     summary.note(damage, Fix::None, damage.advice.clone());
                 }
-                (FileKind::Cells, _) => {
+                (FileKind::Cells | FileKind::Checkpoint, _) => {
                     let detail = match options.dry_run {
                         true => "to be moved below _aside".to_owned(),
                         false => format!("moved to {}", lake.set_aside(&damage.path)?),
                     };
-                    set_aside = true;
+                    set_aside |= damage.kind == FileKind::Cells;
                     summary.note(damage, Fix::SetAside, detail);
                 }
                 (FileKind::Data, Some(Cause::Cache)) => {
@@ -219,9 +219,23 @@ impl Workbench {
                 task,
             });
         }
-        for ((_, version), wounds) in versions.into_iter().rev() {
-            let snapshot = lake.at(VersionRef::Number(version))?;
-            self.heal(lake, snapshot, &wounds, options, summary).await?;
+        for ((branch, version), wounds) in versions.into_iter().rev() {
+            let lake = Arc::new(lake.on_branch(&branch)?);
+            match lake.at(VersionRef::Number(version)) {
+                Ok(snapshot) => {
+                    self.heal(&lake, snapshot, &wounds, options, summary)
+                        .await?;
+                }
+                // A dry run leaves the records as they are.
+                Err(error) if error.is_damage() => {
+                    for wound in wounds {
+                        let detail =
+                            format!("{branch} cannot be read before its records are repaired");
+                        summary.note(wound.damage, Fix::None, detail);
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }

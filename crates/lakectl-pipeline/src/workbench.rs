@@ -9,8 +9,8 @@ use lakectl_core::{
     Cell, Day, DayRange, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
 };
 use lakectl_dag::{
-    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, StageKind, Verdict, World,
-    execute, plan,
+    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, Verdict, World, execute,
+    plan,
 };
 use lakectl_sql::LakeSession;
 use lakectl_store::{
@@ -23,6 +23,7 @@ use crate::assembly::Assembly;
 use crate::audit;
 use crate::compute::{LakeRunner, declared_contract};
 use crate::harvest::Sources;
+use crate::memo::FileMemo;
 use crate::notes;
 use crate::stages::Columns;
 use crate::summary::{self, Forecast, Quarantine, RunSummary};
@@ -87,14 +88,10 @@ pub(crate) struct LakeWorld {
 }
 
 impl World for LakeWorld {
-    fn published(&self, task: &TaskKey) -> Option<Arc<Cell>> {
-        self.snapshot.cell(&task.table, &task.partition).cloned()
-    }
-
-    fn published_partitions(&self, table: &TableId) -> Vec<PartitionKey> {
+    fn published(&self, table: &TableId) -> Vec<(PartitionKey, Arc<Cell>)> {
         self.snapshot
             .partitions(table)
-            .map(|(key, _)| key.clone())
+            .map(|(key, cell)| (key.clone(), cell.clone()))
             .collect()
     }
 
@@ -151,6 +148,15 @@ impl Workbench {
         }
     }
 
+    /// Lists what the sources offer; with a lake, recorded files that it remembers are not read again.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if a source is not configured or its root cannot be read.
+    pub fn sources(&self, lake: Option<&Lake>) -> Result<Sources, PipelineError> {
+        let memo = lake.map(FileMemo::of).transpose()?.unwrap_or_default();
+        Sources::list_with(&self.settings, &self.assembly.datasets, &memo)
+    }
+
     /// Plans without a lake, or against its newest version. Nothing is written.
     ///
     /// # Errors
@@ -161,7 +167,7 @@ impl Workbench {
         selected: &Selected,
         now: UtcTime,
     ) -> Result<Plan, PipelineError> {
-        let sources = Sources::list(&self.settings, &self.assembly.datasets)?;
+        let sources = self.sources(lake)?;
         self.plan_with(&sources, lake, selected, now)
     }
 
@@ -240,7 +246,10 @@ impl Workbench {
         options: RunOptions<'_>,
     ) -> Result<(RunSummary, RunReport), PipelineError> {
         let clock = Instant::now();
-        let sources = Arc::new(Sources::list(&self.settings, &self.assembly.datasets)?);
+        let memo = FileMemo::of(&lake)?;
+        let sources = Sources::list_with(&self.settings, &self.assembly.datasets, &memo)?;
+        memo.keep(&lake, sources.files(), options.now);
+        let sources = Arc::new(sources);
         let definitions = match options.known_until {
             Some(until) => Cow::Owned(audit::definitions(&self.assembly, until)),
             None => Cow::Borrowed(&self.assembly.definitions),
@@ -331,7 +340,7 @@ impl Workbench {
         let mut request = CommitRequest::new(base, &options.run_id, time, "run");
         request.who.clone_from(&options.who);
         request.lease = lease;
-        request.dropped = self.abandoned(base, plan);
+        request.dropped = plan.abandoned.iter().cloned().collect();
         request.cells = report
             .new_cells()
             .iter()
@@ -357,37 +366,6 @@ impl Workbench {
             }
         }
         Ok(lake.commit(request)?)
-    }
-
-    /// Published partitions of the planned tables that the declarations have no place for any more, such as those of a
-    /// former grain or of an asset that is not covered now: beside the new ones their rows would count twice. Raw
-    /// partitions stay, for they cannot be computed again.
-    fn abandoned(&self, base: &Snapshot, plan: &Plan) -> BTreeSet<TaskKey> {
-        let stages = plan
-            .tasks
-            .iter()
-            .map(|task| task.stage)
-            .collect::<BTreeSet<_>>();
-        let stages = stages
-            .iter()
-            .map(|stage| &self.assembly.pipeline.stages()[*stage]);
-        let tables = stages
-            .filter(|stage| stage.kind != StageKind::Harvest)
-            .flat_map(|stage| stage.outputs());
-        let mut dropped = BTreeSet::new();
-        for table in tables {
-            let Some(known) = plan.partitions(table) else {
-                continue;
-            };
-            let gone = base
-                .partitions(table)
-                .filter(|(key, _)| known.find(key).is_none());
-            dropped.extend(gone.map(|(key, _)| TaskKey {
-                table: table.clone(),
-                partition: key.clone(),
-            }));
-        }
-        dropped
     }
 
     fn meta(&self, table: &TableId) -> TableMeta {

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use glob::{MatchOptions, Pattern};
 use lakectl_core::{Day, Fingerprint, FingerprintBuilder, PartitionKey, UtcTime};
+use serde::{Deserialize, Serialize};
 
 use crate::compression::Compression;
 use crate::dataset::Dataset;
@@ -38,14 +39,21 @@ pub struct Listed {
 }
 
 /// What tells a changed file from an unchanged one without reading it. It is a memory aid and never part of a result.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// Nobody can give a file's content another state and keep all of it: the time of the last change, unlike that of the last
+/// modification, is set by the system alone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FileStamp {
     /// Where it is.
     pub path: PathBuf,
     /// Size in bytes.
     pub bytes: u64,
     /// Modification time in nanoseconds since 1970, 0 if unknown.
-    pub modified_nanos: u128,
+    pub modified_nanos: u64,
+    /// Time of the last change of content, name or owner, in nanoseconds since 1970; 0 if unknown.
+    pub changed_nanos: u64,
+    /// The file system, 0 if unknown.
+    pub device: u64,
     /// The file's number on its file system, 0 if unknown.
     pub inode: u64,
 }
@@ -175,39 +183,59 @@ fn examine(
     path: &Path,
     remembered: &dyn Fn(&FileStamp) -> Option<Fingerprint>,
 ) -> (FileStamp, Result<Fingerprint, String>) {
-    let mut stamp = FileStamp {
+    let unknown = FileStamp {
         path: path.to_owned(),
         bytes: 0,
         modified_nanos: 0,
+        changed_nanos: 0,
+        device: 0,
         inode: 0,
     };
-    match fs::metadata(path) {
-        Ok(meta) => {
-            stamp.bytes = meta.len();
-            stamp.modified_nanos = meta
-                .modified()
-                .ok()
-                .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
-                .map_or(0, |since| since.as_nanos());
-            stamp.inode = inode(&meta);
-        }
-        Err(error) => return (stamp, Err(error.to_string())),
-    }
+    let stamp = match fs::metadata(path) {
+        Ok(meta) => stamp(path, &meta),
+        Err(error) => return (unknown, Err(error.to_string())),
+    };
     if let Some(content) = remembered(&stamp) {
         return (stamp, Ok(content));
     }
     let content = fs::read(path).map_err(|error| error.to_string());
+    // Of a file that changed while it was read, the bytes are those of neither stamp.
+    match fs::metadata(path) {
+        Ok(meta) if self::stamp(path, &meta) == stamp => {}
+        _ => {
+            let bytes = stamp.bytes;
+            let stamp = FileStamp { bytes, ..unknown };
+            return (stamp, content.map(|bytes| Fingerprint::of(&bytes)));
+        }
+    }
     (stamp, content.map(|bytes| Fingerprint::of(&bytes)))
 }
 
+fn stamp(path: &Path, meta: &fs::Metadata) -> FileStamp {
+    let modified = meta.modified().ok();
+    let since = modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let (changed_nanos, device, inode) = identity(meta);
+    FileStamp {
+        path: path.to_owned(),
+        bytes: meta.len(),
+        modified_nanos: since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0)),
+        changed_nanos,
+        device,
+        inode,
+    }
+}
+
+/// (time of the last change in nanoseconds, file system, number of the file)
 #[cfg(unix)]
-fn inode(meta: &fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(meta)
+fn identity(meta: &fs::Metadata) -> (u64, u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    let nanos = i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec());
+    (u64::try_from(nanos).unwrap_or(0), meta.dev(), meta.ino())
 }
 
 #[cfg(not(unix))]
-fn inode(_: &fs::Metadata) -> u64 {
-    0
+fn identity(_: &fs::Metadata) -> (u64, u64, u64) {
+    (0, 0, 0)
 }
 
 /// The media type of the stored bytes, by the name's ending.

@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SqlError {
     /// The text is not SQL.
-    #[error("SQL is not understood at line {line}, column {column}: {message}")]
+    #[error("SQL is not understood{}: {message}", place(*line, *column))]
     Syntax {
         /// What the parser expected.
         message: String,
@@ -20,7 +20,7 @@ pub enum SqlError {
         column: u64,
     },
     /// The text is not exactly one `SELECT` or `WITH` query.
-    #[error("expected one SELECT or WITH query, found {found} at line {line}, column {column}")]
+    #[error("expected one SELECT or WITH query, found {found}{}", place(*line, *column))]
     NotAQuery {
         /// What was found.
         found: String,
@@ -31,7 +31,8 @@ pub enum SqlError {
     },
     /// A relation that is neither `schema.table` nor a name from `WITH`.
     #[error(
-        "`{name}` at line {line}, column {column} is not a table: write `schema.table`, lower case, or name it in WITH"
+        "`{name}`{} is not a table: write `schema.table`, lower case, or name it in WITH",
+        place(*line, *column)
     )]
     TableName {
         /// What was written.
@@ -160,6 +161,14 @@ pub enum SqlError {
     /// The lake could not be read.
     #[error("the lake cannot be read: {0}")]
     Lake(String),
+}
+
+/// Where, if that is known: a text without words has no place.
+fn place(line: u64, column: u64) -> String {
+    match line {
+        0 => String::new(),
+        _ => format!(" at line {line}, column {column}"),
+    }
 }
 
 impl SqlError {

@@ -9,7 +9,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Location, Token};
+use datafusion::sql::sqlparser::tokenizer::{
+    Location, Token, TokenWithSpan, Tokenizer, TokenizerError, Word,
+};
 use lakectl_core::{Day, TableId, UtcTime};
 
 use crate::SqlError;
@@ -25,6 +27,10 @@ pub struct Query {
     pub params: BTreeSet<String>,
     /// The syntax tree written back: comments, line breaks and the case of keywords do not count.
     pub canonical: String,
+    /// Where each table is first read, line from 1.
+    lines: BTreeMap<TableId, u64>,
+    /// The words of each line of the text.
+    words: Vec<Vec<String>>,
     ast: ast::Query,
 }
 
@@ -50,7 +56,11 @@ pub enum Literal {
 /// # Errors
 /// [`SqlError::Syntax`], [`SqlError::NotAQuery`] and [`SqlError::TableName`], each with line and column.
 pub fn analyse(sql: &str) -> Result<Query, SqlError> {
-    let ast = parse_one(sql)?;
+    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+        .tokenize_with_location()
+        .map_err(|error| unreadable(&error))?;
+    let words = words(&tokens);
+    let ast = parse_one(tokens)?;
     let mut found = References::default();
     if let ControlFlow::Break(error) = Visit::visit(&ast, &mut found) {
         return Err(error);
@@ -69,6 +79,8 @@ pub fn analyse(sql: &str) -> Result<Query, SqlError> {
         functions: found.functions,
         params: found.params,
         canonical: ast.to_string(),
+        lines: found.lines,
+        words,
         ast,
     })
 }
@@ -98,10 +110,38 @@ pub fn bind(query: &Query, params: &BTreeMap<String, Literal>) -> Result<Stateme
     Ok(Statement::Query(Box::new(ast)))
 }
 
-fn parse_one(sql: &str) -> Result<ast::Query, SqlError> {
-    let mut parser = Parser::new(&GenericDialect {})
-        .try_with_sql(sql)
-        .map_err(|e| syntax(&e))?;
+/// The words of each line, without remarks; the case of what is not quoted does not count.
+fn words(tokens: &[TokenWithSpan]) -> Vec<Vec<String>> {
+    let mut lines: Vec<Vec<String>> = Vec::new();
+    for TokenWithSpan { token, span } in tokens {
+        let text = match token {
+            Token::Whitespace(_) | Token::EOF | Token::SemiColon => continue,
+            Token::Word(Word {
+                value,
+                quote_style: None,
+                ..
+            }) => value.to_lowercase(),
+            other => other.to_string(),
+        };
+        let line = span.start.line.saturating_sub(1) as usize;
+        if lines.len() <= line {
+            lines.resize_with(line + 1, Vec::new);
+        }
+        lines[line].push(text);
+    }
+    lines
+}
+
+fn unreadable(error: &TokenizerError) -> SqlError {
+    SqlError::Syntax {
+        message: error.message.clone(),
+        line: error.location.line,
+        column: error.location.column,
+    }
+}
+
+fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<ast::Query, SqlError> {
+    let mut parser = Parser::new(&GenericDialect {}).with_tokens_with_locations(tokens);
     let refuse = |found: String, at: Location| SqlError::NotAQuery {
         found,
         line: at.line,
@@ -109,7 +149,8 @@ fn parse_one(sql: &str) -> Result<ast::Query, SqlError> {
     };
     let first = parser.peek_token();
     if first.token == Token::EOF {
-        return Err(refuse("nothing".to_owned(), first.span.start));
+        let nowhere = Location { line: 0, column: 0 };
+        return Err(refuse("nothing but space and remarks".to_owned(), nowhere));
     }
     let statement = parser.parse_statement().map_err(|e| syntax(&e))?;
     while parser.consume_token(&Token::SemiColon) {}
@@ -156,6 +197,7 @@ fn syntax(error: &ParserError) -> SqlError {
 #[derive(Default)]
 struct References {
     tables: BTreeSet<TableId>,
+    lines: BTreeMap<TableId, u64>,
     functions: BTreeSet<String>,
     params: BTreeSet<String>,
     with_names: BTreeSet<String>,
@@ -170,8 +212,10 @@ impl References {
             self.bare.push((bare.clone(), at));
             return ControlFlow::Continue(());
         }
-        match parts.join(".").parse() {
+        match parts.join(".").parse::<TableId>() {
             Ok(table) if parts.len() == 2 => {
+                let line = self.lines.entry(table.clone()).or_insert(at.line);
+                *line = at.line.min(*line);
                 self.tables.insert(table);
                 ControlFlow::Continue(())
             }
@@ -345,6 +389,18 @@ fn signed(negative: bool, digits: String) -> String {
 }
 
 impl Query {
+    /// Returns the line, from 1, at which a table is first read.
+    pub fn line_of(&self, table: &TableId) -> Option<u64> {
+        self.lines.get(table).copied()
+    }
+
+    /// Returns the words of each line of the text: remarks, spacing and the case of what is not quoted are left out.
+    pub fn lines(&self) -> impl Iterator<Item = impl Iterator<Item = &str>> {
+        self.words
+            .iter()
+            .map(|line| line.iter().map(String::as_str))
+    }
+
     /// Returns the parsed query.
     pub fn ast(&self) -> &ast::Query {
         &self.ast

@@ -82,7 +82,11 @@ fn commits(lake: &Lake, until: u64) -> DfResult<Vec<ArrayRef>> {
 }
 
 fn cells(snapshot: &Snapshot) -> Vec<ArrayRef> {
-    let all: Vec<_> = snapshot.cells.values().flat_map(BTreeMap::values).collect();
+    let all: Vec<_> = snapshot
+        .cells
+        .values()
+        .flat_map(|cells| cells.values())
+        .collect();
     vec![
         texts(all.iter().map(|c| Some(c.table.to_string()))),
         texts(all.iter().map(|c| Some(c.partition.to_string()))),
@@ -114,7 +118,7 @@ fn lake_tables(snapshot: &Snapshot) -> Vec<ArrayRef> {
             .cells
             .get(id)
             .into_iter()
-            .flat_map(BTreeMap::values)
+            .flat_map(|cells| cells.values())
     };
     let bytes = |id: &TableId| {
         of(id)

@@ -2,15 +2,16 @@
 //! complete and not before. What is there and right is passed over: an interrupted copy goes on, and a copy over a
 //! damaged lake mends it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lakectl_core::{CellFile, Fingerprint};
+use lakectl_core::{Cell, CellFile, Fingerprint};
 use serde::Serialize;
 
 use crate::object::{Put, TEMPORARY};
-use crate::uses::Uses;
-use crate::{Lake, Progress, Size, StoreError, VersionRef, cell, versions, workers};
+use crate::uses::{Use, Uses};
+use crate::{Lake, Lease, Progress, Size, StoreError, VersionRef, cell, versions, workers};
 
 /// Folders of records that go along when a whole lake is copied.
 const RECORDS: [&str; 3] = ["_cells", "_checks", "_runs"];
@@ -40,7 +41,7 @@ pub struct Copied {
 }
 
 /// A stretch of one branch's log.
-struct Stretch {
+struct Wanted {
     branch: String,
     /// The first version whose rows are copied.
     oldest: u64,
@@ -59,12 +60,12 @@ impl Lake {
         what: &Copying,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Copied, StoreError> {
-        let uses = Uses::strict(self.door())?;
+        let uses = Uses::strict(self)?;
         let stretches = self.stretches(target, what)?;
         for stretch in &stretches {
             self.check_log(target, stretch)?;
         }
-        let wanted = |used: &&crate::uses::Use| {
+        let wanted = |used: &&Use| {
             *what == Copying::All
                 || used.spans.iter().any(|span| {
                     stretches.iter().any(|stretch| {
@@ -74,16 +75,17 @@ impl Lake {
                     })
                 })
         };
-        let files: Vec<&CellFile> = uses
-            .files
-            .values()
-            .filter(wanted)
-            .map(|used| &used.file)
-            .collect();
+        let used: Vec<&Use> = uses.files.values().filter(wanted).collect();
+        let files: Vec<&CellFile> = used.iter().map(|used| &used.file).collect();
+        // Said first: collection in the target then leaves alone what is on its way.
+        let run = format!("copy-{}", std::process::id());
+        let lease = Lease::take(Arc::new(target.beside(target.branch())), &run)?;
         let mut done = self.copy_files(target, &files, progress)?;
-        if *what == Copying::All {
-            done.records += self.copy_records(target)?;
-        }
+        lease.renew()?;
+        done.records += match what {
+            Copying::All => self.copy_records(target)?,
+            _ => self.copy_results(target, &files, &run)?,
+        };
         for stretch in &stretches {
             done.records += self.copy_log(target, stretch)?;
             done.versions.insert(stretch.branch.clone(), stretch.newest);
@@ -91,47 +93,55 @@ impl Lake {
         Ok(done)
     }
 
-    fn stretches(&self, target: &Self, what: &Copying) -> Result<Vec<Stretch>, StoreError> {
-        let branches = match what {
-            Copying::All => versions::branches(self.door())?,
-            Copying::Branch(branch) | Copying::Version(branch, _) => vec![branch.clone()],
+    /// Returns the stretches of logs that are wanted, those of parents before those of their branches.
+    fn stretches(&self, target: &Self, what: &Copying) -> Result<Vec<Wanted>, StoreError> {
+        let (branches, at) = match what {
+            Copying::All => (versions::branches(self.door())?, None),
+            Copying::Branch(branch) => (vec![branch.clone()], None),
+            Copying::Version(branch, at) => (vec![branch.clone()], Some(*at)),
         };
-        let mut stretches = Vec::new();
+        let mut wanted: Vec<Wanted> = Vec::new();
         for branch in branches {
-            let oldest = versions::oldest(self.door(), &branch)?;
-            let (oldest, newest) = match what {
-                Copying::Version(_, at) => {
-                    let version = self.at(*at)?.version;
-                    match versions::newest(target.door(), &branch)? {
-                        // A version alone; what came before it stays behind.
-                        0 => (version, version),
-                        _ => (oldest, version),
-                    }
-                }
-                _ => (oldest, versions::newest(self.door(), &branch)?),
+            let lake = self.beside(&branch);
+            let newest = match at {
+                Some(at) => lake.at(at)?.version,
+                None => versions::newest(self.door(), &branch)?,
             };
-            stretches.push(Stretch {
-                branch,
-                oldest,
-                newest,
-            });
+            let there = versions::newest(target.door(), &branch)?;
+            for (place, stretch) in lake.lineage(newest)?.into_iter().enumerate() {
+                let oldest = match (place, at) {
+                    // A version alone; what came before it stays behind.
+                    (0, Some(_)) if there == 0 => newest,
+                    (0, _) => versions::oldest(self.door(), &branch)?,
+                    // The branch holds the rows of the version that it begins with.
+                    _ => stretch.last,
+                };
+                wanted.push(Wanted {
+                    branch: stretch.branch,
+                    oldest,
+                    newest: stretch.last,
+                });
+            }
         }
-        Ok(stretches)
+        // Of a branch that is wanted for itself and as a parent, the longer stretch holds the shorter one.
+        wanted
+            .sort_by(|a, b| (&a.branch, b.newest, a.oldest).cmp(&(&b.branch, a.newest, b.oldest)));
+        wanted.dedup_by(|later, kept| later.branch == kept.branch);
+        Ok(wanted)
     }
 
     /// Refuses a target whose versions are not those of this lake.
-    fn check_log(&self, target: &Self, stretch: &Stretch) -> Result<(), StoreError> {
-        let common = stretch
-            .newest
-            .min(versions::newest(target.door(), &stretch.branch)?);
-        let path = |version| versions::path(&stretch.branch, version);
-        for version in 1..=common {
-            let ours = self.door().get(&path(version))?;
-            let theirs = target.door().get(&path(version))?;
-            if ours != theirs
-                && theirs.is_some()
-                && versions::load(target.door(), &stretch.branch, version).is_ok()
-            {
+    fn check_log(&self, target: &Self, stretch: &Wanted) -> Result<(), StoreError> {
+        let theirs = target.beside(&stretch.branch);
+        let ours = self.beside(&stretch.branch);
+        let (ours, theirs) = (ours.files(), theirs.files());
+        let Some((span, there)) = ours.span()?.zip(theirs.span()?) else {
+            return Ok(());
+        };
+        for version in span.first..=stretch.newest.min(there.last) {
+            let path = ours.path_of(version);
+            let (mine, other) = (self.door().get(&path)?, target.door().get(&path)?);
+            if mine != other && other.is_some() && theirs.read(version).is_ok() {
                 return Err(StoreError::Diverged {
                     path: target.root().to_owned(),
                     branch: stretch.branch.clone(),
@@ -140,6 +150,26 @@ impl Lake {
             }
         }
         Ok(())
+    }
+
+    /// Records the results that are kept in these files, so that the target can say how they were made.
+    fn copy_results(
+        &self,
+        target: &Self,
+        files: &[&CellFile],
+        run: &str,
+    ) -> Result<u64, StoreError> {
+        let known = cell::read_all(target.door())?;
+        let paths: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        let cells = cell::read_all(self.door())?;
+        let missing = cells.iter().filter(|cell| {
+            let file = cell.file.as_ref();
+            file.is_some_and(|file| paths.contains(file.path.as_str()))
+                && known.get(&cell.fingerprint).is_none()
+        });
+        let missing: Vec<Cell> = missing.map(|cell| Cell::clone(cell)).collect();
+        cell::record(target.door(), run, &missing)?;
+        Ok(u64::from(!missing.is_empty()))
     }
 
     fn copy_files(
@@ -223,25 +253,34 @@ impl Lake {
         Ok(copied)
     }
 
-    /// Copies the versions of one branch, oldest first.
-    fn copy_log(&self, target: &Self, stretch: &Stretch) -> Result<u64, StoreError> {
+    /// Copies the versions of one branch, oldest first, each after the files that its cells are kept in.
+    fn copy_log(&self, target: &Self, stretch: &Wanted) -> Result<u64, StoreError> {
         let branch = &stretch.branch;
+        let lake = self.beside(branch);
+        let log = lake.files();
+        let Some(span) = log.span()? else {
+            return Ok(0);
+        };
         if stretch.oldest > 1 && versions::newest(target.door(), branch)? < stretch.oldest {
             versions::expire(target.door(), branch, stretch.oldest)?;
         }
         let mut copied = 0;
-        for version in 1..=stretch.newest {
-            let path = versions::path(branch, version);
-            versions::load(self.door(), branch, version)?;
-            // The one who removes versions leaves the log alone.
-            let Some(bytes) = self.door().get(&path)? else {
-                continue;
-            };
-            if target.door().get(&path)?.as_deref() == Some(&bytes) {
-                continue;
+        for version in span.first..=stretch.newest {
+            let (commit, _) = log.read(version)?;
+            for path in commit.chunk_paths() {
+                // Read through the door of cells, so that it is known to be right.
+                commit.cells(self.door())?;
+                if let Some(bytes) = self.door().get(&path)? {
+                    target.door().put_content_named(&path, &bytes)?;
+                }
             }
-            copied += put_record(target, &path, &bytes)?;
+            let path = log.path_of(version);
+            let bytes = self.door().get(&path)?.ok_or_else(|| log.gone(version))?;
+            if target.door().get(&path)?.as_deref() != Some(&bytes) {
+                copied += put_record(target, &path, &bytes)?;
+            }
         }
+        target.door().sync_pending()?;
         Ok(copied)
     }
 }

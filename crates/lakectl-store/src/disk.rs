@@ -96,6 +96,6 @@ impl Lake {
     pub fn disk(&self) -> Result<DiskUse, StoreError> {
         // Listed before the records are read: what is written meanwhile is left out, and nothing used counts as garbage.
         let files = self.door().list_all("")?;
-        Ok(DiskUse::of(&files, &Uses::strict(self.door())?))
+        Ok(DiskUse::of(&files, &Uses::strict(self)?))
     }
 }

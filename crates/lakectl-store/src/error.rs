@@ -224,6 +224,52 @@ pub enum StoreError {
         /// The note.
         record: String,
     },
+    /// Another run committed where nobody else may have.
+    #[error("run {ours} cannot be published: run {theirs_run} committed meanwhile")]
+    HeadMoved {
+        /// The run that wanted to commit.
+        ours: String,
+        /// The run that committed first.
+        theirs_run: String,
+    },
+    /// Both sides of a merge changed the same things.
+    #[error(
+        "`{from}` cannot be merged into `{into}`: both changed {}",
+        listed(conflicts)
+    )]
+    MergeConflicts {
+        /// The branch that the changes come from.
+        from: String,
+        /// The branch that they should go into.
+        into: String,
+        /// What both changed.
+        conflicts: Vec<String>,
+    },
+    /// A branch that does not exist, or was deleted.
+    #[error("there is no branch `{branch}`; there is {known}")]
+    NoBranch {
+        /// What was asked for.
+        branch: String,
+        /// The branches there are.
+        known: String,
+    },
+    /// A branch that is to be made and is there.
+    #[error("there is a branch `{branch}` already")]
+    BranchExists {
+        /// Its name.
+        branch: String,
+    },
+    /// The branch that every lake has.
+    #[error("`main` cannot be deleted: every lake has it")]
+    MainBranch,
+    /// A name that no branch can have.
+    #[error(
+        "`{name}` cannot name a branch: expected a small letter, then small letters, digits, `-`, `_` and `.`, 64 at most"
+    )]
+    BranchName {
+        /// What was given.
+        name: String,
+    },
     /// Others committed first every time.
     #[error("run {run} could not commit in {attempts} attempts: others were always first")]
     Busy {
@@ -295,6 +341,12 @@ impl StoreError {
         }
     }
 
+    /// Tells whether what was to be written may stand there all the same: the answer of an object store was lost. What a
+    /// local disk refused may be found there too and still not survive, so that is none of these.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        matches!(self, Self::Remote { .. })
+    }
+
     /// Tells whose move it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -302,6 +354,7 @@ impl StoreError {
             | Self::RecordConflict { .. }
             | Self::Condemned { .. }
             | Self::LeaseLost { .. }
+            | Self::HeadMoved { .. }
             | Self::Busy { .. } => ErrorKind::Conflict,
             Self::Io { .. }
             | Self::Remote { .. }
@@ -361,8 +414,19 @@ impl StoreError {
                     "ask for version {oldest} or a later one; `[retention]` in configs/ says how long versions are kept"
                 ));
             }
+            Self::NoBranch { branch, .. } => {
+                return Some(format!("`lakectl branch create {branch}` makes one"));
+            }
+            Self::BranchExists { .. } => {
+                "choose another name, or delete it first: `lakectl branch delete`"
+            }
+            Self::MainBranch => "`lakectl rollback` goes back to an earlier version",
+            Self::MergeConflicts { .. } => {
+                "nothing was written; bring both to the same result, for example by a run on one after its definitions are those of the other, and merge again"
+            }
             Self::Conflict { .. }
             | Self::RecordConflict { .. }
+            | Self::HeadMoved { .. }
             | Self::Condemned { .. }
             | Self::LeaseLost { .. }
             | Self::Busy { .. } => {
@@ -375,6 +439,16 @@ impl StoreError {
         };
         Some(text.to_owned())
     }
+}
+
+/// Names the first of many things.
+fn listed(things: &[String]) -> String {
+    const MOST: usize = 20;
+    let mut text = things[..things.len().min(MOST)].join(", ");
+    if things.len() > MOST {
+        text.push_str(&format!(" and {} more", things.len() - MOST));
+    }
+    text
 }
 
 fn io_hint(kind: io::ErrorKind) -> Option<&'static str> {

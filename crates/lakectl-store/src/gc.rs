@@ -9,14 +9,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use lakectl_core::{Fingerprint, PartitionKey, TableId, UtcTime};
+use lakectl_core::{Cell, Fingerprint, PartitionKey, TableId, UtcTime};
 use serde::Serialize;
 
-use crate::commit::{self, Commit};
+use crate::commit::{COLLECTION, Commit};
 use crate::object::{Stored, TEMPORARY};
-use crate::uses::{Cause, Use, Uses, place_of};
+use crate::uses::{Cause, Use, Uses, each, place_of};
 use crate::{
-    DiskUse, Failpoint, Lake, Lease, Size, Snapshot, StoreError, cell, lease, parquet, versions,
+    CommitRequest, DiskUse, Failpoint, Lake, Lease, Size, Snapshot, StoreError, cell, lease,
+    parquet, versions,
 };
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -211,20 +212,19 @@ impl Lake {
             .unwrap_or(now);
         // Listed before the records are read: whatever is written from here on is not among the candidates.
         let files = door.list_all("")?;
-        let mut heads = BTreeMap::new();
-        for branch in versions::branches(door)? {
-            heads.insert(branch.clone(), versions::newest(door, &branch)?);
-        }
+        let branches = self.branches()?;
+        let heads: BTreeMap<String, u64> = branches
+            .into_iter()
+            .map(|branch| (branch.name, branch.version))
+            .collect();
         let mut oldest = BTreeMap::new();
-        for (branch, head) in &heads {
-            oldest.insert(
-                branch.clone(),
-                self.first_kept(&request.keep, branch, *head, now, &files)?,
-            );
+        for branch in heads.keys() {
+            let first = self.beside(branch).first_kept(&request.keep, now, &files)?;
+            oldest.insert(branch.clone(), first);
         }
         Ok(Marked {
             now,
-            uses: Uses::strict(door)?,
+            uses: Uses::strict(self)?,
             files,
             heads,
             oldest,
@@ -233,28 +233,29 @@ impl Lake {
         })
     }
 
-    /// Returns the first version of a branch that is young enough or among the newest.
+    /// Returns the first version of this branch's own log that is young enough or among the newest.
     fn first_kept(
         &self,
         keep: &Retention,
-        branch: &str,
-        head: u64,
         now: UtcTime,
         files: &[Stored],
     ) -> Result<u64, StoreError> {
-        let known = versions::oldest(self.door(), branch)?;
+        let log = self.files();
+        let known = self.oldest()?;
+        let Some(span) = log.span()? else {
+            return Ok(known);
+        };
         let since = now.micros() - i64::from(keep.days) * MICROS_PER_DAY;
-        let (mut first, mut counted) = (head.max(1), 0);
-        for version in (known..=head).rev() {
-            let path = versions::path(branch, version);
-            let at = files.binary_search_by(|file| file.path.as_str().cmp(&path));
+        let (mut first, mut counted) = (span.last, 0);
+        for version in (known.max(span.first)..=span.last).rev() {
+            let written = find(files, &log.path_of(version));
             // A version that came after the listing is young.
-            let young = at.map_or(true, |at| files[at].modified.micros() >= since);
+            let young = written.is_none_or(|file| file.modified.micros() >= since);
             if !young && counted >= keep.versions.max(1) {
                 break;
             }
             first = version;
-            let (commit, _) = versions::load(self.door(), branch, version)?;
+            let (commit, _) = log.read(version)?;
             counted += u64::from(!commit.is_collection());
         }
         Ok(first.max(known))
@@ -327,59 +328,83 @@ impl Lake {
     ) -> Result<BTreeSet<String>, StoreError> {
         let mut agreed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         loop {
-            // A branch that appeared meanwhile has to agree as well.
-            let branches = versions::branches(self.door())?;
-            let Some(branch) = branches.iter().find(|branch| !agreed.contains_key(*branch)) else {
+            // A branch that appeared meanwhile has to agree as well; one that was deleted does not.
+            let branches = self.branches()?;
+            agreed.retain(|name, _| branches.iter().any(|branch| branch.name == *name));
+            let next = branches
+                .into_iter()
+                .find(|branch| !agreed.contains_key(&branch.name));
+            let Some(branch) = next else {
                 break;
             };
-            let head = marked.heads.get(branch).copied();
-            let all = self.condemn(request, marked, branch, head, &names)?;
-            agreed.insert(branch.clone(), all);
-            request.told(GcStep::Condemned(branch))?;
+            match self.beside(&branch.name).condemn(request, marked, &names) {
+                Err(StoreError::NoBranch { .. }) => continue,
+                all => agreed.insert(branch.name.clone(), all?),
+            };
+            request.told(GcStep::Condemned(&branch.name))?;
         }
-        let mut sets = agreed.into_values();
-        let first = sets.next().unwrap_or_default();
-        Ok(sets.fold(first, |all, set| all.intersection(&set).cloned().collect()))
+        let mut sets = agreed.values();
+        let first = sets.next().cloned().unwrap_or_default();
+        let all = sets.fold(first, |all, set| all.intersection(set).cloned().collect());
+        for (branch, set) in agreed {
+            // Some branch goes on using these; nobody is going to remove them.
+            let used: Vec<String> = set.difference(&all).cloned().collect();
+            if !used.is_empty() {
+                self.beside(&branch)
+                    .sign(request, Vec::new(), |_| used.clone())?;
+            }
+        }
+        Ok(all)
     }
 
-    /// Commits the names to one branch's log. Those that its versions after `head`, which was marked, refer to are left
-    /// out; without one, all of its versions count. Returns every name that the branch has condemned.
+    /// Commits the names to this branch's log. Those that its versions after the marked one refer to are left out; if the
+    /// branch was not there then, all of its versions count. Returns every name that the branch has condemned.
     fn condemn(
         &self,
         request: &GcRequest<'_>,
         marked: &Marked,
-        branch: &str,
-        head: Option<u64>,
         names: &BTreeSet<String>,
     ) -> Result<BTreeSet<String>, StoreError> {
         let mut names = names.clone();
-        let mut seen = head;
+        let log = self.files();
+        let mut seen = marked.heads.get(self.branch()).copied();
         loop {
-            let snapshot = self.head_of(branch)?;
-            if seen.is_none() {
-                drop_used(&mut names, &snapshot);
+            let head = self.head()?;
+            each(&head).for_each(|cell| leave_out(&mut names, cell));
+            let span = log.span()?;
+            let first = seen.map_or_else(|| span.map_or(1, |span| span.first), |seen| seen + 1);
+            for version in first..=span.map_or(0, |span| span.last) {
+                let (commit, _) = log.read(version)?;
+                let cells = commit.cells(self.door())?;
+                cells.iter().for_each(|cell| leave_out(&mut names, cell));
             }
-            for version in seen.unwrap_or(0) + 1..=snapshot.version {
-                let (commit, _) = versions::load(self.door(), branch, version)?;
-                for file in commit.cells.iter().filter_map(|cell| cell.file.as_ref()) {
-                    names.remove(&file.path);
-                }
-            }
-            seen = Some(snapshot.version);
-            let new: Vec<String> = names
+            seen = Some(head.version);
+            let new = names
                 .iter()
-                .filter(|name| !snapshot.condemned.contains_key(*name))
-                .cloned()
-                .collect();
+                .filter(|name| !head.condemned.contains_key(*name));
+            let new: Vec<String> = new.cloned().collect();
             if new.is_empty() {
-                return Ok(snapshot.condemned.keys().cloned().collect());
+                return Ok(head.condemned.keys().cloned().collect());
             }
-            let forgiven = marked.forgiven(branch, &snapshot, &names);
-            let now = UtcTime::from_micros(request.now.micros().max(snapshot.time.micros() + 1));
-            let commit =
-                Commit::collection(&snapshot, &request.run, &request.who, now, new, forgiven);
-            if commit::put(self.door(), branch, &commit)?.is_some() {
-                return Ok(self.head_of(branch)?.condemned.keys().cloned().collect());
+            let commit = request.commit(&head, new, marked.forgiven(self, &head, &names));
+            if log.put(&commit)?.is_some() {
+                return Ok(self.head()?.condemned.keys().cloned().collect());
+            }
+        }
+    }
+
+    /// Commits condemned and forgiven names to this branch's log, whatever else is committed meanwhile.
+    fn sign(
+        &self,
+        request: &GcRequest<'_>,
+        condemned: Vec<String>,
+        forgiven: impl Fn(&Snapshot) -> Vec<String>,
+    ) -> Result<(), StoreError> {
+        loop {
+            let head = self.head()?;
+            let commit = request.commit(&head, condemned.clone(), forgiven(&head));
+            if self.files().put(&commit)?.is_some() {
+                return Ok(());
             }
         }
     }
@@ -390,7 +415,7 @@ impl Lake {
         let mut affected = Vec::new();
         cell::walk(self.door(), |segment, cells| {
             let cells = cells?;
-            let dead = |cell: &lakectl_core::Cell| {
+            let dead = |cell: &Cell| {
                 let file = cell.file.as_ref();
                 file.is_some_and(|file| names.contains(&file.path))
             };
@@ -433,6 +458,17 @@ impl Lake {
 }
 
 impl GcRequest<'_> {
+    fn commit(&self, head: &Snapshot, condemned: Vec<String>, forgiven: Vec<String>) -> Commit {
+        let request = CommitRequest {
+            who: self.who.clone(),
+            message: format!("{} files that nothing needs", condemned.len()),
+            ..CommitRequest::new(head, &self.run, self.now, COLLECTION)
+        };
+        let mut commit = Commit::following(head, &request);
+        (commit.condemned, commit.forgiven) = (condemned, forgiven);
+        commit
+    }
+
     fn told(&self, step: GcStep<'_>) -> Result<(), StoreError> {
         match step {
             GcStep::Marked => {}
@@ -445,12 +481,16 @@ impl GcRequest<'_> {
     }
 }
 
-fn drop_used(names: &mut BTreeSet<String>, snapshot: &Snapshot) {
-    for cell in snapshot.cells.values().flat_map(BTreeMap::values) {
-        if let Some(file) = &cell.file {
-            names.remove(&file.path);
-        }
+fn leave_out(names: &mut BTreeSet<String>, cell: &Cell) {
+    if let Some(file) = &cell.file {
+        names.remove(&file.path);
     }
+}
+
+/// Finds a file in a listing.
+fn find<'f>(files: &'f [Stored], path: &str) -> Option<&'f Stored> {
+    let at = files.binary_search_by(|file| file.path.as_str().cmp(path));
+    at.ok().map(|at| &files[at])
 }
 
 impl Marked {
@@ -503,21 +543,16 @@ impl Marked {
     /// Returns names that a branch condemned so long ago that they may be used again: their files are gone.
     fn forgiven(
         &self,
-        branch: &str,
+        lake: &Lake,
         snapshot: &Snapshot,
         condemned: &BTreeSet<String>,
     ) -> Vec<String> {
         let since = self.now.micros() - FORGET_DAYS * MICROS_PER_DAY;
-        let listed = |path: &str| {
-            let at = self
-                .files
-                .binary_search_by(|file| file.path.as_str().cmp(path));
-            at.ok().map(|at| &self.files[at])
-        };
+        let log = lake.files();
         let past = |(name, version): &(&String, &u64)| {
-            let log = listed(&versions::path(branch, **version));
+            let log = find(&self.files, &log.path_of(**version));
             log.is_some_and(|log| log.modified.micros() < since)
-                && listed(name).is_none()
+                && find(&self.files, name).is_none()
                 && !condemned.contains(*name)
                 && !self.uses.files.contains_key(*name)
         };
@@ -585,7 +620,7 @@ impl<'a> Documents<'a> {
     ) -> Result<BTreeSet<Vec<String>>, StoreError> {
         if self.heads.is_none() {
             let heads = self.branches.iter();
-            let heads = heads.map(|branch| self.lake.head_of(branch));
+            let heads = heads.map(|branch| self.lake.beside(branch).head());
             self.heads = Some(heads.collect::<Result<_, _>>()?);
         }
         let mut kept = BTreeSet::new();

@@ -10,18 +10,18 @@ use lakectl_core::{
     Cell, CellFile, Day, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
 };
 
-use crate::commit::Commit;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::branch::MAIN;
 use crate::error::DATA_REPAIR;
+use crate::history::Head;
 use crate::object::{Door, lock};
 use crate::open::{self, Open};
 use crate::rows::{Times, conform, digest};
 use crate::{
-    CellIndex, CommitInfo, CommitRequest, Failpoint, LakeAddress, Lease, Snapshot, StoreError,
-    VersionRef, cell, commit, contract_of, note, parquet, schema_of,
+    CellIndex, LakeAddress, StoreError, cell, contract_of, memo, note, parquet, schema_of,
 };
-
-/// Each lost race means that another run committed, so only a crowd gets near this.
-const COMMIT_ATTEMPTS: u32 = 1_000;
 
 /// How rows are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,17 +75,19 @@ impl Written {
     }
 }
 
-/// An open lake. Shared by threads; any number of processes may use one lake at a time.
+/// An open lake, on one of its branches. Shared by threads; any number of processes may use one lake at a time.
 #[derive(Debug)]
 pub struct Lake {
-    door: Door,
+    pub(crate) door: Arc<Door>,
     profile: String,
+    pub(crate) branch: String,
     /// The newest version seen; the log only grows.
-    head: Mutex<Arc<Snapshot>>,
+    pub(crate) head: Mutex<Head>,
 }
 
 impl Lake {
-    /// Opens the lake at an address. If it is to be made in a folder, the grandparent must exist; the bucket must exist.
+    /// Opens the lake at an address on its branch `main`. If it is to be made in a folder, the grandparent must exist;
+    /// the bucket must exist.
     ///
     /// # Errors
     /// [`StoreError::NotALake`], [`StoreError::NoLake`], [`StoreError::OtherProfile`], [`StoreError::NewerFormat`],
@@ -117,9 +119,20 @@ impl Lake {
     /// The lake behind a door that was found to lead to one.
     pub(crate) fn behind(door: Door, profile: &str) -> Self {
         Self {
-            door,
+            door: Arc::new(door),
             profile: profile.to_owned(),
-            head: Mutex::new(Arc::new(Snapshot::empty())),
+            branch: MAIN.to_owned(),
+            head: Mutex::default(),
+        }
+    }
+
+    /// Returns the same lake on another branch, whether there is one of that name or not.
+    pub(crate) fn beside(&self, branch: &str) -> Self {
+        Self {
+            door: Arc::clone(&self.door),
+            profile: self.profile.clone(),
+            branch: branch.to_owned(),
+            head: Mutex::default(),
         }
     }
 
@@ -190,7 +203,7 @@ impl Lake {
             path.push_str(&format!("{partition}/"));
         }
         // A name that was condemned stays so: who removes its file may come at any time.
-        let condemned = Arc::clone(&lock(&self.head).condemned);
+        let condemned = Arc::clone(&lock(&self.head).snapshot.condemned);
         let mut name = format!("{path}{hash}.parquet");
         let mut number = 0;
         while condemned.contains_key(&name) {
@@ -228,6 +241,22 @@ impl Lake {
     /// [`StoreError::Io`] if one cannot be read.
     pub fn notes(&self, most: usize) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         note::newest(&self.door, most)
+    }
+
+    /// Returns what was remembered under a name, if it is there and whole. Nothing may depend on it but speed.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if it cannot be read.
+    pub fn recall<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoreError> {
+        memo::get(&self.door, name)
+    }
+
+    /// Remembers something under a name, in place of what was there.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if the disk refuses.
+    pub fn remember<T: Serialize>(&self, name: &str, memo: &T) -> Result<(), StoreError> {
+        memo::put(&self.door, name, memo)
     }
 
     /// Returns every result ever recorded.
@@ -272,197 +301,12 @@ impl Lake {
         read.ok_or_else(|| self.missing(file, "it is missing"))
     }
 
-    fn missing(&self, file: &CellFile, problem: &str) -> StoreError {
+    pub(crate) fn missing(&self, file: &CellFile, problem: &str) -> StoreError {
         StoreError::Damaged {
             path: self.path_of(file),
             problem: problem.to_owned(),
             repair: DATA_REPAIR,
         }
-    }
-
-    /// Returns the newest version.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] naming the first version of the log that is.
-    pub fn head(&self) -> Result<Snapshot, StoreError> {
-        self.newest().map(|head| Snapshot::clone(&head))
-    }
-
-    fn newest(&self) -> Result<Arc<Snapshot>, StoreError> {
-        let mut head = lock(&self.head);
-        let newest = commit::newest(&self.door)?;
-        if newest < head.version {
-            // Reading the missing version names it.
-            commit::read(&self.door, newest + 1, None)?;
-        }
-        if newest > head.version {
-            self.replay(Arc::make_mut(&mut head), newest)?;
-        }
-        Ok(Arc::clone(&head))
-    }
-
-    fn replay(&self, snapshot: &mut Snapshot, until: u64) -> Result<(), StoreError> {
-        while snapshot.version < until {
-            let (commit, id) = commit::read(&self.door, snapshot.version + 1, snapshot.id)?;
-            commit.apply(id, snapshot);
-        }
-        Ok(())
-    }
-
-    /// Returns an older version.
-    ///
-    /// # Errors
-    /// [`StoreError::NoVersion`] with the range there is; [`StoreError::Damaged`] as [`Lake::head`].
-    pub fn at(&self, version: VersionRef) -> Result<Snapshot, StoreError> {
-        let known = commit::newest(&self.door)?;
-        let number = match version {
-            VersionRef::Number(number) => Some(number).filter(|number| *number <= known),
-            VersionRef::Time(time) => {
-                let log = self.log()?.into_iter().rev();
-                let mut earlier = log.filter(|info| info.time <= time);
-                earlier.next().map(|info| info.version)
-            }
-        };
-        let Some(number) = number else {
-            return Err(StoreError::NoVersion {
-                asked: version.to_string(),
-                known: known_versions(&self.log()?),
-            });
-        };
-        let oldest = self.oldest()?;
-        if number > 0 && number < oldest {
-            return Err(StoreError::Expired {
-                version: number,
-                oldest,
-            });
-        }
-        let mut snapshot = Snapshot::empty();
-        self.replay(&mut snapshot, number)?;
-        Ok(snapshot)
-    }
-
-    /// Returns the newest version of a branch.
-    pub(crate) fn head_of(&self, branch: &str) -> Result<Snapshot, StoreError> {
-        debug_assert_eq!(branch, commit::MAIN);
-        self.head()
-    }
-
-    /// Returns what the log says, oldest version first.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] as [`Lake::head`].
-    pub fn log(&self) -> Result<Vec<CommitInfo>, StoreError> {
-        let commits = self.commits_after(0, None)?;
-        Ok(commits.iter().map(|(c, id)| c.info(*id)).collect())
-    }
-
-    fn commits_after(
-        &self,
-        version: u64,
-        id: Option<Fingerprint>,
-    ) -> Result<Vec<(Commit, Fingerprint)>, StoreError> {
-        let mut parent = id;
-        let versions = version + 1..=commit::newest(&self.door)?;
-        let commits = versions.map(|version| {
-            let (commit, id) = commit::read(&self.door, version, parent)?;
-            parent = Some(id);
-            Ok((commit, id))
-        });
-        commits.collect()
-    }
-
-    /// Publishes results as the next version and returns it; the head if all of them are published already.
-    ///
-    /// If other runs committed since `base`, the request is moved onto the head, provided that nothing it read or
-    /// writes has changed.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] naming the other run if something has; [`StoreError::Damaged`] if a cell's file is
-    /// missing; [`StoreError::Io`] or [`StoreError::FlushFailed`] if the disk refuses.
-    pub fn commit(&self, request: CommitRequest<'_>) -> Result<Snapshot, StoreError> {
-        request.check()?;
-        for _ in 0..COMMIT_ATTEMPTS {
-            let head = self.newest()?;
-            if let Some(task) = request.conflict(&head) {
-                return Err(self.conflict(&request, task)?);
-            }
-            if let Some(record) = request.record_conflict(&head) {
-                return Err(self.fought_over(&request, record)?);
-            }
-            let Some(commit) = request.after(&head) else {
-                return Ok(Snapshot::clone(&head));
-            };
-            if let Some(cell) = commit.condemned_by(&head) {
-                return Err(StoreError::Condemned {
-                    run: request.run,
-                    table: cell.table.clone(),
-                    partition: cell.partition.clone(),
-                });
-            }
-            self.check_files(&commit)?;
-            request.lease.map_or(Ok(()), Lease::renew)?;
-            Failpoint::BeforeCommit.reached();
-            if let Some(id) = commit::put(&self.door, commit::MAIN, &commit)? {
-                Failpoint::Committed.reached();
-                let mut snapshot = Snapshot::clone(&head);
-                commit.apply(id, &mut snapshot);
-                let mut newest = lock(&self.head);
-                if newest.version < snapshot.version {
-                    *newest = Arc::new(snapshot.clone());
-                }
-                return Ok(snapshot);
-            }
-        }
-        Err(StoreError::Busy {
-            run: request.run,
-            attempts: COMMIT_ATTEMPTS,
-        })
-    }
-
-    /// Names the run that committed `task` since the base.
-    fn conflict(
-        &self,
-        request: &CommitRequest<'_>,
-        task: TaskKey,
-    ) -> Result<StoreError, StoreError> {
-        let since = self.commits_after(request.base.version, request.base.id)?;
-        let theirs = since.iter().rev().find(|(commit, _)| commit.touches(&task));
-        Ok(StoreError::Conflict {
-            ours: request.run.clone(),
-            theirs_run: theirs.map_or_else(String::new, |(commit, _)| commit.run().to_owned()),
-            table: task.table,
-            partition: task.partition,
-        })
-    }
-
-    /// Names the run that set the note `record` since the base.
-    fn fought_over(
-        &self,
-        request: &CommitRequest<'_>,
-        record: String,
-    ) -> Result<StoreError, StoreError> {
-        let since = self.commits_after(request.base.version, request.base.id)?;
-        let theirs = since.iter().rev().find(|(commit, _)| commit.notes(&record));
-        Ok(StoreError::RecordConflict {
-            ours: request.run.clone(),
-            theirs_run: theirs.map_or_else(String::new, |(commit, _)| commit.run().to_owned()),
-            record,
-        })
-    }
-
-    /// Refuses to publish what nobody could read.
-    fn check_files(&self, commit: &Commit) -> Result<(), StoreError> {
-        let files = commit.cells.iter().filter_map(|cell| cell.file.as_ref());
-        let files: Vec<&CellFile> = files.collect();
-        let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
-        for (file, size) in files.into_iter().zip(self.door.sizes(&paths)?) {
-            match size {
-                Some(bytes) if bytes == file.bytes => {}
-                Some(_) => return Err(self.missing(file, "it has another size than recorded")),
-                None => return Err(self.missing(file, "it is missing")),
-            }
-        }
-        Ok(())
     }
 }
 
@@ -488,15 +332,5 @@ fn times_of(
             problem: "is the time column but null",
         }),
         None => Ok(Some(times)),
-    }
-}
-
-fn known_versions(log: &[CommitInfo]) -> String {
-    match (log.first(), log.last()) {
-        (Some(first), Some(last)) => format!(
-            "it has versions 1 to {}, committed from {} to {}",
-            last.version, first.time, last.time
-        ),
-        _ => "nothing was committed yet, there is only version 0".to_owned(),
     }
 }

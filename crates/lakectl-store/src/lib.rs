@@ -4,7 +4,9 @@
 //! <root>/lake.json                                        format and profile
 //!        data/<schema>/<table>/<partition>/<hash>.parquet  rows, named by the digest of the file
 //!        _cells/<run>/<wave>.json                          every result ever produced: the build cache
-//!        _log/main/<version>.json                          one commit for the whole lake
+//!        _log/<branch>/<version>.json                      one commit for the whole lake
+//!        _log/<branch>/checkpoints/<version>.json          the whole of a version, so that few commits are replayed
+//!        _chunks/<hash>.cells                              cells of large commits and of checkpoints
 //!        _runs/<run>.json                                  what a run says of its failures, for people
 //!        _runs/leases/<run>/                               signs of life of the runs under way
 //!        _aside/                                           damaged files that repair moved out of the way
@@ -15,20 +17,28 @@
 //! The store knows no stages and no domain: it keeps rows under (table, partition) and publishes them together.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod branch;
 mod cell;
+mod checkpoint;
+mod chunk;
 mod commit;
 mod copy;
 mod disk;
 mod error;
 mod failpoint;
 mod gc;
+mod history;
 mod lake;
 mod lease;
+mod log;
+mod memo;
 mod mend;
+mod merge;
 mod note;
 mod object;
 mod open;
 mod parquet;
+mod request;
 mod rows;
 mod snapshot;
 mod uses;
@@ -37,8 +47,9 @@ mod versions;
 mod workers;
 
 pub use crate::parquet::{contract_of, schema_of};
+pub use branch::{BranchInfo, MAIN, Origin, Signed};
 pub use cell::{CellIndex, Nondeterminism};
-pub use commit::{CommitInfo, CommitRequest};
+pub use commit::CommitInfo;
 pub use copy::{Copied, Copying};
 pub use disk::{DiskUse, Size};
 pub use error::StoreError;
@@ -47,9 +58,11 @@ pub use gc::{Collection, GcRequest, GcStep, Removal, Retention, Spared};
 pub use lake::{Lake, WriteSpec, Written};
 pub use lease::Lease;
 pub use mend::rows_hash;
+pub use merge::{Merge, MergeConflict};
 pub use object::{Bucket, LakeAddress};
 pub use open::Open;
-pub use snapshot::{Snapshot, TableMeta, VersionRef};
+pub use request::CommitRequest;
+pub use snapshot::{Partitions, Snapshot, TableMeta, VersionRef};
 pub use uses::{Cause, Span};
 pub use verify::{Damage, FileKind, Progress, Verification, VerifyRequest};
 

@@ -7,7 +7,8 @@ use arrow::datatypes::Schema;
 use lakectl_core::{Cell, Fingerprint, PartitionKey, TableId};
 
 use crate::rows::{conform, digest};
-use crate::{Lake, StoreError, contract_of, parquet, schema_of, versions};
+use crate::uses::each;
+use crate::{Lake, StoreError, contract_of, parquet, schema_of};
 
 /// Returns the digest that rows have, or would have, in the lake.
 ///
@@ -59,9 +60,9 @@ impl Lake {
     pub fn record_published(&self, run: &str) -> Result<u64, StoreError> {
         let known = self.cells()?;
         let mut missing: BTreeMap<Fingerprint, Cell> = BTreeMap::new();
-        for branch in versions::branches(self.door())? {
-            let head = self.head_of(&branch)?;
-            for cell in head.cells.values().flat_map(BTreeMap::values) {
+        for branch in self.branches()? {
+            let head = self.beside(&branch.name).head()?;
+            for cell in each(&head) {
                 if known.get(&cell.fingerprint).is_none() {
                     missing.insert(cell.fingerprint, Cell::clone(cell));
                 }

@@ -83,13 +83,13 @@ fn identity(door: &Door) -> Result<Option<Identity>, StoreError> {
         serde_json::from_slice::<Identity>(&bytes).map_err(|e| StoreError::Damaged {
             path: path.clone(),
             problem: e.to_string(),
-            repair: "restore it: it holds {\"format\":1,\"profile\":\"<profile>\"}",
+            repair: "restore it: it holds {\"format\":2,\"profile\":\"<profile>\"}",
         })
     };
     let Some(found) = door.get_verified(LAKE_JSON, read)? else {
         return Ok(None);
     };
-    if found.format != FORMAT {
+    if found.format > FORMAT {
         return Err(StoreError::NewerFormat {
             path,
             found: found.format,

@@ -5,7 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use lakectl_core::{Cell, Contract, CoreError, Fingerprint, Grain, PartitionKey, TableId, UtcTime};
+use lakectl_core::{
+    Cell, Contract, CoreError, Fingerprint, Grain, PartitionKey, TableId, TaskKey, UtcTime,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a reader has to know about a table besides its rows.
@@ -23,7 +25,10 @@ pub struct TableMeta {
     pub primary_key: Vec<String>,
 }
 
-/// The lake after one commit.
+/// The published results of one table, by partition.
+pub type Partitions = BTreeMap<PartitionKey, Arc<Cell>>;
+
+/// The lake after one commit. A clone shares what did not change since.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The version; 0 is the empty lake before the first commit.
@@ -32,8 +37,8 @@ pub struct Snapshot {
     pub time: UtcTime,
     /// The digest of the commit; `None` for version 0.
     pub id: Option<Fingerprint>,
-    /// The published result of every partition.
-    pub cells: BTreeMap<TableId, BTreeMap<PartitionKey, Arc<Cell>>>,
+    /// The published result of every partition, by table.
+    pub cells: BTreeMap<TableId, Arc<Partitions>>,
     /// The tables.
     pub tables: BTreeMap<TableId, TableMeta>,
     /// Notes of the lake that are versioned with it, such as overrides. What they mean is the caller's matter.
@@ -63,12 +68,53 @@ impl Snapshot {
 
     /// Returns the partitions of a table in order; none if there is no such table.
     pub fn partitions(&self, table: &TableId) -> impl Iterator<Item = (&PartitionKey, &Arc<Cell>)> {
-        self.cells.get(table).into_iter().flatten()
+        self.cells
+            .get(table)
+            .into_iter()
+            .flat_map(|cells| cells.iter())
     }
 
     /// Returns the number of rows of a table; 0 if there is no such table.
     pub fn rows(&self, table: &TableId) -> u64 {
         self.partitions(table).map(|(_, cell)| cell.rows).sum()
+    }
+
+    /// Replaces or adds one partition.
+    pub(crate) fn set_cell(&mut self, cell: Arc<Cell>) {
+        let key = cell.partition.clone();
+        if let Some(cells) = self.cells.get_mut(&cell.table) {
+            Arc::make_mut(cells).insert(key, cell);
+            return;
+        }
+        let table = cell.table.clone();
+        let cells = Partitions::from([(key, cell)]);
+        self.cells.insert(table, Arc::new(cells));
+    }
+
+    /// Takes one partition out; a table without any is gone.
+    pub(crate) fn drop_cell(&mut self, task: &TaskKey) {
+        let Some(cells) = self.cells.get_mut(&task.table) else {
+            return;
+        };
+        let cells = Arc::make_mut(cells);
+        cells.remove(&task.partition);
+        if cells.is_empty() {
+            self.cells.remove(&task.table);
+            self.tables.remove(&task.table);
+        }
+    }
+
+    /// Adds tables that are not there yet, each list a part of one table and in the order of its partitions.
+    pub(crate) fn fill(&mut self, lists: Vec<Vec<Arc<Cell>>>) {
+        let lists: Vec<Arc<Cell>> = lists.into_iter().flatten().collect();
+        for cells in lists.chunk_by(|a, b| a.table == b.table) {
+            let pairs = cells
+                .iter()
+                .map(|cell| (cell.partition.clone(), Arc::clone(cell)));
+            let partitions: Partitions = pairs.collect();
+            self.cells
+                .insert(cells[0].table.clone(), Arc::new(partitions));
+        }
     }
 }
 

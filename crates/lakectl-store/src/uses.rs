@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
-use lakectl_core::{Cell, CellFile, PartitionKey, TableId, TaskKey, UtcTime};
+use lakectl_core::{Cell, CellFile, Fingerprint, PartitionKey, TableId, UtcTime};
 use serde::Serialize;
 
+use crate::branch::MAIN;
+use crate::commit::Commit;
 use crate::object::Door;
-use crate::{Snapshot, StoreError, cell, commit, versions};
+use crate::{Lake, Snapshot, StoreError, cell, checkpoint, versions};
 
 /// Why a file is there. Of several reasons the first counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -112,109 +115,154 @@ pub(crate) struct Uses {
 }
 
 impl Uses {
-    /// Walks the kept versions of every branch and all recorded results.
+    /// Walks every version of every branch and all recorded results.
     ///
     /// # Errors
     /// If a folder cannot be listed. Records that are damaged are in [`Uses::unreadable`].
-    pub(crate) fn gather(door: &Door) -> Result<Self, StoreError> {
+    pub(crate) fn gather(lake: &Lake) -> Result<Self, StoreError> {
         let mut uses = Self::default();
-        for branch in versions::branches(door)? {
-            uses.walk(door, &branch)?;
+        for branch in versions::branches(lake.door())? {
+            uses.walk_log(&lake.beside(&branch))?;
         }
-        let mut unreadable = Vec::new();
-        let mut records = 0;
+        uses.walk_results(lake.door())?;
+        Ok(uses)
+    }
+
+    /// Walks the kept versions of every branch and all recorded results, all of which have to be right.
+    pub(crate) fn strict(lake: &Lake) -> Result<Self, StoreError> {
+        let mut uses = Self::default();
+        for branch in lake.branches()? {
+            uses.walk_kept(&lake.beside(&branch.name))?;
+        }
+        uses.walk_results(lake.door())?;
+        match uses.unreadable.pop() {
+            Some(first) => Err(first.error),
+            None => Ok(uses),
+        }
+    }
+
+    fn walk_results(&mut self, door: &Door) -> Result<(), StoreError> {
         cell::walk(door, |segment, cells| {
-            records += 1;
+            self.records += 1;
             match cells {
                 Ok(cells) => {
                     for cell in cells {
-                        uses.cached(&Arc::new(cell), segment.modified);
+                        self.cached(&Arc::new(cell), segment.modified);
                     }
                 }
-                Err(error) => unreadable.push(Unreadable {
+                Err(error) => self.unreadable.push(Unreadable {
                     path: segment.path.clone(),
                     error,
                 }),
             }
             Ok(())
-        })?;
-        uses.records += records;
-        uses.unreadable.extend(unreadable);
-        Ok(uses)
+        })
     }
 
-    /// Like [`Uses::gather`], where every record has to be right.
-    pub(crate) fn strict(door: &Door) -> Result<Self, StoreError> {
-        let uses = Self::gather(door)?;
-        match uses.unreadable.into_iter().next() {
-            Some(first) => Err(first.error),
-            None => Ok(Self {
-                unreadable: Vec::new(),
-                ..uses
-            }),
+    /// Walks the kept versions of a branch, from a checkpoint near the first of them.
+    fn walk_kept(&mut self, lake: &Lake) -> Result<(), StoreError> {
+        let Some(span) = lake.files().span()? else {
+            return Ok(());
+        };
+        let first = lake.oldest()?.max(span.first);
+        let mut snapshot = lake.version_of(lake.branch(), first)?;
+        each(&snapshot).for_each(|cell| self.held(cell, lake.branch(), first));
+        for version in first + 1..=span.last {
+            let (commit, id) = lake.files().read_after(version, snapshot.id)?;
+            self.step(lake, &commit, id, &mut snapshot, first)?;
         }
+        self.published(lake, &snapshot);
+        Ok(())
     }
 
-    /// Walks the log of a branch. A version that cannot be read is passed over: those after it still say what they hold.
-    fn walk(&mut self, door: &Door, branch: &str) -> Result<(), StoreError> {
-        let (oldest, newest) = (
-            versions::oldest(door, branch)?,
-            versions::newest(door, branch)?,
-        );
-        let mut snapshot = Snapshot::empty();
-        let mut parent = Some(None);
-        for version in 1..=newest {
+    /// Walks all of a branch's own log. A version that cannot be read is passed over: those after it still say what they
+    /// hold.
+    fn walk_log(&mut self, lake: &Lake) -> Result<(), StoreError> {
+        let log = lake.files();
+        for (path, problem) in checkpoint::check_all(log)? {
             self.records += 1;
-            let loaded = versions::load(door, branch, version).and_then(|(commit, id)| {
-                if let Some(parent) = parent {
-                    commit.check_parent(door, branch, parent)?;
-                }
-                Ok((commit, id))
-            });
-            let (commit, id) = match loaded {
-                Ok(loaded) => loaded,
-                Err(error) => {
-                    parent = None;
-                    self.unreadable.push(Unreadable {
-                        path: versions::path(branch, version),
-                        error,
-                    });
-                    continue;
-                }
+            self.unreadable
+                .extend(problem.map(|error| Unreadable { path, error }));
+        }
+        let Some(span) = log.span()? else {
+            return Ok(());
+        };
+        let first = lake.oldest()?.max(span.first);
+        let mut snapshot = Snapshot::empty();
+        let mut parent = None;
+        for version in span.first..=span.last {
+            self.records += 1;
+            let read = match parent {
+                Some(parent) => log.read_after(version, Some(parent)),
+                // The first one may follow another branch, and nobody knows the digest of one that is damaged.
+                None => log.read(version),
             };
-            parent = Some(Some(id));
-            if version > oldest {
-                let replaced = commit.replaced();
-                let before =
-                    replaced.filter_map(|task| snapshot.cell(&task.table, &task.partition));
-                before.for_each(|cell| self.held(cell, branch, version - 1));
-            }
-            let changed: Vec<TaskKey> = commit.cells.iter().map(Cell::task).collect();
-            commit.apply(id, &mut snapshot);
-            if version == oldest {
-                each(&snapshot).for_each(|cell| self.held(cell, branch, version));
-            } else if version > oldest {
-                let cells = changed
-                    .iter()
-                    .filter_map(|task| snapshot.cell(&task.table, &task.partition));
-                cells.for_each(|cell| self.held(cell, branch, version));
+            let stepped = read.and_then(|(commit, id)| {
+                parent = Some(id);
+                self.step(lake, &commit, id, &mut snapshot, first)
+            });
+            if let Err(error) = stepped {
+                // A file that many cells are kept in, beside the log, has a name of its own.
+                let path = match &error {
+                    StoreError::Damaged { path, .. } => below(path, lake),
+                    _ => log.path_of(version),
+                };
+                parent = None;
+                self.unreadable.push(Unreadable { path, error });
             }
         }
-        for cell in each(&snapshot) {
-            self.held(cell, branch, newest);
-            let file = cell.file.as_ref();
-            if let Some(used) = file.and_then(|file| self.files.get_mut(&file.path))
-                && branch == commit::MAIN
-            {
-                used.cause = Cause::Published;
-            }
+        self.published(lake, &snapshot);
+        Ok(())
+    }
+
+    /// Brings a snapshot one version further and notes what it holds from `first` on.
+    fn step(
+        &mut self,
+        lake: &Lake,
+        commit: &Commit,
+        id: Fingerprint,
+        snapshot: &mut Snapshot,
+        first: u64,
+    ) -> Result<(), StoreError> {
+        let version = commit.version;
+        let cells = commit.cells(lake.door())?;
+        if let Some(origin) = &commit.origin {
+            *snapshot = lake.version_of(&origin.branch, origin.version)?;
+        } else if commit.closes {
+            *snapshot = Snapshot::empty();
+        } else if version > first {
+            let gone = commit.dropped.iter().cloned();
+            let replaced = cells.iter().map(|cell| cell.task()).chain(gone);
+            let before = replaced.filter_map(|task| snapshot.cell(&task.table, &task.partition));
+            before.for_each(|cell| self.held(cell, lake.branch(), version - 1));
+        }
+        let news = cells.clone();
+        commit.apply(id, cells, snapshot);
+        if version == first || commit.origin.is_some() {
+            each(snapshot).for_each(|cell| self.held(cell, lake.branch(), version));
+        } else if version > first {
+            news.iter()
+                .for_each(|cell| self.held(cell, lake.branch(), version));
         }
         Ok(())
     }
 
+    /// Notes what the newest version of a branch holds.
+    fn published(&mut self, lake: &Lake, newest: &Snapshot) {
+        for cell in each(newest) {
+            self.held(cell, lake.branch(), newest.version);
+            let file = cell.file.as_ref();
+            if let Some(used) = file.and_then(|file| self.files.get_mut(&file.path))
+                && lake.branch() == MAIN
+            {
+                used.cause = Cause::Published;
+            }
+        }
+    }
+
     /// Notes that a version of a branch holds a result.
     fn held(&mut self, cell: &Arc<Cell>, branch: &str, version: u64) {
-        let cause = match branch == commit::MAIN {
+        let cause = match branch == MAIN {
             true => Cause::Older,
             false => Cause::Branch,
         };
@@ -266,8 +314,15 @@ impl Uses {
     }
 }
 
-fn each(snapshot: &Snapshot) -> impl Iterator<Item = &Arc<Cell>> {
-    snapshot.cells.values().flat_map(BTreeMap::values)
+/// Returns every published result of a version.
+pub(crate) fn each(snapshot: &Snapshot) -> impl Iterator<Item = &Arc<Cell>> {
+    snapshot.cells.values().flat_map(|cells| cells.values())
+}
+
+/// Returns the path of a file below the lake's root.
+fn below(path: &Path, lake: &Lake) -> String {
+    let below = path.strip_prefix(lake.root()).unwrap_or(path);
+    below.display().to_string()
 }
 
 /// Returns the table and partition that a data file's path names; none for a path of another form.

@@ -37,8 +37,10 @@ pub struct Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileKind {
-    /// A version of the log.
+    /// A version of the log, or cells of one.
     Log,
+    /// The whole of a version, which the log says as well.
+    Checkpoint,
     /// A record of results.
     Cells,
     /// Rows of a partition.
@@ -95,7 +97,7 @@ impl Lake {
         request: &VerifyRequest,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Verification, StoreError> {
-        let uses = Uses::gather(self.door())?;
+        let uses = Uses::gather(self)?;
         let only = request.at.map(|at| self.at(at)).transpose()?;
         let wanted: Vec<&Use> = uses
             .files
@@ -169,9 +171,10 @@ fn holds(version: &crate::Snapshot, used: &Use) -> bool {
 }
 
 fn record_damage(record: &Unreadable) -> Damage {
-    let kind = match record.path.starts_with("_cells/") {
-        true => FileKind::Cells,
-        false => FileKind::Log,
+    let kind = match &record.path {
+        path if path.starts_with("_cells/") => FileKind::Cells,
+        path if path.contains("/checkpoints/") => FileKind::Checkpoint,
+        _ => FileKind::Log,
     };
     let problem = match &record.error {
         StoreError::Damaged { problem, .. } => problem.clone(),
@@ -180,6 +183,9 @@ fn record_damage(record: &Unreadable) -> Damage {
     let advice = match kind {
         FileKind::Cells => {
             "`repair` moves it aside and records anew what is published; the rest is computed when it is needed".to_owned()
+        }
+        FileKind::Checkpoint => {
+            "`repair` moves it aside: the log says the same, and a later commit writes a new one".to_owned()
         }
         _ => record.error.hint().unwrap_or_default(),
     };

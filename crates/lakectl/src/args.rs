@@ -27,6 +27,9 @@ pub(crate) struct Global {
     /// Settings to use: `configs/<profile>.toml` over `configs/base.toml`
     #[arg(long, global = true, value_name = "NAME", default_value = crate::context::DEFAULT_PROFILE, env = "LAKE_PROFILE")]
     pub(crate) profile: String,
+    /// The branch of the lake to work on
+    #[arg(long, global = true, value_name = "NAME", default_value = lakectl_pipeline::lake::MAIN, env = "LAKE_BRANCH")]
+    pub(crate) branch: String,
     /// Override one setting, for example `params.stale_days=7` (repeatable; `doctor` lists the settings)
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
@@ -139,6 +142,18 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Begin, list, end and merge branches of the lake
+    #[command(subcommand, after_long_help = help::BRANCH)]
+    Branch(BranchCommand),
+    /// Go back to an earlier version, by a new one
+    #[command(after_long_help = help::ROLLBACK)]
+    Rollback {
+        /// The version: a number from `log`, or a time
+        version: String,
+        /// Why, for the log
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
     /// Look at every file of the lake: is it there, and is it what was written
     #[command(after_long_help = help::VERIFY)]
     Verify {
@@ -202,6 +217,68 @@ pub(crate) struct CopyArgs {
     pub(crate) all: bool,
 }
 
+/// What to do with branches.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BranchCommand {
+    /// Begin a branch at a version of another one; nothing is copied
+    #[command(after_long_help = help::BRANCH_JSON)]
+    Create {
+        /// Its name: a small letter, then small letters, digits, `-`, `_` and `.`
+        name: String,
+        /// The version to begin with (default: the newest)
+        #[arg(long, value_name = "VERSION|TIME")]
+        at: Option<String>,
+        /// The branch to begin at (default: that of `--branch`)
+        #[arg(long, value_name = "BRANCH")]
+        from: Option<String>,
+        /// Why, for the log
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            hide_default_value = true
+        )]
+        why: String,
+    },
+    /// List the branches
+    #[command(after_long_help = help::BRANCH_JSON)]
+    List,
+    /// End a branch
+    #[command(after_long_help = help::BRANCH_DELETE)]
+    Delete {
+        /// Its name
+        name: String,
+        /// Why, for the log
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            hide_default_value = true
+        )]
+        why: String,
+    },
+    /// Bring what changed on a branch into another one, as one commit
+    #[command(after_long_help = help::BRANCH_MERGE)]
+    Merge {
+        /// The branch that the changes come from
+        name: String,
+        /// The branch that they go into (default: that of `--branch`)
+        #[arg(long, value_name = "BRANCH")]
+        into: Option<String>,
+        /// Say what would happen, write nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Why, for the log
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            hide_default_value = true
+        )]
+        why: String,
+    },
+}
+
 /// Which tasks.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Selection {
@@ -252,6 +329,9 @@ pub(crate) struct PlanArgs {
     /// List every task, not only stages
     #[arg(long)]
     pub(crate) tasks: bool,
+    /// Estimate for so many tasks at the same time (default: one for each processor)
+    #[arg(long, value_name = "N", env = "LAKE_JOBS")]
+    pub(crate) jobs: Option<usize>,
 }
 
 /// Arguments of `sql`.

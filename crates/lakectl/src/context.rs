@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use lakectl_core::UtcTime;
-use lakectl_pipeline::lake::{Lake, LakeAddress, Open, StoreError};
+use lakectl_pipeline::lake::{Lake, LakeAddress, MAIN, Open, StoreError};
 use lakectl_pipeline::{PipelineError, Project, Workbench};
 use tokio::runtime::Runtime;
 
@@ -32,9 +32,17 @@ impl Context {
     /// The beginning of a command line that speaks of the same lake, and with the same settings if these matter, to be
     /// copied into a shell.
     pub(crate) fn command(&self, settings: bool) -> String {
+        self.command_on(Some(&self.global.branch), settings)
+    }
+
+    /// As [`Context::command`], for another branch or, without one, for a branch that the reader adds.
+    pub(crate) fn command_on(&self, branch: Option<&str>, settings: bool) -> String {
         let mut words = vec![program()];
         if self.global.profile != DEFAULT_PROFILE {
             words.extend(["--profile".to_owned(), self.global.profile.clone()]);
+        }
+        if let Some(branch) = branch.filter(|branch| *branch != MAIN) {
+            words.extend(["--branch".to_owned(), branch.to_owned()]);
         }
         for set in self.global.set.iter().filter(|_| settings) {
             words.extend(["--set".to_owned(), set.clone()]);
@@ -79,20 +87,33 @@ impl Context {
             std::fs::create_dir_all(parent)
                 .with_context(|| format!("cannot make the folder `{}`", parent.display()))?;
         }
-        Ok(Arc::new(self.bench.lake(&address, Open::OrCreate)?))
+        // A lake is made with its main branch only.
+        let open = match self.global.branch == MAIN {
+            true => Open::OrCreate,
+            false => Open::Existing,
+        };
+        Ok(Arc::new(self.on_branch(self.bench.lake(&address, open)?)?))
     }
 
     /// Opens a lake that is there.
     pub(crate) fn lake(&self) -> Result<Arc<Lake>> {
-        Ok(Arc::new(
-            self.bench.lake(&self.lake_address()?, Open::Existing)?,
-        ))
+        let lake = self.bench.lake(&self.lake_address()?, Open::Existing)?;
+        Ok(Arc::new(self.on_branch(lake)?))
+    }
+
+    fn on_branch(&self, lake: Lake) -> Result<Lake> {
+        match self.global.branch == MAIN {
+            true => Ok(lake),
+            false => Ok(lake
+                .on_branch(&self.global.branch)
+                .map_err(PipelineError::from)?),
+        }
     }
 
     /// Opens the lake if there is one.
     pub(crate) fn lake_if_any(&self) -> Result<Option<Lake>> {
         match self.bench.lake(&self.lake_address()?, Open::Existing) {
-            Ok(lake) => Ok(Some(lake)),
+            Ok(lake) => Ok(Some(self.on_branch(lake)?)),
             Err(PipelineError::Store(StoreError::NoLake { .. })) => Ok(None),
             Err(error) => Err(error.into()),
         }

@@ -15,7 +15,7 @@ Exit codes:
   130  interrupted by Ctrl-C or SIGTERM; what was finished is kept, the next run goes on from there
 
 Environment, where a flag does not say otherwise:
-  LAKE_ROOT, LAKE_PROFILE, LAKE_JOBS, LAKE_COLOR  as --lake, --profile, --jobs, --color
+  LAKE_ROOT, LAKE_PROFILE, LAKE_BRANCH, LAKE_JOBS, LAKE_COLOR  as --lake, --profile, --branch, --jobs, --color
   LAKE_LOG    log filter, for example `debug` or `lakectl_store=trace`
   LAKE_WIDTH  characters of a line in tables (default: the terminal's, else 120)
 Variables named LAKECTL_* and the file ~/.lakectl.yaml belong to another product and are never read.
@@ -35,11 +35,16 @@ all of a run; who reads meanwhile sees the lake before it.
 valid in the planned partitions; `vanished` lists partitions kept although their source does not offer them any more.";
 
 pub(crate) const PLAN: &str = "\
+Nothing is written. Seconds, rows and bytes are those of a task's published result, else the median of its stage.
+
 `--format json` prints one object:
   {profile, lake, version, last_day, tasks: {total, reuse, restore, run, pending, blocked},
-   plan: [{table, partition, verdict, reason, note}], vanished: [task]}
+   estimate: {jobs, run: {tasks, unknown, seconds, rows, bytes, elapsed}, with_pending: {...}},
+   stages: [{stage, total, reuse, restore, run, pending, blocked, reason, estimate}],
+   plan: [{table, partition, verdict, reason, note, seconds, rows, bytes}], vanished: [task], dropped: [task]}
 Verdicts: `reuse` (published and right), `restore` (computed before, published again), `run`, `pending` (runs only if \
-the named input's rows change), `blocked`.";
+the named input's rows change), `blocked`. `seconds` is computing time, `elapsed` from beginning to end with `jobs` at a \
+time, `unknown` the number of tasks without an estimate; `dropped` lists published partitions that have no place any more.";
 
 pub(crate) const SQL: &str = "\
 Tables are `schema.table`; `norm.<feed>` stands for all tables of that feed, `system.tables`, `system.cells` and \
@@ -49,12 +54,12 @@ Tables are `schema.table`; `norm.<feed>` stands for all tables of that feed, `sy
 
 pub(crate) const STATUS: &str = "\
 `--format json` prints one object:
-  {profile, lake, version, published_at,
+  {profile, lake, version, published_at, tasks: {total, reuse, restore, run, pending, blocked},
    tables: [{table, partitions, rows, newest, stale}],
    failures: [{run, task, message, hint}],
    quarantine: [{table, reason, severity, rows, documents, example}], note,
    disk: {tables: {table: {cause: {files, bytes}}}, other: {cause: {files, bytes}}}}
-`newest` is the latest time in the rows, `stale` the number of tasks that a run would compute; `failures` are those of \
+`tasks` are those of `plan`, `newest` is the latest time in the rows, `stale` the number of tasks that are not `reuse`; `failures` are those of \
 earlier runs that are still to be mended. A quarantine entry of severity `warn` was kept; `reject` was left out.";
 
 pub(crate) const STAGES: &str = "\
@@ -67,7 +72,9 @@ pub(crate) const GRAPH: &str = "\
 `dot` is for Graphviz, `mermaid` for Markdown.";
 
 pub(crate) const LOG: &str = "\
-`--format json` prints an array, newest first: [{version, time, run, reason, tables, partitions, rows}].";
+`--format json` prints an array, newest first: [{version, time, branch, who, run, reason, \
+message, tables, partitions, rows, dropped, records, origin, merged}]. `origin` is the version that a branch begins with, \
+`merged` the one whose changes came in, both as `branch@version`. The log of a branch goes on into the branch it began at.";
 
 pub(crate) const SHOW: &str = "\
 `--format json` prints one object:
@@ -85,6 +92,31 @@ pub(crate) const COMPLETIONS: &str = "\
 For example `lakectl completions bash > ~/.local/share/bash-completion/completions/lakectl`.
 `--format json` prints {shell, script}.";
 
+pub(crate) const BRANCH: &str = "\
+A branch is a log of its own over the same files: `--branch NAME` with any command works on it and leaves the others as \
+they are. A run on it computes only what differs, and what one branch has computed no other computes again.";
+
+pub(crate) const BRANCH_JSON: &str = "\
+`--format json` prints [{branch, version, time, from, who, why, current}] (`create`: one such object); `from` is the \
+version that it began with, as `branch@version`.";
+
+pub(crate) const BRANCH_DELETE: &str = "\
+Its log stays: branches that began at it can still be read, and its name may be used again. `--format json` prints \
+{deleted}.";
+
+pub(crate) const BRANCH_MERGE: &str = "\
+Compared with the newest version that both have in common: a partition, a table's columns or an override that only the \
+merged branch changed is taken over. Of raw tables both sides' documents are kept. What both sides changed to different \
+results is a conflict: it is named, nothing is written, and the exit code is 2.
+
+`--format json` prints {from, into, base, version, partitions, dropped, tables, records, conflicts}; `version` is null if \
+nothing was written.";
+
+pub(crate) const ROLLBACK: &str = "\
+Raw tables and overrides stay as they are, because documents cannot be fetched again and decisions are people's. So the \
+next run derives again from them, by the declarations of that time; what it would do is said.
+
+`--format json` prints {branch, version, to, next_run: {restore, run, tables}}.";
 pub(crate) const VERIFY: &str = "\
 Every version of the log, every record of results, and every data file that a kept version or a recorded result needs. \
 Exit code 2 if something is damaged or missing; each such file is named with its partition, the versions that hold it and \

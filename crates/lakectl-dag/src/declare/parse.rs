@@ -1,13 +1,16 @@
 //! Reads stages from TOML. Every error names its line.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use lakectl_core::{ColumnType, CoreError, Grain, TableId, parse_days};
+use lakectl_core::{ColumnType, CoreError, Grain, TableId};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Audit, DeclareError, Missing, Origin, StageDecl, StageInput, StageKind};
-use crate::{Window, nearest::hint};
+use super::{Audit, DeclareError, Origin, StageDecl, StageKind};
+use crate::nearest::hint;
+
+mod inputs;
 
 const STAGE_KEYS: [&str; 17] = [
     "table",
@@ -30,18 +33,27 @@ const STAGE_KEYS: [&str; 17] = [
 ];
 const KINDS: [&str; 4] = ["harvest", "normalize", "sql", "native"];
 const GRAINS: [&str; 4] = ["none", "year", "month", "day"];
-const WINDOWS: [&str; 3] = ["self", "all", "all_before"];
-const WINDOW_KEYS: [&str; 5] = ["window", "lookback", "until", "latest_before", "missing"];
-const WINDOW_HINT: &str = "a window is \"self\", \"all\", \"all_before\", { lookback = \"90d\", until = \"start\" } or { latest_before = \"7d\" }";
-
-/// Reads the `[[stage]]` blocks of one file.
+/// Reads the `[[stage]]` blocks of one file, whose windows follow no parameters.
 ///
 /// # Errors
 /// [`DeclareError`] for the first thing that is not understood: its file, its line and, for a word, the nearest known one.
 pub fn parse_stages(file_name: &str, text: &str) -> Result<Vec<StageDecl>, DeclareError> {
+    parse_stages_with(file_name, text, &BTreeMap::new())
+}
+
+/// Like [`parse_stages`], with the values of the whole-number parameters that the length of a window may follow.
+///
+/// # Errors
+/// As [`parse_stages`].
+pub fn parse_stages_with(
+    file_name: &str,
+    text: &str,
+    lengths: &BTreeMap<String, i64>,
+) -> Result<Vec<StageDecl>, DeclareError> {
     let file = File {
         name: file_name,
         text,
+        lengths,
     };
     let root = DeTable::parse(text).map_err(|error| {
         file.error(
@@ -76,6 +88,8 @@ pub fn parse_stages(file_name: &str, text: &str) -> Result<Vec<StageDecl>, Decla
 struct File<'a> {
     name: &'a str,
     text: &'a str,
+    /// Whole-number parameters.
+    lengths: &'a BTreeMap<String, i64>,
 }
 
 impl File<'_> {
@@ -237,7 +251,7 @@ fn stage<'a>(file: File<'a>, value: &'a Spanned<DeValue<'a>>) -> Result<StageDec
     stage.description = block
         .text("description")?
         .map_or_else(String::new, |(text, _)| text.to_owned());
-    stage.inputs = inputs(&block, stage.grain)?;
+    stage.inputs = inputs::inputs(&block, stage.grain)?;
     check_columns(&block, &stage)?;
     check_partitions(&block, &stage)?;
     Ok(stage)
@@ -284,113 +298,6 @@ fn audit(block: &Block<'_>) -> Result<Audit, DeclareError> {
     }
 }
 
-fn inputs(block: &Block<'_>, grain: Grain) -> Result<Vec<StageInput>, DeclareError> {
-    let Some(value) = block.get("inputs") else {
-        return Ok(Vec::new());
-    };
-    let list = Block::new(block.file, format!("{}, inputs", block.what), value)?;
-    let mut inputs = Vec::new();
-    for (key, value) in list.table.iter() {
-        let name = key.get_ref().as_ref();
-        let wrong = |error: CoreError| {
-            block
-                .file
-                .error(key.span(), format!("{}: {error}", block.what), None)
-        };
-        let table: TableId = name.parse().map_err(wrong)?;
-        let what = format!("{}, input `{name}`", block.what);
-        let input = input(block.file, &what, table, value)?;
-        if grain == Grain::None && input.window.is_relative() {
-            let message = format!(
-                "{what}: `{}` counts from the partition's first day, but the stage has no grain",
-                input.window
-            );
-            let advice = "use \"all\", or give the stage a grain".to_owned();
-            return Err(block.file.error(value.span(), message, Some(advice)));
-        }
-        inputs.push(input);
-    }
-    inputs.sort_by(|a, b| a.table.cmp(&b.table));
-    Ok(inputs)
-}
-
-fn input<'a>(
-    file: File<'a>,
-    what: &str,
-    table: TableId,
-    value: &'a Spanned<DeValue<'a>>,
-) -> Result<StageInput, DeclareError> {
-    if let Some(word) = value.get_ref().as_str() {
-        let window = named_window(word).ok_or_else(|| {
-            let message = format!("{what}: `{word}` is not a window");
-            let advice = hint(word, WINDOWS).unwrap_or_default();
-            file.error(
-                value.span(),
-                message,
-                Some(format!("{advice}; {WINDOW_HINT}")),
-            )
-        })?;
-        return Ok(StageInput::new(table, window));
-    }
-    let block = Block::new(file, what.to_owned(), value)?;
-    block.only(&WINDOW_KEYS)?;
-    let mut input = StageInput::new(table, window(&block)?);
-    match block.text("missing")?.map(|(text, _)| text) {
-        None => {}
-        Some("accept") => input.missing = Missing::Accept,
-        Some("block") => input.missing = Missing::Block,
-        Some(word) => {
-            let message = format!("`{word}` is not a policy for missing rows");
-            return Err(block.error("missing", message, hint(word, ["accept", "block"])));
-        }
-    }
-    Ok(input)
-}
-
-fn named_window(word: &str) -> Option<Window> {
-    match word {
-        "self" => Some(Window::SelfPeriod),
-        "all" => Some(Window::All),
-        "all_before" => Some(Window::AllBefore),
-        _ => None,
-    }
-}
-
-fn window(block: &Block<'_>) -> Result<Window, DeclareError> {
-    let named = block.text("window")?;
-    let lookback = block.text("lookback")?;
-    let latest = block.text("latest_before")?;
-    let until = block.text("until")?.map(|(text, _)| text);
-    if until.is_some() && lookback.is_none() {
-        return Err(block.error("until", "`until` belongs to a `lookback`", None));
-    }
-    match (named, lookback, latest) {
-        (Some((word, _)), None, None) => named_window(word).ok_or_else(|| {
-            block.error(
-                "window",
-                format!("`{word}` is not a window"),
-                hint(word, WINDOWS),
-            )
-        }),
-        (None, Some((days, _)), None) => {
-            let days = block.core("lookback", parse_days(days))?;
-            let until_start = match until {
-                None | Some("end") => false,
-                Some("start") => true,
-                Some(word) => {
-                    let message = format!("`until` is `{word}`: expected `start` or `end`");
-                    return Err(block.error("until", message, hint(word, ["start", "end"])));
-                }
-            };
-            Ok(Window::Lookback { days, until_start })
-        }
-        (None, None, Some((age, _))) => Ok(Window::LatestBefore {
-            max_age_days: block.core("latest_before", parse_days(age))?,
-        }),
-        _ => Err(block.error("", "expected exactly one window", WINDOW_HINT.to_owned())),
-    }
-}
-
 fn check_columns(block: &Block<'_>, stage: &StageDecl) -> Result<(), DeclareError> {
     let names: Vec<&str> = stage
         .contract
@@ -420,6 +327,13 @@ fn check_columns(block: &Block<'_>, stage: &StageDecl) -> Result<(), DeclareErro
                 return Err(block.error(key, message, advice));
             }
         }
+    }
+    let twice = |(i, column): (usize, &String)| {
+        let again = stage.primary_key[..i].contains(column);
+        again.then(|| format!("`{column}` stands twice in `primary_key`"))
+    };
+    if let Some(message) = stage.primary_key.iter().enumerate().find_map(twice) {
+        return Err(block.error("primary_key", message, None));
     }
     if stage.primary_key.is_empty() {
         return Err(block.error("primary_key", "`primary_key` is missing", None));

@@ -30,12 +30,16 @@ fn a_loop_is_named() {
         stage("a.w", "sql", "none", "", ""),
     ];
     let error = build(&text.concat()).unwrap_err().to_string();
-    for table in ["a.x", "a.y", "a.z", " -> "] {
+    for table in ["a.x", "a.y", "a.z", " -> ", "test.toml:2: `a.x`"] {
         assert!(error.contains(table), "{error}");
     }
     assert!(!error.contains("a.w"), "{error}");
     let itself = build(&stage("a.x", "sql", "none", "", "\"a.x\" = \"all\"")).unwrap_err();
-    assert_eq!(itself.to_string(), "stages need each other: a.x -> a.x");
+    assert_eq!(
+        itself.to_string(),
+        "stages need each other: a.x -> a.x\n  test.toml:2: `a.x`\n  \
+         hint: take one of these inputs away, or read what stands before the loop"
+    );
 }
 
 #[test]

@@ -21,11 +21,24 @@ fn wobble(seed: u64) -> f64 {
     (mixed >> 11) as f64 / (1u64 << 52) as f64 - 1.0
 }
 
+/// What the stages and the windows of the shipped declarations ask for.
+const PARAMS: [(&str, i64); 7] = [
+    ("pca_window_days", 180),
+    ("pca_snapshots_min", 20),
+    ("regime_rows_min", 60),
+    ("regime_window_days", 500),
+    ("stale_days", 5),
+    ("training_rows_min", 30),
+    ("training_window_days", 900),
+];
+
 /// The contract that the shipped declarations give a table.
 fn contract(table: &str) -> Contract {
     let stages = Project::built_in();
     let stages = stages.files("pipelines").flat_map(|(path, text)| {
-        lakectl_dag::parse_stages(path, text).expect("the shipped declarations parse")
+        let lengths = PARAMS.map(|(name, value)| (name.to_owned(), value));
+        lakectl_dag::parse_stages_with(path, text, &lengths.into())
+            .expect("the shipped declarations parse")
     });
     let found = stages
         .into_iter()
@@ -134,14 +147,6 @@ fn run(name: &str, table: &str, inputs: &BTreeMap<String, RecordBatch>) -> Recor
         .find(|native| native.name == name)
         .unwrap();
     let start = Day::from_ymd(2024, 10, 1).unwrap();
-    let params = [
-        ("pca_window_days", 180),
-        ("pca_snapshots_min", 20),
-        ("regime_rows_min", 60),
-        ("regime_window_days", 500),
-        ("training_rows_min", 30),
-        ("training_window_days", 900),
-    ];
     let task = NativeTask {
         key: TaskKey {
             table: table.parse().unwrap(),
@@ -149,7 +154,7 @@ fn run(name: &str, table: &str, inputs: &BTreeMap<String, RecordBatch>) -> Recor
         },
         period: DayRange::new(start, Day::from_ymd(2024, 11, 1).unwrap()),
         schema: schema_of(&contract(table)),
-        params: params
+        params: PARAMS
             .map(|(name, value)| (name.to_owned(), Value::Integer(value)))
             .into(),
         seed: 7,

@@ -242,7 +242,7 @@ fn unions_and_system_tables_are_there() {
         made.snapshot
             .cells
             .values()
-            .map(BTreeMap::len)
+            .map(|cells| cells.len())
             .sum::<usize>() as i64
     );
     assert_eq!(

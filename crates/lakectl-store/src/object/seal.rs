@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::StoreError;
 
 /// The newest format of records that this program reads, and the one it writes.
-pub(crate) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 2;
 const TRAILER_BYTES: usize = 79;
 
 #[derive(Deserialize)]
@@ -50,7 +50,8 @@ pub(crate) fn unseal<T: DeserializeOwned>(
             "its content does not match its digest (cut off or altered)".to_owned(),
         ));
     }
-    if !payload.starts_with(format!("{{\"format\":{FORMAT},").as_bytes()) {
+    let known = |format: u64| payload.starts_with(format!("{{\"format\":{format},").as_bytes());
+    if !(1..=FORMAT).rev().any(known) {
         let found: FormatOnly =
             serde_json::from_slice(payload).map_err(|e| damaged(e.to_string()))?;
         return Err(StoreError::NewerFormat {

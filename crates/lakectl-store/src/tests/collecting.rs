@@ -105,7 +105,7 @@ fn sound(lake: &Lake) -> BTreeMap<u64, BTreeMap<String, Fingerprint>> {
 /// The digests of the rows of a version, as they are read.
 fn rows_at(lake: &Lake, version: u64) -> BTreeMap<String, Fingerprint> {
     let snapshot = lake.at(VersionRef::Number(version)).unwrap();
-    let cells = snapshot.cells.values().flat_map(BTreeMap::values);
+    let cells = snapshot.cells.values().flat_map(|cells| cells.values());
     cells
         .map(|cell| {
             let rows = lake.read(cell, None).unwrap();
@@ -284,7 +284,10 @@ fn a_crash_between_any_two_steps_is_finished_by_the_next() {
             .collect();
         assert!(left.is_subset(&expected), "after step {death}: {left:?}");
         let disk = lake.disk().unwrap();
-        assert!(!disk.causes().contains_key(&Cause::Garbage), "after step {death}");
+        assert!(
+            !disk.causes().contains_key(&Cause::Garbage),
+            "after step {death}"
+        );
     }
 }
 

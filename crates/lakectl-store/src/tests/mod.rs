@@ -1,5 +1,7 @@
 //! Helpers, and the tests of the store by subject.
 
+mod branches;
+mod checkpoints;
 mod collecting;
 mod commits;
 mod copying;

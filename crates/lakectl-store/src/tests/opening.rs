@@ -15,7 +15,7 @@ fn a_lake_is_made_once_and_refuses_another_profile() {
     assert!(!dir.path().join("lake").exists(), "a look must not write");
     Lake::open(&root, "demo", Open::OrCreate).unwrap();
     let text = fs::read_to_string(root.join("lake.json")).unwrap();
-    assert_eq!(text, "{\"format\":1,\"profile\":\"demo\"}\n");
+    assert_eq!(text, "{\"format\":2,\"profile\":\"demo\"}\n");
     Lake::open(&root, "demo", Open::Existing).unwrap();
     let error = Lake::open(&root, "archive", Open::OrCreate).unwrap_err();
     let expected = format!(
@@ -62,7 +62,7 @@ fn folders_that_are_not_lakes() {
 fn lake_json_of_another_kind() {
     let dir = tempfile::tempdir().unwrap();
     for (text, expected) in [
-        ("{\"format\":2,\"profile\":\"demo\"}", "has format 2"),
+        ("{\"format\":9,\"profile\":\"demo\"}", "has format 9"),
         ("{\"format\":1,\"prof", "damaged file"),
         ("", "damaged file"),
     ] {

@@ -21,7 +21,8 @@ struct CopyJson {
 pub(crate) fn copy(global: &Global, args: &CopyArgs) -> Result<Done> {
     let (from, to) = lakes(args)?;
     let at = args.at.as_deref().map(str::parse::<VersionRef>).transpose();
-    let branch = "main".to_owned();
+    let branch = global.branch.clone();
+    from.on_branch(&branch).map_err(PipelineError::from)?;
     let what = match (args.all, at.map_err(PipelineError::from)?) {
         (true, _) => Copying::All,
         (false, Some(at)) => Copying::Version(branch, at),

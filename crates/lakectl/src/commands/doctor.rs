@@ -106,11 +106,7 @@ fn lake(context: &Context) -> Finding {
             ));
         };
         let head = lake.head().map_err(PipelineError::from)?;
-        let cells: usize = head
-            .cells
-            .values()
-            .map(std::collections::BTreeMap::len)
-            .sum();
+        let cells: usize = head.cells.values().map(|cells| cells.len()).sum();
         Ok(format!(
             "{}, version {}, {cells} partitions; the log is complete and undamaged",
             lake.root().display(),

@@ -1,5 +1,6 @@
 //! One file a verb.
 
+mod branch;
 mod copy;
 mod doctor;
 mod gc;
@@ -8,11 +9,13 @@ mod history;
 mod init;
 mod plan;
 mod repair;
+mod rollback;
 mod run;
 mod show;
 mod sql;
 mod status;
 mod summary;
+mod tally;
 mod verify;
 
 use anyhow::Result;
@@ -59,13 +62,15 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
             let context = Context::open(cli.global)?;
             match command {
                 Command::Run(args) => run::run(&context, &args),
-                Command::Plan(args) => plan::plan(&context, &args.selection, args.tasks),
+                Command::Plan(args) => plan::plan(&context, &args.selection, args.tasks, args.jobs),
                 Command::Sql(args) => sql::sql(&context, &args),
                 Command::Status => status::status(&context),
                 Command::Stages { selector } => graph::stages(&context, selector.as_deref()),
                 Command::Graph => graph::graph(&context),
                 Command::Log { limit } => history::log(&context, limit),
                 Command::Show { table } => show::show(&context, &table),
+                Command::Branch(command) => branch::branch(&context, &command),
+                Command::Rollback { version, why } => rollback::rollback(&context, &version, &why),
                 Command::Verify { deep, at } => verify::verify(&context, deep, at.as_deref()),
                 Command::Repair { dry_run, jobs } => repair::repair(&context, dry_run, jobs),
                 Command::Gc(args) => gc::gc(&context, &args),
@@ -92,6 +97,8 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Doctor => ("doctor", &[]),
         Command::Init { .. } => ("init", &[]),
         Command::Completions { .. } => ("completions", &[]),
+        Command::Branch(_) => ("branch", &[]),
+        Command::Rollback { .. } => ("rollback", &[]),
         Command::Verify { .. } => ("verify", &[]),
         Command::Repair { .. } => ("repair", &[]),
         Command::Gc(_) => ("gc", &[]),

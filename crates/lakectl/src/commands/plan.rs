@@ -4,19 +4,15 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use lakectl_pipeline::PipelineError;
-use lakectl_pipeline::engine::{Plan, PlannedTask, Verdict};
+use lakectl_pipeline::engine::{Cost, Estimate, Plan, Verdict};
 use serde::Serialize;
 
+use super::tally::{self, Causes, Counts, reason};
 use super::{Done, selected};
 use crate::args::Selection;
 use crate::context::{Context, now};
 use crate::layout::table;
 use crate::render;
-
-/// As many tasks are listed one by one; more are summed up by stage.
-const TASKS_SHOWN: usize = 30;
-/// The verdicts in the order in which they are told.
-const VERDICTS: [&str; 5] = ["reuse", "restore", "run", "pending", "blocked"];
 
 #[derive(Serialize)]
 struct TaskLine {
@@ -25,6 +21,32 @@ struct TaskLine {
     verdict: &'static str,
     reason: String,
     note: Option<String>,
+    #[serde(flatten)]
+    cost: CostLine,
+}
+
+/// What is expected of a task; null for one that is left alone, or that there is nothing to go by.
+#[derive(Serialize)]
+struct CostLine {
+    seconds: Option<f64>,
+    rows: Option<u64>,
+    bytes: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct StageLine {
+    stage: String,
+    #[serde(flatten)]
+    tasks: Counts,
+    reason: Option<String>,
+    estimate: Estimate,
+}
+
+#[derive(Serialize)]
+struct EstimateLine {
+    jobs: usize,
+    run: Estimate,
+    with_pending: Estimate,
 }
 
 #[derive(Serialize)]
@@ -33,157 +55,264 @@ struct PlanJson {
     lake: String,
     version: u64,
     last_day: String,
-    tasks: serde_json::Map<String, serde_json::Value>,
+    tasks: Counts,
+    estimate: EstimateLine,
+    stages: Vec<StageLine>,
     plan: Vec<TaskLine>,
     vanished: Vec<String>,
+    dropped: Vec<String>,
 }
 
-pub(crate) fn plan(context: &Context, selection: &Selection, every_task: bool) -> Result<Done> {
+/// A plan with what it is expected to cost.
+struct Told<'a> {
+    context: &'a Context,
+    plan: Plan,
+    costs: Vec<Option<Cost>>,
+    jobs: usize,
+}
+
+pub(crate) fn plan(
+    context: &Context,
+    selection: &Selection,
+    every_task: bool,
+    jobs: Option<usize>,
+) -> Result<Done> {
     let wanted = selected(selection)?;
     let lake = context.lake_if_any()?;
     let plan = context.bench.plan(lake.as_ref(), &wanted, now())?;
+    let told = Told {
+        context,
+        costs: plan.costs(&context.bench.assembly.pipeline),
+        plan,
+        jobs: context.jobs(jobs),
+    };
     if context.json() {
         let version = lake
             .as_ref()
             .map(|lake| lake.head())
             .transpose()
             .map_err(PipelineError::from)?;
-        let counts = counts(&plan)
-            .into_iter()
-            .map(|(word, count)| (word.to_owned(), count.into()));
-        render::json(&PlanJson {
-            profile: context.global.profile.clone(),
-            lake: context.shown_address()?,
-            version: version.map_or(0, |head| head.version),
-            last_day: plan.end.plus(-1).to_string(),
-            tasks: counts.collect(),
-            plan: plan.tasks.iter().map(line).collect(),
-            vanished: plan.vanished.iter().map(ToString::to_string).collect(),
-        });
+        render::json(&told.json(&context.shown_address()?, version.map_or(0, |v| v.version)));
     } else {
-        render::out(&text(context, &plan, every_task));
+        render::out(&told.text(every_task));
     }
     Ok(Done::Well)
 }
 
-fn line(task: &PlannedTask) -> TaskLine {
-    TaskLine {
-        table: task.task.table.to_string(),
-        partition: task.task.partition.to_string(),
-        verdict: task.verdict.word(),
-        reason: reason(&task.verdict),
-        note: task.note.clone(),
-    }
+fn runs(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Run(_))
 }
 
-/// Every task has a reason, also for being left alone.
-fn reason(verdict: &Verdict) -> String {
-    match (verdict, verdict.reason()) {
-        (_, Some(reason)) => reason.to_string(),
-        (Verdict::Restore, None) => "computed before; its rows are published again".to_owned(),
-        (_, None) => "nothing it is made from has changed".to_owned(),
-    }
+fn may_run(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Run(_) | Verdict::Pending(_))
 }
 
-fn counts(plan: &Plan) -> Vec<(&'static str, usize)> {
-    let of = |word: &str| {
-        plan.tasks
+impl Told<'_> {
+    fn estimate(&self, counts: impl Fn(&Verdict) -> bool) -> Estimate {
+        self.plan.estimate(&self.costs, self.jobs, counts)
+    }
+
+    fn json(&self, lake: &str, version: u64) -> PlanJson {
+        let plan = &self.plan;
+        let names = |keys: &[lakectl_core::TaskKey]| keys.iter().map(ToString::to_string).collect();
+        PlanJson {
+            profile: self.context.global.profile.clone(),
+            lake: lake.to_owned(),
+            version,
+            last_day: plan.end.plus(-1).to_string(),
+            tasks: Counts::of(&plan.tasks),
+            estimate: EstimateLine {
+                jobs: self.jobs,
+                run: self.estimate(runs),
+                with_pending: self.estimate(may_run),
+            },
+            stages: self.stages(&Causes::none()),
+            plan: (0..plan.tasks.len()).map(|task| self.task(task)).collect(),
+            vanished: names(&plan.vanished),
+            dropped: names(&plan.abandoned),
+        }
+    }
+
+    fn task(&self, index: usize) -> TaskLine {
+        let task = &self.plan.tasks[index];
+        let cost = self.costs[index].filter(|_| may_run(&task.verdict));
+        TaskLine {
+            table: task.task.table.to_string(),
+            partition: task.task.partition.to_string(),
+            verdict: task.verdict.word(),
+            reason: reason(&task.verdict),
+            note: task.note.clone(),
+            cost: CostLine {
+                seconds: cost.map(|cost| cost.seconds),
+                rows: cost.map(|cost| cost.rows),
+                bytes: cost.map(|cost| cost.bytes),
+            },
+        }
+    }
+
+    /// The stages in the order of the graph, each with the reason of most of its tasks.
+    fn stages(&self, causes: &Causes) -> Vec<StageLine> {
+        let stages = &self.context.bench.assembly.pipeline.stages();
+        let grouped = tally::by_stage(&self.plan).into_iter();
+        let lines = grouped.map(|(stage, tasks)| {
+            let verdicts = || tasks.iter().map(|i| &self.plan.tasks[*i].verdict);
+            let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+            for verdict in verdicts().filter(|verdict| **verdict != Verdict::Reuse) {
+                *reasons.entry(causes.reason_beside(verdict)).or_default() += 1;
+            }
+            let mut estimate = Estimate::default();
+            for index in tasks
+                .iter()
+                .filter(|i| may_run(&self.plan.tasks[**i].verdict))
+            {
+                estimate.add(self.costs[*index].as_ref());
+            }
+            StageLine {
+                stage: stages[stage].table.to_string(),
+                tasks: Counts::of(tasks.iter().map(|i| &self.plan.tasks[*i])),
+                reason: reasons
+                    .into_iter()
+                    .max_by_key(|(_, count)| *count)
+                    .map(|(reason, _)| reason),
+                estimate,
+            }
+        });
+        lines.collect()
+    }
+
+    fn text(&self, every_task: bool) -> String {
+        let causes = Causes::of(&self.plan);
+        let mut parts = vec![self.headline()];
+        let told: Vec<String> = causes
             .iter()
-            .filter(|task| task.verdict.word() == word)
-            .count()
-    };
-    let mut counts = vec![("total", plan.tasks.len())];
-    counts.extend(VERDICTS.map(|word| (word, of(word))));
-    counts
-}
+            .map(|(change, tasks, stages)| {
+                format!(
+                    "{change}: {} tasks of {stages} stages are computed again for it",
+                    render::count(tasks as u64)
+                )
+            })
+            .collect();
+        if !told.is_empty() {
+            parts.push(told.join("\n"));
+        }
+        let busy: Vec<StageLine> = self
+            .stages(&causes)
+            .into_iter()
+            .filter(|line| line.tasks.stale() > 0)
+            .collect();
+        match (every_task, busy.is_empty()) {
+            (true, _) => parts.push(self.task_table()),
+            (false, true) => parts.push("nothing to do".to_owned()),
+            (false, false) => parts.push(format!(
+                "{}\n(`plan --tasks` gives every task and its reason)",
+                stage_table(busy)
+            )),
+        }
+        parts.extend(self.cost_text());
+        for task in &self.plan.vanished {
+            parts.push(format!(
+                "kept although its source does not list it any more: {task}"
+            ));
+        }
+        for task in &self.plan.abandoned {
+            parts.push(format!(
+                "dropped, because the declarations have no place for it any more: {task}"
+            ));
+        }
+        parts.join("\n\n")
+    }
 
-fn text(context: &Context, plan: &Plan, every_task: bool) -> String {
-    let words: Vec<String> = counts(plan)
-        .into_iter()
-        .filter(|(word, count)| *word != "total" && *count > 0)
-        .map(|(word, count)| format!("{} {word}", render::count(count as u64)))
-        .collect();
-    let mut parts = vec![format!(
-        "{} of {} tasks up to {}: {}",
-        render::heading("plan"),
-        render::count(plan.tasks.len() as u64),
-        plan.end.plus(-1),
-        if words.is_empty() {
-            "nothing selected".to_owned()
-        } else {
+    fn headline(&self) -> String {
+        let counts = Counts::of(&self.plan.tasks);
+        let words: Vec<String> = counts
+            .named()
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(word, count)| format!("{} {word}", render::count(count as u64)))
+            .collect();
+        format!(
+            "{} of {} tasks up to {}: {}",
+            render::heading("plan"),
+            render::count(counts.total as u64),
+            self.plan.end.plus(-1),
             words.join(", ")
-        }
-    )];
-    let busy: Vec<&PlannedTask> = plan
-        .tasks
-        .iter()
-        .filter(|task| task.verdict != Verdict::Reuse)
-        .collect();
-    parts.push(match (every_task, busy.len()) {
-        (true, _) => task_table(plan.tasks.iter()),
-        (false, 0) => "nothing to do".to_owned(),
-        (false, 1..=TASKS_SHOWN) => task_table(busy.into_iter()),
-        _ => format!(
-            "{}\n(`plan --tasks` gives every task and its reason)",
-            stage_table(context, plan)
-        ),
-    });
-    for task in &plan.vanished {
-        parts.push(format!(
-            "kept although its source does not list it any more: {task}"
-        ));
+        )
     }
-    parts.join("\n\n")
-}
 
-fn task_table<'a>(tasks: impl Iterator<Item = &'a PlannedTask>) -> String {
-    let rows = tasks.map(|task| {
-        vec![
-            task.task.table.to_string(),
-            task.task.partition.to_string(),
-            task.verdict.word().to_owned(),
-            reason(&task.verdict),
-        ]
-    });
-    table(
-        &["table", "partition", "verdict", "why"],
-        &[],
-        rows.collect(),
-    )
-}
-
-/// Stages with something to do, with the reason of most of their tasks.
-fn stage_table(context: &Context, plan: &Plan) -> String {
-    /// Numbers of tasks by verdict, and by reason.
-    type Tally<'a> = (BTreeMap<&'a str, usize>, BTreeMap<String, usize>);
-    let mut stages: BTreeMap<usize, Tally<'_>> = BTreeMap::new();
-    for task in &plan.tasks {
-        let (verdicts, reasons) = stages.entry(task.stage).or_default();
-        *verdicts.entry(task.verdict.word()).or_default() += 1;
-        if task.verdict != Verdict::Reuse {
-            *reasons.entry(reason(&task.verdict)).or_default() += 1;
-        }
+    fn task_table(&self) -> String {
+        let rows = (0..self.plan.tasks.len()).map(|index| {
+            let line = self.task(index);
+            vec![
+                line.table,
+                line.partition,
+                line.verdict.to_owned(),
+                line.cost.seconds.map(seconds).unwrap_or_default(),
+                line.reason,
+            ]
+        });
+        table(
+            &["table", "partition", "verdict", "seconds", "why"],
+            &[3],
+            rows.collect(),
+        )
     }
-    let busy = stages
-        .into_iter()
-        .filter(|(_, (_, reasons))| !reasons.is_empty());
-    let rows = busy.map(|(stage, (verdicts, reasons))| {
-        let of = |word: &str| {
-            verdicts
-                .get(word)
-                .map_or(String::new(), ToString::to_string)
+
+    /// What the run is expected to take, and what is not known of that.
+    fn cost_text(&self) -> Option<String> {
+        let all = self.estimate(may_run);
+        if all.tasks == 0 {
+            return None;
+        }
+        let sure = self.estimate(runs);
+        let say = |estimate: &Estimate| {
+            format!(
+                "{} tasks, about {} s with {} at a time ({} s of work), {} rows, {}",
+                render::count(estimate.tasks as u64),
+                seconds(estimate.elapsed),
+                self.jobs,
+                seconds(estimate.cost.seconds),
+                render::count(estimate.cost.rows),
+                render::bytes(estimate.cost.bytes)
+            )
         };
-        let most = reasons
-            .iter()
-            .max_by_key(|(_, count)| **count)
-            .map(|(reason, _)| reason.clone());
-        let mut row = vec![
-            context.bench.assembly.pipeline.stages()[stage]
-                .table
-                .to_string(),
-        ];
-        row.extend(VERDICTS.map(of));
-        row.push(most.unwrap_or_default());
+        let mut text = format!("{}  {}", render::heading("estimate"), say(&sure));
+        if all.tasks > sure.tasks {
+            text.push_str(&format!("\nif all pending ones run: {}", say(&all)));
+        }
+        if all.unknown > 0 {
+            text.push_str(&format!(
+                "\n{} of these tasks have no estimate: no result of their stage is published",
+                render::count(all.unknown as u64)
+            ));
+        }
+        Some(text)
+    }
+}
+
+fn stage_table(stages: Vec<StageLine>) -> String {
+    let number = |count: usize| match count {
+        0 => String::new(),
+        _ => render::count(count as u64),
+    };
+    let rows = stages.into_iter().map(|line| {
+        let mut row = vec![line.stage];
+        row.extend(line.tasks.named().map(|(_, count)| number(count)));
+        let Estimate {
+            tasks,
+            unknown,
+            cost,
+            ..
+        } = line.estimate;
+        let known = |text: String| match tasks - unknown {
+            0 => String::new(),
+            _ => text,
+        };
+        row.extend([
+            known(seconds(cost.seconds)),
+            known(render::count(cost.rows)),
+            known(render::bytes(cost.bytes)),
+            line.reason.unwrap_or_default(),
+        ]);
         row
     });
     let headers = [
@@ -193,7 +322,18 @@ fn stage_table(context: &Context, plan: &Plan) -> String {
         "run",
         "pending",
         "blocked",
+        "seconds",
+        "rows",
+        "bytes",
         "why (most tasks)",
     ];
-    table(&headers, &[1, 2, 3, 4, 5], rows.collect())
+    table(&headers, &[1, 2, 3, 4, 5, 6, 7, 8], rows.collect())
+}
+
+fn seconds(value: f64) -> String {
+    match value {
+        _ if value >= 100.0 => format!("{value:.0}"),
+        _ if value >= 0.095 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
 }

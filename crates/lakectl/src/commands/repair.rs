@@ -86,8 +86,8 @@ fn repaired(one: &Repaired, dry_run: bool) -> String {
         (Fix::Fetched, true) => {
             "will be fetched again, as far as its source has the same documents"
         }
-        (Fix::SetAside, false) => "set aside, and what is published recorded anew",
-        (Fix::SetAside, true) => "will be set aside, and what is published recorded anew",
+        (Fix::SetAside, false) => "set aside, and what is published is recorded",
+        (Fix::SetAside, true) => "will be set aside",
         (Fix::Forgotten, false) => "forgotten",
         (Fix::Forgotten, true) => "will be forgotten",
         (Fix::None, _) => "not repaired",

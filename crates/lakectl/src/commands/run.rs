@@ -15,7 +15,7 @@ use crate::render;
 
 pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     if args.dry_run {
-        return plan::plan(context, &args.selection, false);
+        return plan::plan(context, &args.selection, false, args.jobs);
     }
     let wanted = selected(&args.selection)?;
     let started = now();

@@ -8,10 +8,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use lakectl_pipeline::PipelineError;
-use lakectl_pipeline::lake::VersionRef;
 use parquet::arrow::ArrowWriter;
 
 use super::Done;
+use super::history::version;
 use crate::args::{Format, SqlArgs};
 use crate::context::Context;
 use crate::{layout, render};
@@ -20,7 +20,8 @@ use crate::{layout, render};
 const CELL_CHARS_MAX: usize = 48;
 
 pub(crate) fn sql(context: &Context, args: &SqlArgs) -> Result<Done> {
-    let at = args.at.as_deref().map(version).transpose()?;
+    let at = args.at.as_deref();
+    let at = at.map(|text| version("--at", text)).transpose()?;
     // What cannot be written must not be computed first.
     let format = match &args.output {
         Some(file) => format_of(file, context.global.format)?,
@@ -56,16 +57,6 @@ pub(crate) fn sql(context: &Context, args: &SqlArgs) -> Result<Done> {
         }
     }
     Ok(Done::Well)
-}
-
-/// Reads a version's number or a time.
-fn version(text: &str) -> Result<VersionRef, PipelineError> {
-    text.parse().map_err(|_| {
-        PipelineError::usage(
-            format!("`--at {text}` is neither a version nor a time"),
-            "write a number from `log`, a day such as 2026-01-05, or a time such as 2026-01-05T09:21:45Z",
-        )
-    })
 }
 
 /// The format of a file: by its name, unless a flag says otherwise.

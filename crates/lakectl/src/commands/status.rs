@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::Done;
 use super::summary::{self, DATASET_SCHEMAS, schema_of};
+use super::tally::{self, Counts};
 use crate::context::{Context, now};
 use crate::layout::table;
 use crate::render;
@@ -31,6 +32,7 @@ struct StatusJson {
     lake: String,
     version: u64,
     published_at: Option<String>,
+    tasks: Counts,
     tables: Vec<TableLine>,
     failures: Vec<OpenFailure>,
     quarantine: Vec<Quarantine>,
@@ -43,6 +45,7 @@ pub(crate) fn status(context: &Context) -> Result<Done> {
     let snapshot = lake.head().map_err(PipelineError::from)?;
     let (plan, note) = plan(context, &lake)?;
     let pipeline = &context.bench.assembly.pipeline;
+    let planned = tally::by_stage(&plan);
     let tables = pipeline.stages().iter().enumerate().map(|(i, stage)| {
         let cells: Vec<_> = snapshot.partitions(&stage.table).collect();
         let newest: Option<UtcTime> = cells
@@ -65,11 +68,9 @@ pub(crate) fn status(context: &Context) -> Result<Done> {
             newest: newest
                 .map(|t| t.to_string())
                 .or_else(|| by_partition().map(|day| day.to_string())),
-            stale: plan
-                .tasks
-                .iter()
-                .filter(|task| task.stage == i && task.verdict.word() != "reuse")
-                .count(),
+            stale: planned.get(&i).map_or(0, |tasks| {
+                Counts::of(tasks.iter().map(|task| &plan.tasks[*task])).stale()
+            }),
         }
     });
     let status = StatusJson {
@@ -77,6 +78,7 @@ pub(crate) fn status(context: &Context) -> Result<Done> {
         lake: lake.root().display().to_string(),
         version: snapshot.version,
         published_at: (snapshot.version > 0).then(|| snapshot.time.to_string()),
+        tasks: Counts::of(&plan.tasks),
         tables: tables.collect(),
         failures: context.bench.open_failures(&lake, &plan)?,
         quarantine: context.bench.quarantine(&Arc::clone(&lake))?,
@@ -94,7 +96,7 @@ pub(crate) fn status(context: &Context) -> Result<Done> {
 /// Plans everything; where the sources cannot be looked at, by what is in the lake.
 fn plan(context: &Context, lake: &Lake) -> Result<(Plan, Option<String>)> {
     let bench = &context.bench;
-    let (sources, note) = match Sources::list(&bench.settings, &bench.assembly.datasets) {
+    let (sources, note) = match bench.sources(Some(lake)) {
         Ok(sources) => (sources, None),
         Err(error) => (
             Sources::unlisted(),
@@ -136,7 +138,7 @@ fn text(status: &StatusJson) -> String {
             render::bytes(disk.get(&t.table).copied().unwrap_or(0)),
             t.newest.as_deref().map(short).unwrap_or_default(),
             if t.stale > 0 {
-                format!("{} to compute", render::count(t.stale as u64))
+                format!("{} stale", render::count(t.stale as u64))
             } else {
                 "up to date".to_owned()
             },
@@ -147,12 +149,18 @@ fn text(status: &StatusJson) -> String {
         &[1, 2, 3],
         rows.collect(),
     ));
-    let stale: usize = status.tables.iter().map(|t| t.stale).sum();
-    parts.push(match stale {
-        0 => "everything is up to date".to_owned(),
-        _ => format!(
-            "{} tasks to compute; `plan` says why",
-            render::count(stale as u64)
+    let words: Vec<String> = status
+        .tasks
+        .named()
+        .into_iter()
+        .filter(|(word, count)| *word != "reuse" && *count > 0)
+        .map(|(word, count)| format!("{} {word}", render::count(count as u64)))
+        .collect();
+    parts.push(match words.is_empty() {
+        true => "everything is up to date".to_owned(),
+        false => format!(
+            "tasks not up to date: {}; `plan` says why",
+            words.join(", ")
         ),
     });
     parts.extend(status.note.clone());

@@ -79,6 +79,7 @@ fn damage(damage: &Damage) -> String {
         (FileKind::Data, None) => "rows".to_owned(),
         (FileKind::Log, _) => "a version".to_owned(),
         (FileKind::Cells, _) => "records of results".to_owned(),
+        (FileKind::Checkpoint, _) => "a checkpoint".to_owned(),
     };
     lines.push(format!("  {what}: {}", damage.problem));
     if damage.kind == FileKind::Data {
