@@ -27,7 +27,7 @@ const FORGET_DAYS: i64 = 7;
 const REMOVED_AT_A_TIME: usize = 256;
 
 /// What to keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Retention {
     /// At least so many of the newest versions of each branch; those that collection itself made do not count.
     pub versions: u64,

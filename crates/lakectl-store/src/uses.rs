@@ -198,6 +198,10 @@ impl Uses {
                 None => log.read(version),
             };
             let stepped = read.and_then(|(commit, id)| {
+                let begins = commit.parent.is_none() || commit.origin.is_some();
+                if version == span.first && !begins && !checkpoint::covers(log, version - 1)? {
+                    return Err(log.gone(version - 1));
+                }
                 parent = Some(id);
                 self.step(lake, &commit, id, &mut snapshot, first)
             });

@@ -7,6 +7,7 @@ mod commits;
 mod copying;
 mod faults;
 mod opening;
+mod racing;
 mod verifying;
 mod writing;
 

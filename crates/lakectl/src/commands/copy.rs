@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use lakectl_pipeline::PipelineError;
-use lakectl_pipeline::lake::{Copied, Copying, Lake, LakeAddress, Open, StoreError, VersionRef};
+use lakectl_pipeline::lake::{Copied, Copying, Lake, LakeAddress, Open, StoreError};
 use serde::Serialize;
 
 use super::Done;
+use super::history::version;
 use crate::args::{CopyArgs, Format, Global};
 use crate::meter::Meter;
 use crate::render;
@@ -20,10 +21,14 @@ struct CopyJson {
 
 pub(crate) fn copy(global: &Global, args: &CopyArgs) -> Result<Done> {
     let (from, to) = lakes(args)?;
-    let at = args.at.as_deref().map(str::parse::<VersionRef>).transpose();
+    let at = args
+        .at
+        .as_deref()
+        .map(|at| version("--at", at))
+        .transpose()?;
     let branch = global.branch.clone();
     from.on_branch(&branch).map_err(PipelineError::from)?;
-    let what = match (args.all, at.map_err(PipelineError::from)?) {
+    let what = match (args.all, at) {
         (true, _) => Copying::All,
         (false, Some(at)) => Copying::Version(branch, at),
         (false, None) => Copying::Branch(branch),

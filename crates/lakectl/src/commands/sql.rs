@@ -276,6 +276,10 @@ mod tests {
         assert_eq!(format_of("a/b.CSV", Format::Text).unwrap(), Format::Csv);
         assert_eq!(format_of("a/b.csv", Format::Json).unwrap(), Format::Json);
         assert!(format_of("a/b.xls", Format::Text).is_err());
-        assert!(version("7").is_ok() && version("2026-01-05").is_ok() && version("seven").is_err());
+        assert!(
+            version("--at", "7").is_ok()
+                && version("--at", "2026-01-05").is_ok()
+                && version("--at", "seven").is_err()
+        );
     }
 }

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use lakectl_pipeline::PipelineError;
-use lakectl_pipeline::lake::{Damage, FileKind, Verification, VerifyRequest, VersionRef};
+use lakectl_pipeline::lake::{Damage, FileKind, Verification, VerifyRequest};
 use serde::Serialize;
 
 use super::Done;
+use super::history::version;
 use crate::context::Context;
 use crate::layout::wrap;
 use crate::meter::Meter;
@@ -21,10 +22,7 @@ struct VerifyJson {
 
 pub(crate) fn verify(context: &Context, deep: bool, at: Option<&str>) -> Result<Done> {
     let lake = context.lake()?;
-    let at = at
-        .map(str::parse::<VersionRef>)
-        .transpose()
-        .map_err(PipelineError::from)?;
+    let at = at.map(|at| version("--at", at)).transpose()?;
     let meter = Meter::new(context.global.quiet);
     let found = lake
         .verify(&VerifyRequest { deep, at }, &|step| meter.step(step))
