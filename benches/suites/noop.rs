@@ -1,13 +1,18 @@
-//! Runs that have nothing to do: a lake of 1,000 tasks (100 chains of ten queries), and the shipped demo pipeline.
+//! Runs that have nothing to do: 1,000 tasks (100 chains of ten queries) in one process and as the program is started, the
+//! same as 1,000 stages, and the shipped demo pipeline. With `LAKE_BENCH_LARGE=1` also 100,000 tasks, whose first run takes
+//! minutes.
+//!
+//! `LAKECTL` names the program; without it, the one in the folder of this benchmark's build is taken.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::hint::black_box;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use lakectl_benches::{CHAINS, LENGTH, chains_project};
+use lakectl_benches::{Chains, write_project};
 use lakectl_core::UtcTime;
 use lakectl_pipeline::engine::Cancel;
 use lakectl_pipeline::lake::{Lake, Open};
@@ -28,7 +33,6 @@ fn run(bench: &Workbench, lake: &Arc<Lake>, selected: &Selected) -> TaskCounts {
         jobs: 2,
         events: &|_| {},
         cancel: Cancel::default(),
-        known_until: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -42,11 +46,15 @@ fn run(bench: &Workbench, lake: &Arc<Lake>, selected: &Selected) -> TaskCounts {
 
 fn chains(c: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
-    let project = chains_project();
+    let project = Chains::THOUSAND.project();
     let bench = Workbench::open(project.clone(), "demo", &[]).unwrap();
     let all = Selected::default();
     let first = run(&bench, &lake(&bench, folder.path()), &all);
-    assert_eq!(first.ran, CHAINS * LENGTH, "the lake is built once");
+    assert_eq!(
+        first.ran,
+        Chains::THOUSAND.tasks(),
+        "the lake is built once"
+    );
 
     let mut group = c.benchmark_group("noop");
     group
@@ -108,5 +116,94 @@ fn demo(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, chains, demo);
+/// The program: `$LAKECTL`, else the one beside this benchmark's folder.
+fn program() -> Option<PathBuf> {
+    let beside = || {
+        let own = std::env::current_exe().ok()?;
+        Some(own.parent()?.parent()?.join("lakectl"))
+    };
+    let path = std::env::var_os("LAKECTL")
+        .map(PathBuf::from)
+        .or_else(beside)?;
+    path.is_file().then_some(path)
+}
+
+/// Runs the program in a project's folder and returns the wall seconds.
+fn seconds(program: &Path, folder: &Path, args: &[&str]) -> f64 {
+    let start = Instant::now();
+    let ended = Command::new(program)
+        .args(args)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let took = start.elapsed().as_secs_f64();
+    assert!(
+        ended.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
+    took
+}
+
+/// Whole processes: first run, nothing to do, one leaf changed. The best of several.
+#[allow(clippy::print_stdout, reason = "a benchmark reports on the terminal")]
+fn processes(_: &mut Criterion) {
+    let Some(program) = program() else {
+        println!(
+            "whole processes: skipped, no program (build it with `cargo build --release`, or set LAKECTL)"
+        );
+        return;
+    };
+    let best = |rounds: usize, work: &mut dyn FnMut() -> f64| {
+        (0..rounds).map(|_| work()).fold(f64::INFINITY, f64::min)
+    };
+    let mut graphs = vec![
+        ("1,000 tasks of 10 stages", Chains::THOUSAND),
+        ("1,000 tasks of 1,000 stages", Chains::THOUSAND_STAGES),
+    ];
+    if std::env::var_os("LAKE_BENCH_LARGE").is_some_and(|value| value == "1") {
+        graphs.push(("100,000 tasks of 10 stages", Chains::HUNDRED_THOUSAND));
+    }
+    for (name, graph) in graphs {
+        let folder = tempfile::tempdir().unwrap();
+        write_project(&graph.project(), folder.path()).unwrap();
+        let run = |args: &[&str]| seconds(&program, folder.path(), args);
+        let first = run(&["run", "--quiet"]);
+        let rounds = if graph.tasks() > 10_000 { 5 } else { 21 };
+        let nothing = best(rounds, &mut || run(&["run"]));
+        let plan = best(rounds, &mut || run(&["plan"]));
+        println!(
+            "whole process, {name}: first run {first:.2} s, nothing to do {:.0} ms, plan {:.0} ms",
+            nothing * 1e3,
+            plan * 1e3
+        );
+        if graph.own_stages {
+            // The first query of one chain: all ten of it are computed again, and nothing else.
+            let path = folder.path().join("sql/step/c0000_s0.sql");
+            let text = std::fs::read_to_string(&path).unwrap();
+            let mut value = 1;
+            let leaf = best(5, &mut || {
+                value += 1;
+                std::fs::write(&path, text.replace("1 AS x", &format!("{value} AS x"))).unwrap();
+                run(&["run"])
+            });
+            println!(
+                "whole process, {name}: one leaf changed, {} tasks: {:.0} ms",
+                graph.length,
+                leaf * 1e3
+            );
+        }
+    }
+    println!(
+        "empty process (`lakectl --version`): {:.0} ms",
+        1e3 * best(21, &mut || seconds(
+            &program,
+            Path::new("."),
+            &["--version"]
+        ))
+    );
+}
+
+criterion_group!(benches, chains, demo, processes);
 criterion_main!(benches);

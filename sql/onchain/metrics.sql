@@ -21,11 +21,12 @@ settled AS (
     FROM arrivals
     WHERE replacement <> 'correction' OR arrival = newest
 ),
--- What each document reached, days without a value included.
+-- What each document reached, days without a value included; days before $start too, or a document that lacks the first day
+-- would seem to begin after it.
 documents AS (
     SELECT metric, venue, dataset, document_time, min(event_time) AS first_event, max(event_time) AS last_event
     FROM norm.metrics
-    WHERE asset = $asset AND replacement = 'restatement' AND event_time >= $start AND event_time < $end
+    WHERE asset = $asset AND replacement = 'restatement'
     GROUP BY metric, venue, dataset, document_time
 ),
 due AS (

@@ -20,11 +20,12 @@ settled AS (
     FROM arrivals
     WHERE replacement <> 'correction' OR arrival = newest
 ),
--- What each document reached, days without a value included.
+-- What each document reached, days without a value included; days before $start too, or a document that lacks the first day
+-- would seem to begin after it.
 documents AS (
     SELECT coalesce(asset, '*') AS asset, metric, venue, dataset, document_time, min(event_time) AS first_event, max(event_time) AS last_event
     FROM norm.sentiment
-    WHERE replacement = 'restatement' AND event_time >= $start AND event_time < $end
+    WHERE replacement = 'restatement'
     GROUP BY coalesce(asset, '*'), metric, venue, dataset, document_time
 ),
 due AS (

@@ -310,7 +310,6 @@ pub(crate) fn run_in(
         jobs: 2,
         events,
         cancel: cancel.clone(),
-        known_until: None,
     };
     let lake = Arc::new(opened.lake(lake, Open::OrCreate).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -498,22 +498,11 @@ fn an_empty_query_has_no_place() {
 #[test]
 fn a_key_that_is_not_unique_fails_its_tasks_alone() {
     let mut bench = published();
-    edit(
-        &mut bench,
-        "sql/options/forwards.sql",
-        "SELECT",
-        "SELECT * FROM (SELECT 1 AS one UNION ALL SELECT 2) CROSS JOIN (SELECT",
-    );
-    let text = bench
-        .project
-        .text("sql/options/forwards.sql")
-        .unwrap()
-        .trim_end()
-        .trim_end_matches(';')
-        .to_owned();
-    bench
-        .project
-        .set_text("sql/options/forwards.sql", format!("{text})"));
+    let path = "sql/options/forwards.sql";
+    let text = bench.project.text(path).unwrap();
+    let twice =
+        format!("SELECT once.* FROM (\n{text}\n) once CROSS JOIN (VALUES (1), (2)) AS two(n)");
+    bench.project.set_text(path, twice);
     let before = hashes(&bench);
     let run = go(&bench, &crate::common::until("options.forwards"));
     let failure = &run.summary.failures[0];

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod archive;
+mod branches;
 mod changes;
 mod common;
 mod damage;

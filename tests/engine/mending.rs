@@ -37,13 +37,12 @@ fn file_of(bench: &Bench, at: Option<u64>, task: &str) -> PathBuf {
 fn repair(bench: &Bench, dry_run: bool) -> RepairSummary {
     let options = RepairOptions {
         run: RunOptions {
-            run_id: format!("repair-{dry_run}-{}", version(bench)),
+            run_id: "repair".to_owned(),
             who: "ann@desk".to_owned(),
             now: NOW,
             jobs: 2,
             events: &|_| {},
             cancel: Cancel::default(),
-            known_until: None,
         },
         dry_run,
         progress: &|_| {},
@@ -289,7 +288,6 @@ fn tried(bench: &Bench, selected: &Selected) -> (Vec<(String, String)>, usize) {
             }
         },
         cancel: Cancel::default(),
-        known_until: None,
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let opened = bench.open().unwrap();

@@ -32,16 +32,16 @@ fn the_shipped_market_knows_nothing_too_early() {
         None,
         &[
             // The month that is restated a week later, and the days between.
-            (at("2025-08-18T12:00:00Z"), Start::Copy),
-            (at("2025-09-03"), Start::Copy),
+            (at("2025-08-18T12:00:00Z"), Start::Cut),
+            (at("2025-09-03"), Start::Cut),
             // A year and a model begin.
-            (at("2026-01-01"), Start::Copy),
-            (at("2026-01-31T23:59:59.999999Z"), Start::Empty),
-            (snapshot, Start::Copy),
-            (at("2026-03-14T15:00:00Z"), Start::Copy),
+            (at("2026-01-01"), Start::Cut),
+            (at("2026-01-31T23:59:59.999999Z"), Start::Fresh),
+            (snapshot, Start::Cut),
+            (at("2026-03-14T15:00:00Z"), Start::Cut),
         ],
     );
-    assert_eq!(unseen(&full, &last), Vec::<String>::new());
+    assert_eq!(unseen(&last), Vec::<String>::new());
 }
 
 #[test]
@@ -60,15 +60,15 @@ fn the_recorded_markets_know_nothing_too_early() {
         &full,
         None,
         &[
-            (at("2025-12-31T12:00:00Z"), Start::Copy),
-            (at("2026-02-01"), Start::Copy),
-            (snapshot, Start::Copy),
+            (at("2025-12-31T12:00:00Z"), Start::Cut),
+            (at("2026-02-01"), Start::Cut),
+            (snapshot, Start::Cut),
             // After the vendor's own completion time of some series and before that of others.
-            (at("2026-03-10T03:00:00Z"), Start::Copy),
+            (at("2026-03-10T03:00:00Z"), Start::Cut),
             // Between the first and the second recording of the same history.
-            (at("2026-03-24"), Start::Copy),
-            (at("2026-06-03T12:00:00Z"), Start::Empty),
+            (at("2026-03-24"), Start::Cut),
+            (at("2026-06-03T12:00:00Z"), Start::Fresh),
         ],
     );
-    eprintln!("without rows: {}", unseen(&full, &last).join(", "));
+    eprintln!("without rows: {}", unseen(&last).join(", "));
 }

@@ -1,7 +1,7 @@
 //! No row depends on what was known after it.
 //!
-//! Every audit makes two lakes of the same documents, one of which ends at an instant, and compares what both say of the
-//! time before. Planted mistakes show that the comparison would notice.
+//! Every audit computes what a lake says of the time before an instant a second time, from less, and compares. Planted
+//! mistakes show that the comparison would notice.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
@@ -14,5 +14,6 @@ mod order;
 mod plants;
 mod restated;
 mod short;
+mod starts;
 mod twin;
 mod vintages;

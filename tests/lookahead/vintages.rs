@@ -151,6 +151,6 @@ fn audit(seed: u64) {
         let minutes = 50 * digit(seed, i, 9) + 25;
         UtcTime::from_micros(at("2025-01-04").micros() + (1_440 * day + minutes) * 60_000_000)
     }));
-    let instants: Vec<(UtcTime, Start)> = instants.into_iter().map(|t| (t, Start::Copy)).collect();
+    let instants: Vec<(UtcTime, Start)> = instants.into_iter().map(|t| (t, Start::Cut)).collect();
     assert_tight(&full, Some(GOAL), &instants);
 }

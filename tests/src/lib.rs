@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lakectl_core::UtcTime;
+use lakectl_pipeline::audit::{AuditOptions, AuditReport};
 use lakectl_pipeline::engine::{Cancel, Plan, RunReport};
 use lakectl_pipeline::lake::{Lake, LakeAddress, Open};
 use lakectl_pipeline::stages::Columns;
@@ -30,8 +31,6 @@ pub struct Bench {
     pub overrides: Vec<String>,
     /// Tasks at the same time.
     pub jobs: usize,
-    /// For audits.
-    pub known_until: Option<UtcTime>,
     /// Where the lake is, if not in [`Bench::lake_root`].
     pub address: Option<LakeAddress>,
     folder: TempDir,
@@ -46,7 +45,6 @@ impl Bench {
             profile: profile.to_owned(),
             overrides: Vec::new(),
             jobs: 2,
-            known_until: None,
             address: None,
             folder: tempfile::tempdir().unwrap(),
             runs: std::cell::Cell::new(0),
@@ -132,7 +130,6 @@ impl Bench {
             jobs: self.jobs,
             events: &|_| {},
             cancel,
-            known_until: self.known_until,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -140,6 +137,32 @@ impl Bench {
             .unwrap();
         let bench = self.open()?;
         runtime.block_on(bench.run(self.lake(), selected, options))
+    }
+
+    /// Audits a stage and what it needs, or everything, at some instants; `fresh` computes everything again.
+    pub fn audit(
+        &self,
+        goal: Option<&str>,
+        at: &[UtcTime],
+        fresh: bool,
+    ) -> Result<AuditReport, PipelineError> {
+        let options = AuditOptions {
+            select: goal.map(str::to_owned).into_iter().collect(),
+            at: at.to_vec(),
+            samples: 3,
+            seed: 1,
+            fresh,
+            now: NOW,
+            jobs: self.jobs,
+            scratch: None,
+            events: &|_| {},
+            cancel: Cancel::default(),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(self.open()?.audit_lookahead(&self.lake(), options))
     }
 
     /// Plans until a goal.

@@ -106,3 +106,11 @@ pub(crate) fn check(address: &LakeAddress, versions: u64) -> Result<(), StoreErr
 pub(crate) fn full() -> bool {
     std::env::var_os("LAKE_TEST_FULL").is_some_and(|value| value == "1")
 }
+
+/// A line for `cargo xtask faults`, past the capture of test output.
+pub(crate) fn tell(what: &str, count: usize, result: &str) {
+    if std::env::var_os("LAKE_FAULTS").is_some() {
+        let line = format!("FAULTS|{what}|{count}|{result}\n");
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+    }
+}

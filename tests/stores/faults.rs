@@ -5,7 +5,7 @@ use lakectl_core::ErrorKind;
 use lakectl_store::StoreError;
 use lakectl_tests::s3::{Ask, Fault, Rule, S3Server};
 
-use crate::common::{check, open, publish, table, work};
+use crate::common::{check, open, publish, table, tell, work};
 
 const VERSIONS: u64 = 3;
 
@@ -21,6 +21,12 @@ fn unnoticed(rule: Rule) {
     let checked = check(&address, VERSIONS);
     checked.unwrap_or_else(|error| panic!("{told}: {error}"));
     assert_eq!(server.failed(), rule.times, "{told} was never met");
+    let what = format!("S3: {:?} of `{}`: {:?}", rule.ask, rule.name, rule.fault);
+    tell(
+        &what,
+        rule.times as usize,
+        "not noticed; the same versions and rows",
+    );
 }
 
 #[test]
@@ -139,6 +145,11 @@ fn damage_that_stays_is_loud() {
     }
     assert!(damaged > 20, "{damaged}");
     check(&address, VERSIONS).unwrap();
+    tell(
+        "S3: an object cut off, emptied, changed or removed",
+        damaged,
+        "loud error each time",
+    );
 }
 
 #[test]

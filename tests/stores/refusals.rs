@@ -71,7 +71,7 @@ fn a_store_without_conditional_puts() {
 #[test]
 fn lakes_beside_each_other_and_beside_strangers() {
     let server = S3Server::start();
-    let missing = Lake::open(&server.lake("a"), "test", Open::Existing).unwrap_err();
+    let missing = Lake::open(server.lake("a"), "test", Open::Existing).unwrap_err();
     assert!(matches!(missing, StoreError::NoLake { .. }), "{missing}");
     assert_eq!(missing.to_string(), "there is no lake at s3://lakes/a");
     work(&server.lake("a"), 2).unwrap();
@@ -87,6 +87,6 @@ fn lakes_beside_each_other_and_beside_strangers() {
     server.replace("photos/1.jpg", Some("jpg".into()));
     let error = open(&server.lake("photos")).unwrap_err();
     assert!(error.to_string().contains("`1.jpg`"), "{error}");
-    let other = Lake::open(&server.lake("a"), "archive", Open::OrCreate).unwrap_err();
+    let other = Lake::open(server.lake("a"), "archive", Open::OrCreate).unwrap_err();
     assert!(matches!(other, StoreError::OtherProfile { .. }), "{other}");
 }

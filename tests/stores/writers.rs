@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use lakectl_store::LakeAddress;
 use lakectl_tests::s3::{Ask, Fault, Rule, S3Server};
 
-use crate::common::{full, open, publish, table};
+use crate::common::{full, open, publish, table, tell};
 
 /// Commits `commits` partitions of its own, each on the version it began with.
 fn writer(address: &LakeAddress, number: usize, commits: usize) {
@@ -103,4 +103,10 @@ fn sixteen_processes_write_gapless_versions() {
         assert!(output.status.success(), "{told}");
     }
     check(&address, 16, commits);
+    let told = format!("{} versions without a gap, no partition lost", 16 * commits);
+    tell(
+        "16 processes committing at the same time",
+        16 * commits,
+        &told,
+    );
 }

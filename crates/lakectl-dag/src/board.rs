@@ -16,7 +16,8 @@ use crate::partition::Entry;
 use crate::scope::{Scope, TaskRef};
 use crate::verdict::{Inputs, Question, verdict};
 use crate::{
-    BoundInput, Listing, Member, Missing, Pipeline, StageDecl, StageKind, State, Verdict, Window,
+    BoundInput, Listing, Member, Missing, Pipeline, Reason, StageDecl, StageKind, State, Verdict,
+    Window,
 };
 
 /// What planning and execution may ask of the lake. All answers are of one pinned version.
@@ -28,6 +29,10 @@ pub trait World: Sync {
     /// Returns all parts of a cell's fingerprint; asked only where a reason has to be told.
     fn parts(&self, cell: &Cell) -> Parts {
         cell.parts.clone()
+    }
+    /// Returns the run that has published this cell since the asking run began, if that was another one.
+    fn overtaken_by(&self, _published: &Cell) -> Option<String> {
+        None
     }
 }
 
@@ -212,6 +217,12 @@ impl<'a> Board<'a> {
             changes: &|cell| self.changes(task, cell, complete.then_some(windows.as_slice())),
             cached: &|fingerprint| self.world.cached(fingerprint),
         });
+        let (verdict, cells) = match (&verdict, self.overtaken(task, &outputs)) {
+            (Verdict::Run(_) | Verdict::Restore | Verdict::Pending(_), Some(run)) => {
+                (Verdict::Blocked(Reason::Overtaken { run }), Vec::new())
+            }
+            _ => (verdict, cells),
+        };
         Settled {
             verdict,
             fingerprint,
@@ -395,6 +406,22 @@ impl<'a> Board<'a> {
             Some(_) => diff(&old, &new, contract),
             None => definition_diff(&old, &new, contract),
         }
+    }
+
+    /// Returns the run that has published one of a task's outputs by another definition since this run began.
+    fn overtaken(
+        &self,
+        task: &TaskRef,
+        outputs: &[(TableId, Option<Arc<Cell>>)],
+    ) -> Option<String> {
+        let published = outputs.iter().filter_map(|(_, cell)| cell.as_ref());
+        published.into_iter().find_map(|cell| {
+            let run = self.world.overtaken_by(cell)?;
+            let mut changes = self.changes(task, cell, None).into_iter();
+            // Documents that came since and a shorter calendar are no other definition.
+            let other = changes.any(|change| !matches!(change.part.as_str(), "token" | "days"));
+            other.then_some(run)
+        })
     }
 
     /// Returns the published cell of one of a task's tables.

@@ -83,7 +83,7 @@ fn words(part: &str) -> Option<Words> {
         "rejects" => (4, "contract of rejects", true),
         "assumed_availability" => (5, "assumed availability", false),
         "reach" => (7, "coverage of its readers", false),
-        "days" => (8, "days of the calendar", false),
+        "days" => (8, "days", false),
         "token" => (8, "token", false),
         _ => return None,
     };

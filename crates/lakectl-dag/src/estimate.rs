@@ -37,8 +37,6 @@ pub struct Estimate {
     /// The sum over the others.
     #[serde(flatten)]
     pub cost: Cost,
-    /// Seconds from beginning to end with so many tasks at a time, each after what it reads.
-    pub elapsed: f64,
 }
 
 impl Estimate {
@@ -93,28 +91,30 @@ impl Plan {
         cells.map(cost_of)
     }
 
-    /// Sums up the tasks whose verdict `counts`, as if all others took no time.
-    pub fn estimate(
+    /// Sums up the tasks whose verdict `counts`.
+    pub fn estimate(&self, costs: &[Option<Cost>], counts: impl Fn(&Verdict) -> bool) -> Estimate {
+        let mut sum = Estimate::default();
+        for (task, cost) in self.tasks.iter().zip(costs) {
+            if counts(&task.verdict) {
+                sum.add(cost.as_ref());
+            }
+        }
+        sum
+    }
+
+    /// Returns the seconds from beginning to end of the tasks whose verdict `counts`, as if all others took no time: of the
+    /// tasks that are ready, the first of the plan begins as soon as one of the `jobs` is free.
+    pub fn elapsed(
         &self,
         costs: &[Option<Cost>],
         jobs: usize,
         counts: impl Fn(&Verdict) -> bool,
-    ) -> Estimate {
-        let mut sum = Estimate::default();
-        let mut seconds = vec![0.0; self.tasks.len()];
-        for (i, task) in self.tasks.iter().enumerate() {
-            if !counts(&task.verdict) {
-                continue;
-            }
-            sum.add(costs[i].as_ref());
-            seconds[i] = costs[i].map_or(0.0, |cost| cost.seconds);
-        }
-        sum.elapsed = self.elapsed(&seconds, jobs.max(1));
-        sum
-    }
-
-    /// Plays the run through: of the tasks that are ready, the first of the plan begins as soon as a job is free.
-    fn elapsed(&self, seconds: &[f64], jobs: usize) -> f64 {
+    ) -> f64 {
+        let jobs = jobs.max(1);
+        let seconds = |task: usize| match costs[task] {
+            Some(cost) if counts(&self.tasks[task].verdict) => cost.seconds,
+            _ => 0.0,
+        };
         let mut unsettled = vec![0_u32; self.tasks.len()];
         for reader in self.readers.all() {
             unsettled[*reader as usize] += 1;
@@ -129,7 +129,7 @@ impl Plan {
             while running.len() < jobs
                 && let Some(task) = ready.pop_first()
             {
-                running.push(Reverse((now + (seconds[task] * 1e6) as u64, task)));
+                running.push(Reverse((now + (seconds(task) * 1e6) as u64, task)));
             }
             let Some(Reverse((end, task))) = running.pop() else {
                 return now as f64 / 1e6;

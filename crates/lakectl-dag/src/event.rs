@@ -39,6 +39,8 @@ pub enum RunEvent {
         task: TaskKey,
         /// Rows of the main table.
         rows: u64,
+        /// Bytes of all its files.
+        bytes: u64,
         /// Seconds of computation.
         seconds: f64,
         /// Whether the rows differ from the published ones.
@@ -73,6 +75,11 @@ pub enum RunEvent {
         /// The number of cells.
         cells: usize,
     },
+    /// The results of the run are published. Told by whoever commits, after the run.
+    Committed {
+        /// The version that holds them.
+        version: u64,
+    },
 }
 
 /// What became of a task.
@@ -104,6 +111,30 @@ pub enum Outcome {
     },
     /// The run ended before.
     NotReached,
+}
+
+impl Outcome {
+    /// Returns `reused`, `restored`, `ran`, `failed`, `blocked` or `not_reached`.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Reused => "reused",
+            Self::Restored => "restored",
+            Self::Ran { .. } => "ran",
+            Self::Failed { .. } => "failed",
+            Self::Blocked { .. } => "blocked",
+            Self::NotReached => "not_reached",
+        }
+    }
+
+    /// Returns why the task was, or could not be, computed.
+    pub const fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::Ran { reason, .. } | Self::Failed { reason, .. } | Self::Blocked { reason } => {
+                Some(reason)
+            }
+            Self::Reused | Self::Restored | Self::NotReached => None,
+        }
+    }
 }
 
 /// One task of a run.
@@ -157,6 +188,18 @@ pub struct RunReport {
     pub fatal: Option<TaskFailure>,
 }
 
+impl TaskReport {
+    /// Returns the bytes of the files of its valid cells.
+    pub fn bytes(&self) -> u64 {
+        bytes_of(&self.cells)
+    }
+}
+
+pub(crate) fn bytes_of(cells: &[Arc<Cell>]) -> u64 {
+    let files = cells.iter().filter_map(|cell| cell.file.as_ref());
+    files.map(|file| file.bytes).sum()
+}
+
 impl RunReport {
     /// Counts the outcomes.
     pub fn totals(&self) -> Totals {
@@ -183,6 +226,12 @@ impl RunReport {
             .filter(ran)
             .map(|task| task.task.clone())
             .collect()
+    }
+
+    /// Tells whether the run did, or tried, anything at all.
+    pub fn is_idle(&self) -> bool {
+        let mut tasks = self.tasks.iter();
+        self.fatal.is_none() && tasks.all(|task| task.outcome == Outcome::Reused)
     }
 
     /// Returns the cells that the next version has to take in: computed and restored ones.

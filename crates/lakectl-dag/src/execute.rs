@@ -9,8 +9,10 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 use lakectl_core::{Cell, Fingerprint};
+use tracing::Instrument;
 
 use crate::board::Board;
+use crate::event::bytes_of;
 use crate::fingerprint::output_fingerprint;
 use crate::{
     Cancel, Options, Order, Outcome, Pipeline, Plan, Reason, RunEvent, RunReport, Runner,
@@ -50,7 +52,8 @@ pub async fn execute<R: Runner>(
             let Some((task, spec)) = run.start(options.order) else {
                 break;
             };
-            jobs.push(attempt(runner, task, spec, options, events));
+            let span = tracing::info_span!("task", task = %spec.task);
+            jobs.push(attempt(runner, task, spec, options, events).instrument(span));
         }
         let finished = tokio::select! {
             biased;
@@ -257,13 +260,16 @@ impl<'a> Run<'a> {
         let checked = result.and_then(|cells| self.stamp(task, spec, cells));
         match checked {
             Ok(cells) => {
+                // What a fingerprint was made of is kept with the wave, and not in memory.
+                let lean = cells.iter().map(|cell| Arc::new(cell.lean())).collect();
+                self.wave.extend(cells.into_iter().map(|cell| (task, cell)));
+                let cells: Vec<Arc<Cell>> = lean;
                 let changed = self.changed(task, &cells);
                 let seconds = cells.first().map_or(0.0, |cell| cell.seconds);
-                self.wave
-                    .extend(cells.iter().map(|cell| (task, Cell::clone(cell))));
                 (self.events)(RunEvent::Finished {
                     task: spec.task.clone(),
                     rows: cells.first().map_or(0, |cell| cell.rows),
+                    bytes: bytes_of(&cells),
                     seconds,
                     changed,
                 });
@@ -288,7 +294,7 @@ impl<'a> Run<'a> {
         task: usize,
         spec: &TaskSpec,
         cells: Vec<Cell>,
-    ) -> Result<Vec<Arc<Cell>>, TaskFailure> {
+    ) -> Result<Vec<Cell>, TaskFailure> {
         let right = cells.len() == spec.stage.outputs().count()
             && cells
                 .iter()
@@ -304,7 +310,7 @@ impl<'a> Run<'a> {
             cell.fingerprint = output_fingerprint(spec.fingerprint, &spec.task.table, &cell.table);
             cell.parts = spec.parts.clone();
             match self.board.contradicts(task, &cell) {
-                None => Ok(Arc::new(cell)),
+                None => Ok(cell),
                 Some(old) => Err(defect(format!(
                     "{} is not deterministic: fingerprint {} gave rows {} in run {} and {} now",
                     cell.task(),

@@ -11,11 +11,14 @@ use thiserror::Error;
 
 use crate::{Missing, Origin, StageDecl, StageKind, Window, nearest::hint};
 
+mod layout;
 mod render;
 mod select;
+mod svg;
 
 pub use render::{render_dot, render_json, render_mermaid, render_text};
 pub use select::SelectError;
+pub use svg::render_svg;
 
 /// Stages that do not make a graph.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

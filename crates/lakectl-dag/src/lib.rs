@@ -47,7 +47,7 @@ pub use execute::execute;
 pub use fingerprint::{State, output_fingerprint, state_of};
 pub use graph::{
     BoundInput, GraphError, Pipeline, SelectError, render_dot, render_json, render_mermaid,
-    render_text,
+    render_svg, render_text,
 };
 pub use nearest::nearest;
 pub use outline::outline;

@@ -47,6 +47,8 @@ fn key(table: &str, partition: &str) -> TaskKey {
 struct Lake {
     published: BTreeMap<TaskKey, Arc<Cell>>,
     cache: BTreeMap<Fingerprint, Arc<Cell>>,
+    /// Runs that have published a partition since the run that asks began.
+    newer: BTreeMap<TaskKey, String>,
 }
 
 impl World for Lake {
@@ -64,6 +66,10 @@ impl World for Lake {
 
     fn cached(&self, fingerprint: &Fingerprint) -> Option<Arc<Cell>> {
         self.cache.get(fingerprint).cloned()
+    }
+
+    fn overtaken_by(&self, published: &Cell) -> Option<String> {
+        self.newer.get(&published.task()).cloned()
     }
 }
 
@@ -336,7 +342,11 @@ impl Project {
         }
         if !report.interrupted {
             for cell in report.new_cells() {
-                self.lake.published.insert(cell.task(), cell);
+                // What a report says of a cell is without the parts that were kept with it.
+                let kept = self.lake.cache.get(&cell.fingerprint).cloned();
+                self.lake
+                    .published
+                    .insert(cell.task(), kept.unwrap_or(cell));
             }
             for task in &plan.abandoned {
                 self.lake.published.remove(task);

@@ -38,6 +38,11 @@ pub enum Reason {
         /// The input's task.
         task: TaskKey,
     },
+    /// Another run has published it by another definition since this run began, and is not undone by it.
+    Overtaken {
+        /// That run.
+        run: String,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -62,6 +67,9 @@ impl fmt::Display for Reason {
             Self::OutputMissing { table } => write!(f, "no published rows of {table}"),
             Self::InputMayChange { task } => write!(f, "{task} may change"),
             Self::InputWithheld { task } => write!(f, "{task} is withheld"),
+            Self::Overtaken { run } => {
+                write!(f, "run {run} published it by another definition meanwhile")
+            }
         }
     }
 }

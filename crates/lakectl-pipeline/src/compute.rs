@@ -7,75 +7,61 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
-use lakectl_core::{Cell, Contract, DayRange, Grain, TableId, TaskKey, UtcTime};
+use lakectl_core::{Cell, Contract, DayRange, Grain, PartitionKey, TableId, TaskKey};
 use lakectl_dag::{Grant, Runner, StageDecl, StageKind, State, TaskFailure, TaskSpec};
-use lakectl_sources::rejects_contract;
+use lakectl_sources::{Document, rejects_contract, row_contract};
 use lakectl_sql::{Literal, Query, SqlEngine, SqlError, StageTable, conform, sort_unique};
-use lakectl_store::{Lake, Snapshot, WriteSpec, schema_of};
+use lakectl_store::{Snapshot, WriteSpec, schema_of};
 use toml::Value;
 
 use crate::PipelineError;
 use crate::assembly::{Assembly, BoundDataset, literal, union_contract};
-use crate::audit;
-use crate::harvest::{self, Sources, parse_standing};
+use crate::audit::Cut;
+use crate::harvest::{self, Sources, StoredDocument, parse_standing};
 use crate::outside::{Reach, Taken};
 use crate::reader::CellReader;
 use crate::recover::recover;
 use crate::rows::{NORM_ORDER, REJECTS_ORDER, check_membership, cut_rows, in_order, sorted};
-use crate::stages::{Columns, NATIVE_STAGES, NativeTask};
+use crate::stages::{Columns, NativeStage, NativeTask};
 
 /// Computes tasks of one run.
 pub(crate) struct LakeRunner {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    lake: Arc<Lake>,
-    reader: CellReader,
-    assembly: Arc<Assembly>,
-    sources: Arc<Sources>,
-    /// Made by the first query: a run that computes none does without.
-    engine: LazyLock<SqlEngine>,
-    params: BTreeMap<String, Value>,
+/// What the tasks of a run have in common.
+pub(crate) struct Shared {
+    /// Where rows come from and go to.
+    pub(crate) reader: Arc<CellReader>,
+    /// The definitions.
+    pub(crate) assembly: Arc<Assembly>,
+    /// The documents.
+    pub(crate) sources: Arc<Sources>,
+    /// Runs queries. Made by the first one: a run that computes none does without.
+    pub(crate) engine: LazyLock<SqlEngine>,
+    /// The settings' parameters.
+    pub(crate) params: BTreeMap<String, Value>,
     /// The version that the run reads; harvest continues its raw partitions.
-    base: Snapshot,
-    run: String,
-    /// For audits: normalised rows known after this instant are left out.
-    known_until: Option<UtcTime>,
+    pub(crate) base: Snapshot,
+    /// Names the run.
+    pub(crate) run: String,
+    /// For audits: rows known after an instant are left out.
+    pub(crate) cut: Option<Cut>,
 }
 
 /// The rows of one output table.
-struct Output {
-    table: TableId,
-    schema: SchemaRef,
-    rows: RecordBatch,
-    spec: WriteSpec,
+pub(crate) struct Output {
+    pub(crate) table: TableId,
+    pub(crate) schema: SchemaRef,
+    pub(crate) rows: RecordBatch,
+    pub(crate) spec: WriteSpec,
 }
 
 impl LakeRunner {
     /// Builds the runner of one run.
-    pub(crate) fn new(
-        lake: Arc<Lake>,
-        assembly: Arc<Assembly>,
-        sources: Arc<Sources>,
-        params: BTreeMap<String, Value>,
-        base: Snapshot,
-        run: String,
-        known_until: Option<UtcTime>,
-    ) -> Self {
-        let reader = CellReader::new(Arc::clone(&lake));
+    pub(crate) fn new(shared: Shared) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                lake,
-                reader,
-                assembly,
-                sources,
-                engine: LazyLock::new(SqlEngine::new),
-                params,
-                base,
-                run,
-                known_until,
-            }),
+            shared: Arc::new(shared),
         }
     }
 }
@@ -97,10 +83,12 @@ impl Runner for LakeRunner {
     }
 
     fn flush(&self, cells: &[Cell]) -> Result<(), TaskFailure> {
-        self.shared
-            .lake
-            .record(&self.shared.run, cells)
-            .map_err(|error| failure(error.into()))
+        let reader = &self.shared.reader;
+        if reader.is_scratch() {
+            return Ok(());
+        }
+        let recorded = reader.target().record(&self.shared.run, cells);
+        recorded.map_err(|error| failure(error.into()))
     }
 }
 
@@ -136,6 +124,11 @@ fn failure(error: PipelineError) -> TaskFailure {
 impl Shared {
     fn compute(&self, spec: &TaskSpec) -> Result<Vec<Cell>, PipelineError> {
         let clock = Instant::now();
+        if let Some(cut) = &self.cut
+            && let Some(cells) = cut.cells(self, spec)?
+        {
+            return Ok(cells);
+        }
         let outputs = match &spec.stage.kind {
             StageKind::Harvest => vec![self.harvest(spec)?],
             StageKind::Normalize => self.normalize(spec)?,
@@ -148,14 +141,15 @@ impl Shared {
             .collect()
     }
 
-    fn write(
+    /// Writes the rows of one output.
+    pub(crate) fn write(
         &self,
         spec: &TaskSpec,
         output: Output,
         clock: Instant,
     ) -> Result<Cell, PipelineError> {
         let partition = &spec.task.partition;
-        let written = self.lake.write_rows(
+        let written = self.reader.target().write_rows(
             &output.table,
             partition,
             &[output.rows],
@@ -181,61 +175,67 @@ impl Shared {
         let bound = self.dataset(&spec.stage.table)?;
         let schema = schema_of(&spec.stage.contract);
         let fetched = self.sources.fetch(bound, &spec.task.partition)?;
-        let written = harvest::write_spec(&fetched);
         let stored = match self.base.cell(&spec.task.table, &spec.task.partition) {
             // A simulated document can be made again at any time, and another market must not mix with this one.
-            Some(cell) if !self.sources.can_repeat(bound) => match self.lake.read(cell, None) {
-                Ok(rows) => harvest::stored(&rows)?,
-                Err(error) if error.is_damage() => {
-                    recover(&self.lake, &self.base, bound, cell, &fetched, &error)?
-                }
-                Err(error) => return Err(error.into()),
-            },
+            Some(cell) if !self.sources.can_repeat(bound) => self.stored(bound, cell, &fetched)?,
             _ => Vec::new(),
         };
+        let compress = harvest::is_compressible(fetched.iter());
         let rows = harvest::merge(stored, fetched, &schema)?;
         Ok(Output {
             table: bound.raw.clone(),
             schema,
             rows,
-            spec: written,
+            spec,
         })
+    }
+
+    /// Returns what a raw partition holds already, and its documents again where its file is damaged.
+    fn stored(
+        &self,
+        bound: &BoundDataset,
+        cell: &Cell,
+        fetched: &[Document],
+    ) -> Result<Vec<StoredDocument>, PipelineError> {
+        let home = self.reader.home(cell);
+        match home.read(cell, None) {
+            Ok(rows) => harvest::stored(&rows),
+            // An audit only reads.
+            Err(damage) if damage.is_damage() && !self.reader.is_scratch() => {
+                recover(home, &self.base, bound, cell, fetched, &damage)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Parses a raw partition into typed rows and rejects.
     fn normalize(&self, spec: &TaskSpec) -> Result<Vec<Output>, PipelineError> {
         let raw = spec.stage.inputs.first().map(|input| &input.table);
         let bound = self.dataset(raw.unwrap_or(&spec.stage.table))?;
-        let (schema, rejects_schema) = (
-            schema_of(&spec.stage.contract),
-            schema_of(&rejects_contract()),
-        );
-        let reach = Reach::of(&self.assembly, bound, spec.period);
-        let (mut rows, mut rejects) = (Vec::new(), Vec::new());
+        let mut stored = Vec::new();
         for grant in spec.grants.values().flatten() {
-            let Some(cell) = grant.cell.as_ref().filter(|cell| cell.rows > 0) else {
-                continue;
-            };
-            // Bodies are read once, so they would only push others out of the reader's memory.
-            let stored = harvest::stored(&self.lake.read(cell, None)?)?;
-            for (document, parsed) in parse_standing(bound, stored, &spec.task.partition) {
-                let Taken { inside, outside } = reach.take(&document, parsed.rows)?;
-                rows.push(self.known(inside)?);
-                rejects.push(parsed.rejects);
-                rejects.extend(outside);
+            if let Some(cell) = grant.cell.as_ref().filter(|cell| cell.rows > 0) {
+                // Bodies are read once, so they would only push others out of the reader's memory.
+                let rows = self.reader.home(cell).read(cell, None)?;
+                stored.push(harvest::stored(&rows)?);
             }
         }
-        let rows = sorted(&concat_batches(&schema, &rows)?, &NORM_ORDER)?;
-        let rejects = sorted(&concat_batches(&rejects_schema, &rejects)?, &REJECTS_ORDER)?;
+        let (rows, rejects) = parse_partition(
+            &self.assembly,
+            bound,
+            &spec.task.partition,
+            spec.period,
+            stored,
+        )?;
         let norm = Output {
             table: bound.norm.clone(),
-            schema,
+            schema: rows.schema(),
             rows,
             spec: write_spec(&spec.stage),
         };
         let quarantine = Output {
             table: bound.quarantine.clone(),
-            schema: rejects_schema,
+            schema: rejects.schema(),
             rows: rejects,
             spec: WriteSpec {
                 compress: true,
@@ -243,14 +243,6 @@ impl Shared {
             },
         };
         Ok(vec![norm, quarantine])
-    }
-
-    /// Leaves out what an audit pretends not to know yet.
-    fn known(&self, rows: RecordBatch) -> Result<RecordBatch, PipelineError> {
-        match self.known_until {
-            Some(until) => audit::known_by(&rows, until),
-            None => Ok(rows),
-        }
     }
 
     fn query(&self, spec: &TaskSpec) -> Result<Output, PipelineError> {
@@ -274,8 +266,8 @@ impl Shared {
                 .run_query(query, tables, &self.literals(query, spec)?)?;
         let batches = conform(&schema, &batches, &stage.contract)?;
         let mut output = self.finish(spec, &batches)?;
-        if audit::is_cut(stage) {
-            output.rows = self.known(output.rows)?;
+        if let Some(cut) = &self.cut {
+            output.rows = cut.known(stage, output.rows)?;
         }
         Ok(output)
     }
@@ -304,12 +296,12 @@ impl Shared {
 
     fn native(&self, spec: &TaskSpec, name: &str) -> Result<Output, PipelineError> {
         let stage = &spec.stage;
-        let native = NATIVE_STAGES.iter().find(|native| native.name == name);
-        let native = native.ok_or_else(|| missing(stage, "native stage"))?;
+        let native = NativeStage::find(name).ok_or_else(|| missing(stage, "native stage"))?;
         let mut inputs = BTreeMap::new();
         for (name, grants) in &spec.grants {
             let (schema, batches) = self.granted(name, grants)?;
-            inputs.insert(name.clone(), Columns::new(&schema, &batches)?);
+            let columns = Columns::of(&schema, &batches, &native.granted(name.as_str()))?;
+            inputs.insert(name.clone(), columns);
         }
         let declared = self
             .params
@@ -348,16 +340,7 @@ impl Shared {
         name: &TableId,
         grants: &[Grant],
     ) -> Result<(SchemaRef, Vec<RecordBatch>), PipelineError> {
-        let contract = match union_contract(name) {
-            Some(contract) => contract,
-            None => {
-                let stage = self.assembly.pipeline.stage_of(name);
-                stage
-                    .map(|stage| stage.contract.clone())
-                    .unwrap_or_default()
-            }
-        };
-        let schema = schema_of(&contract);
+        let schema = schema_of(&input_contract(&self.assembly, name));
         let mut batches = Vec::new();
         for grant in grants {
             let stage = self.assembly.pipeline.stage_of(&grant.member.table);
@@ -393,8 +376,39 @@ impl Shared {
     }
 }
 
+/// Parses documents of one partition into typed rows and rejects, both in their order.
+pub(crate) fn parse_partition(
+    assembly: &Assembly,
+    bound: &BoundDataset,
+    partition: &PartitionKey,
+    period: DayRange,
+    stored: Vec<Vec<StoredDocument>>,
+) -> Result<(RecordBatch, RecordBatch), PipelineError> {
+    let reach = Reach::of(assembly, bound, period);
+    let (mut rows, mut rejects) = (Vec::new(), Vec::new());
+    for documents in stored {
+        for (document, parsed) in parse_standing(bound, documents, partition) {
+            let Taken { inside, outside } = reach.take(&document, parsed.rows)?;
+            rows.push(inside);
+            rejects.push(parsed.rejects);
+            rejects.extend(outside);
+        }
+    }
+    let schema = schema_of(&row_contract(bound.dataset.feeds));
+    let rejects_schema = schema_of(&rejects_contract());
+    Ok((
+        sorted(&concat_batches(&schema, &rows)?, &NORM_ORDER)?,
+        sorted(&concat_batches(&rejects_schema, &rejects)?, &REJECTS_ORDER)?,
+    ))
+}
+
 fn missing(stage: &StageDecl, what: &str) -> PipelineError {
     PipelineError::stage(format!("`{}` has no {what}", stage.table))
+}
+
+/// Returns the columns of an input: those of a table, or of a union.
+pub(crate) fn input_contract(assembly: &Assembly, name: &TableId) -> Contract {
+    union_contract(name).unwrap_or_else(|| declared_contract(assembly, name))
 }
 
 /// Returns the columns of a table as the pipeline declares them.
@@ -407,7 +421,8 @@ pub(crate) fn declared_contract(assembly: &Assembly, table: &TableId) -> Contrac
     }
 }
 
-fn write_spec(stage: &StageDecl) -> WriteSpec {
+/// Says how the rows of a stage's main table are written.
+pub(crate) fn write_spec(stage: &StageDecl) -> WriteSpec {
     WriteSpec {
         time_column: stage.time_column.clone(),
         daily: stage.time_column.is_some() && stage.grain != Grain::Day,

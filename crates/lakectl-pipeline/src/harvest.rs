@@ -1,6 +1,6 @@
 //! The outside: what the sources offer, and their documents as rows of raw tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,7 +15,6 @@ use lakectl_dag::Listing;
 use lakectl_market::Market;
 use lakectl_sources::archive::FileStamp;
 use lakectl_sources::{Document, Parsed, Replacement, SourceError, archive, parse};
-use lakectl_store::WriteSpec;
 
 use crate::assembly::BoundDataset;
 use crate::memo::FileMemo;
@@ -189,7 +188,7 @@ impl Sources {
 
     /// Tells whether the source gives the same documents again whenever it is asked, as a simulation does.
     pub(crate) fn can_repeat(&self, bound: &BoundDataset) -> bool {
-        bound.source == "demo"
+        can_repeat(bound)
     }
 
     /// Fetches the documents of one partition.
@@ -236,6 +235,11 @@ impl Sources {
     }
 }
 
+/// Tells whether a dataset's source gives the same documents again whenever it is asked.
+pub(crate) fn can_repeat(bound: &BoundDataset) -> bool {
+    bound.source == "demo"
+}
+
 /// Stands for a file that could not be read, so that it is quarantined and the other files of its partition are not held up.
 /// Its next readable state has another token and is fetched then.
 fn unreadable(listed: &archive::Listed, error: &SourceError) -> Document {
@@ -273,14 +277,61 @@ pub(crate) fn merge(
             }
         }
     }
-    rows_of(all, schema)
+    rows(all, schema)
 }
 
-/// Returns documents as the rows of a raw table.
+/// Joins what two runs have added to the same stored documents: the union of (name, body), in which a document that is
+/// new to the other side gets the next sequence number of its name.
+pub(crate) fn join(
+    base: &[StoredDocument],
+    ours: Vec<StoredDocument>,
+    theirs: Vec<StoredDocument>,
+) -> Vec<StoredDocument> {
+    // Raw tables only grow, so what has a higher number than all of the base is new.
+    let mut began: BTreeMap<&str, i64> = BTreeMap::new();
+    for one in base {
+        let newest = began.entry(&one.document.name).or_insert(-1);
+        *newest = (*newest).max(one.sequence);
+    }
+    let is_new = |one: &StoredDocument| {
+        let newest = began.get(one.document.name.as_str());
+        one.sequence > newest.copied().unwrap_or(-1)
+    };
+    let mut next: BTreeMap<String, i64> = BTreeMap::new();
+    let mut there = BTreeSet::new();
+    for one in &theirs {
+        let next = next.entry(one.document.name.clone()).or_default();
+        *next = (*next).max(one.sequence + 1);
+        if is_new(one) {
+            there.insert((one.document.name.clone(), one.document.id));
+        }
+    }
+    let mut added: Vec<StoredDocument> = ours
+        .into_iter()
+        .filter(|one| is_new(one) && !there.contains(&(one.document.name.clone(), one.document.id)))
+        .collect();
+    added.sort_by(|a, b| (&a.document.name, a.sequence).cmp(&(&b.document.name, b.sequence)));
+    for one in &mut added {
+        let next = next.entry(one.document.name.clone()).or_default();
+        one.sequence = *next;
+        *next += 1;
+    }
+    let mut all = theirs;
+    all.extend(added);
+    all
+}
+
+/// Tells whether compressing bodies is worth it: none is compressed already.
+pub(crate) fn is_compressible<'a>(mut documents: impl Iterator<Item = &'a Document>) -> bool {
+    let packed = ["zstd", "gzip", "zip", "parquet"];
+    !documents.any(|document| packed.iter().any(|word| document.media_type.contains(word)))
+}
+
+/// The rows of documents, in the order of their names and numbers.
 ///
 /// # Errors
 /// [`PipelineError::Arrow`] if the rows cannot be assembled.
-pub(crate) fn rows_of(
+pub(crate) fn rows(
     mut all: Vec<StoredDocument>,
     schema: &SchemaRef,
 ) -> Result<RecordBatch, PipelineError> {
@@ -312,17 +363,6 @@ pub(crate) fn rows_of(
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }
 
-/// How the documents of a dataset are written: what is packed already is not packed again.
-pub(crate) fn write_spec<'a>(documents: impl IntoIterator<Item = &'a Document>) -> WriteSpec {
-    let packed = ["zstd", "gzip", "zip", "parquet"];
-    let is_packed =
-        |document: &Document| packed.iter().any(|word| document.media_type.contains(word));
-    WriteSpec {
-        compress: !documents.into_iter().any(is_packed),
-        ..WriteSpec::default()
-    }
-}
-
 /// Parses the documents that stand. Of a dataset that corrects, only the newest body of a name that gives rows counts, and
 /// damaged ones after it are reported; of one that restates, every body is a statement of its own time. A document whose
 /// declared time lies in another partition belongs there.
@@ -334,10 +374,8 @@ pub(crate) fn parse_standing(
     let dataset = &bound.dataset;
     let mut by_name: BTreeMap<String, Vec<StoredDocument>> = BTreeMap::new();
     for mut one in stored {
-        // The declaration may have changed since the document was stored; the name has not.
-        if let Some(rule) = &dataset.document_time {
-            one.document.document_time = rule.of(&one.document.name);
-        }
+        let stored = one.document.document_time;
+        one.document.document_time = declared_time(bound, &one.document.name, stored);
         let home =
             |time: UtcTime| PartitionKey::default().with_period(dataset.partition, time.day());
         let declared = one
@@ -364,6 +402,18 @@ pub(crate) fn parse_standing(
         }
     }
     standing
+}
+
+/// Returns when a stored document was recorded, by the declaration: it may have changed since, the name has not.
+pub(crate) fn declared_time(
+    bound: &BoundDataset,
+    name: &str,
+    stored: Option<UtcTime>,
+) -> Option<UtcTime> {
+    match &bound.dataset.document_time {
+        Some(rule) => rule.of(name),
+        None => stored,
+    }
 }
 
 /// A document with the number of its arrival under its name.
@@ -414,4 +464,60 @@ pub(crate) fn stored(batches: &[RecordBatch]) -> Result<Vec<StoredDocument>, Pip
         }
     }
     Ok(documents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(name: &str, body: &str, sequence: i64) -> StoredDocument {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        StoredDocument {
+            document: Document::new(name, "request", "text/plain", body, None),
+            sequence,
+        }
+    }
+
+    fn told(mut all: Vec<StoredDocument>) -> Vec<String> {
+        all.sort_by(|a, b| (&a.document.name, a.sequence).cmp(&(&b.document.name, b.sequence)));
+        let text = |one: &StoredDocument| {
+            let body = String::from_utf8_lossy(&one.document.body).into_owned();
+            format!("{}{}={body}", one.document.name, one.sequence)
+        };
+        all.iter().map(text).collect()
+    }
+
+    #[test]
+    fn two_sides_keep_the_documents_of_both() {
+        let base = || vec![one("a", "x", 0), one("b", "x", 0)];
+        let with = |more: &[StoredDocument]| [base(), more.to_vec()].concat();
+        let cases = [
+            // The same news on both sides stand once.
+            (
+                vec![one("a", "y", 1)],
+                vec![one("a", "y", 1)],
+                vec!["a0=x", "a1=y", "b0=x"],
+            ),
+            // Different news: theirs keep their numbers.
+            (
+                vec![one("a", "y", 1)],
+                vec![one("a", "z", 1)],
+                vec!["a0=x", "a1=z", "a2=y", "b0=x"],
+            ),
+            // A new name, a name of both, and a body that came back.
+            (
+                vec![one("a", "y", 1), one("a", "x", 2), one("c", "p", 0)],
+                vec![one("a", "z", 1), one("c", "q", 0), one("c", "p", 1)],
+                vec!["a0=x", "a1=z", "a2=y", "a3=x", "b0=x", "c0=q", "c1=p"],
+            ),
+            (vec![], vec![one("d", "x", 0)], vec!["a0=x", "b0=x", "d0=x"]),
+            (vec![one("d", "x", 0)], vec![], vec!["a0=x", "b0=x", "d0=x"]),
+        ];
+        for (ours, theirs, expected) in cases {
+            let joined = join(&base(), with(&ours), with(&theirs));
+            assert_eq!(told(joined.clone()), expected);
+            let again = join(&base(), with(&ours), joined);
+            assert_eq!(told(again), expected, "a second time adds nothing");
+        }
+    }
 }

@@ -26,9 +26,14 @@ impl Weighter<Fingerprint, Arc<[RecordBatch]>> for Bytes {
 }
 
 /// Reads cells through a memory of bounded size.
+///
+/// Usually all rows are in one lake. An audit lays scratch lakes over it: each takes the results of one of its runs, so
+/// that the lake below is only read and none of its files is copied.
 pub(crate) struct CellReader {
     lake: Arc<Lake>,
-    kept: Cache<Fingerprint, Arc<[RecordBatch]>, Bytes>,
+    /// Scratch lakes with the run whose results they hold; the last one takes what is written.
+    scratch: Vec<(String, Arc<Lake>)>,
+    kept: Arc<Cache<Fingerprint, Arc<[RecordBatch]>, Bytes>>,
 }
 
 impl CellReader {
@@ -36,8 +41,36 @@ impl CellReader {
     pub(crate) fn new(lake: Arc<Lake>) -> Self {
         Self {
             lake,
-            kept: Cache::with_weighter(KEPT_CELLS, KEPT_BYTES_MAX, Bytes),
+            scratch: Vec::new(),
+            kept: Arc::new(Cache::with_weighter(KEPT_CELLS, KEPT_BYTES_MAX, Bytes)),
         }
+    }
+
+    /// Returns a reader with the same memory that looks for the results of `run` in `lake`, and writes there.
+    pub(crate) fn over(&self, run: &str, lake: Arc<Lake>) -> Self {
+        let mut scratch = self.scratch.clone();
+        scratch.push((run.to_owned(), lake));
+        Self {
+            lake: Arc::clone(&self.lake),
+            scratch,
+            kept: Arc::clone(&self.kept),
+        }
+    }
+
+    /// Returns the lake that takes new rows.
+    pub(crate) fn target(&self) -> &Lake {
+        self.scratch.last().map_or(&self.lake, |(_, lake)| lake)
+    }
+
+    /// Tells whether what is written is thrown away in the end, so that it need not be durable.
+    pub(crate) fn is_scratch(&self) -> bool {
+        !self.scratch.is_empty()
+    }
+
+    /// Returns the lake that holds the rows of a cell.
+    pub(crate) fn home(&self, cell: &Cell) -> &Lake {
+        let made = self.scratch.iter().find(|(run, _)| *run == cell.run);
+        made.map_or(&self.lake, |(_, lake)| lake)
     }
 
     /// Returns the rows of a cell. Its file's digest is verified when it is read from the disk.
@@ -48,7 +81,7 @@ impl CellReader {
         if let Some(rows) = self.kept.get(&file.hash) {
             return Ok(rows);
         }
-        let rows: Arc<[RecordBatch]> = self.lake.read(cell, None)?.into();
+        let rows: Arc<[RecordBatch]> = self.home(cell).read(cell, None)?.into();
         self.kept.insert(file.hash, Arc::clone(&rows));
         Ok(rows)
     }

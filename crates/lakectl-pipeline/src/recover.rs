@@ -9,7 +9,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int64Type;
 use lakectl_core::{Cell, TableId};
 use lakectl_sources::Document;
-use lakectl_store::{Lake, Snapshot, StoreError, rows_hash, schema_of};
+use lakectl_store::{Lake, Snapshot, StoreError, WriteSpec, rows_hash, schema_of};
 
 use crate::PipelineError;
 use crate::assembly::BoundDataset;
@@ -66,10 +66,14 @@ pub(crate) fn recover(
         return Err(failed(lost));
     }
     for found in candidates(&known, &pool) {
-        let rows = harvest::rows_of(found.clone(), &schema)?;
+        let rows = harvest::rows(found.clone(), &schema)?;
         let rows = [rows];
         if rows_hash(&cell.table, &cell.partition, &rows, &schema)? == cell.rows_hash {
-            let spec = harvest::write_spec(found.iter().map(|one| &one.document));
+            let documents = found.iter().map(|one| &one.document);
+            let spec = WriteSpec {
+                compress: harvest::is_compressible(documents),
+                ..WriteSpec::default()
+            };
             lake.write_rows(&cell.table, &cell.partition, &rows, &schema, &spec)?;
             return Ok(found);
         }

@@ -9,14 +9,12 @@ use std::time::Instant;
 
 use lakectl_core::{Cell, TaskKey};
 use lakectl_dag::{Options, Outcome, Plan, PlannedTask, RunReport, StageKind, Verdict, execute};
-use lakectl_store::{
-    Cause, CellIndex, Damage, FileKind, Lake, Progress, Snapshot, VerifyRequest, VersionRef,
-};
+use lakectl_store::{Cause, Damage, FileKind, Lake, Progress, Snapshot, VerifyRequest, VersionRef};
 use serde::Serialize;
 
 use crate::alive::Alive;
 use crate::harvest::Sources;
-use crate::workbench::LakeWorld;
+use crate::world::LakeWorld;
 use crate::{PipelineError, RunOptions, Selected, Workbench};
 
 /// How to repair.
@@ -79,6 +77,8 @@ pub struct RepairSummary {
     pub damaged: Vec<Repaired>,
     /// The tasks that were computed or fetched again.
     pub executed: Vec<String>,
+    /// What else there is to say: why the projections for other engines could not be made again.
+    pub warnings: Vec<String>,
     /// Seconds it took.
     pub seconds: f64,
 }
@@ -128,6 +128,10 @@ impl Workbench {
         self.records(&lake, &found.damages, &options, &mut summary)?;
         self.rows(&lake, &found.damages, &options, &mut summary)
             .await?;
+        if !options.dry_run && !summary.log_is_damaged() {
+            // Made from the log, so they are repaired by being made again.
+            summary.warnings.extend(self.project(&lake, None));
+        }
         drop(alive);
         summary
             .damaged
@@ -151,7 +155,7 @@ impl Workbench {
                 (FileKind::Log, _) => {
                     summary.note(damage, Fix::None, damage.advice.clone());
                 }
-                (FileKind::Cells | FileKind::Checkpoint, _) => {
+                (FileKind::Cells | FileKind::Checkpoint | FileKind::Parts, _) => {
                     let detail = match options.dry_run {
                         true => "to be moved below _aside".to_owned(),
                         false => format!("moved to {}", lake.set_aside(&damage.path)?),
@@ -253,10 +257,7 @@ impl Workbench {
         let listed = Sources::list(&self.settings, &self.assembly.datasets);
         let unlisted = listed.as_ref().err().map(ToString::to_string);
         let sources = Arc::new(listed.unwrap_or_else(|_| Sources::unlisted()));
-        let world = LakeWorld {
-            snapshot,
-            cells: CellIndex::default(),
-        };
+        let world = LakeWorld::at(lake, snapshot);
         let asked = self.planned(&world, &sources, wounds, false, options)?;
         let mut good = Vec::new();
         for wound in wounds {
@@ -294,7 +295,7 @@ impl Workbench {
     /// Plans exactly the damaged partitions; `None` if there is no place for any of them.
     fn planned<'w>(
         &self,
-        world: &LakeWorld,
+        world: &LakeWorld<'_>,
         sources: &Sources,
         wounds: impl IntoIterator<Item = &'w Wound<'w>>,
         force: bool,
@@ -359,7 +360,7 @@ impl Workbench {
     async fn compute_again(
         &self,
         lake: &Arc<Lake>,
-        world: &LakeWorld,
+        world: &LakeWorld<'_>,
         sources: &Arc<Sources>,
         wounds: &[&Wound<'_>],
         options: &RepairOptions<'_>,

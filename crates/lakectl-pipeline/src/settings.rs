@@ -19,12 +19,18 @@ pub struct Settings {
     /// How to execute.
     #[serde(default)]
     pub run: RunSettings,
+    /// Bounds of ad-hoc queries.
+    #[serde(default)]
+    pub sql: SqlSettings,
     /// Up to which day.
     #[serde(default)]
     pub calendar: CalendarSettings,
     /// What collection keeps.
     #[serde(default)]
     pub retention: RetentionSettings,
+    /// What is kept for other engines.
+    #[serde(default)]
+    pub projections: ProjectionSettings,
     /// Parameters of stages.
     #[serde(default)]
     pub params: BTreeMap<String, Value>,
@@ -46,6 +52,28 @@ pub struct RunSettings {
     /// Tasks at the same time; 0 takes one for each processor.
     #[serde(default)]
     pub jobs: usize,
+}
+
+/// What is kept for other engines.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProjectionSettings {
+    /// A Delta log beside each table's files, brought up to date after every commit.
+    pub delta: bool,
+}
+
+impl Default for ProjectionSettings {
+    fn default() -> Self {
+        Self { delta: true }
+    }
+}
+
+/// Bounds of ad-hoc queries.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SqlSettings {
+    /// Memory that queries may use, as a size (`2GiB`) or a share of the machine's (`50%`); without it, half.
+    pub memory: Option<String>,
 }
 
 /// The calendar's end.
@@ -202,7 +230,12 @@ fn merge(under: &mut Table, over: Table) {
 }
 
 /// Keys that may be set although no file gives them a value.
-const OPTIONAL_KEYS: [&str; 3] = ["calendar.end", "sources.archive.root", "run.jobs"];
+const OPTIONAL_KEYS: [&str; 4] = [
+    "calendar.end",
+    "sources.archive.root",
+    "run.jobs",
+    "projections.delta",
+];
 
 fn set(table: &mut Table, text: &str) -> Result<(), PipelineError> {
     let Some((path, raw)) = text.split_once('=') else {

@@ -6,8 +6,10 @@ use lakectl_core::TableId;
 use lakectl_dag::{Outcome, Pipeline, RunReport};
 use serde::{Deserialize, Serialize};
 
+use crate::PipelineError;
+
 /// Numbers of tasks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskCounts {
     /// All tasks of the plan.
     pub total: usize,
@@ -59,6 +61,17 @@ pub struct Failure {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+}
+
+impl Failure {
+    /// The failure of a whole run.
+    pub(crate) fn of_run(error: &PipelineError) -> Self {
+        Self {
+            task: "the run".to_owned(),
+            message: error.to_string(),
+            hint: error.hint(),
+        }
+    }
 }
 
 /// A failure of an earlier run whose task still has no right rows.
@@ -130,6 +143,8 @@ pub struct RunSummary {
     pub vanished: Vec<String>,
     /// Tasks computed from rows that are kept although their own task failed.
     pub stale: Vec<String>,
+    /// What went wrong beside the rows, such as a projection for other engines that is behind.
+    pub warnings: Vec<String>,
     /// Entries in the quarantine of the tables that this run planned, warnings included.
     pub quarantined: u64,
 }
@@ -138,6 +153,15 @@ impl RunSummary {
     /// Tells whether every planned task has valid rows.
     pub fn is_success(&self) -> bool {
         !self.interrupted && self.failures.is_empty()
+    }
+
+    /// Returns `done`, `failed` or `interrupted`.
+    pub fn outcome(&self) -> &'static str {
+        match (self.interrupted, self.failures.is_empty()) {
+            (true, _) => "interrupted",
+            (false, true) => "done",
+            (false, false) => "failed",
+        }
     }
 }
 

@@ -2,35 +2,37 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use lakectl_core::{
-    Cell, Day, DayRange, Fingerprint, PartitionKey, Parts, TableId, TaskKey, UtcTime,
-};
+use lakectl_core::{Cell, Day, DayRange, ErrorKind, Parts, TableId, TaskKey, UtcTime};
 use lakectl_dag::{
-    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, Verdict, World, execute,
-    plan,
+    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, Verdict, execute, plan,
 };
-use lakectl_sql::LakeSession;
+use lakectl_sql::{LakeSession, SessionOptions, SqlEngine};
 use lakectl_store::{
-    CellIndex, CommitRequest, Lake, LakeAddress, Lease, Open, Snapshot, StoreError, TableMeta,
+    CommitRequest, Lake, LakeAddress, Lease, MAIN, Open, Snapshot, StoreError, TableMeta,
     VersionRef,
 };
+use tracing::Instrument;
 
+use crate::again::Earlier;
 use crate::alive::Alive;
 use crate::assembly::Assembly;
-use crate::audit;
-use crate::compute::{LakeRunner, declared_contract};
+use crate::compute::{LakeRunner, Shared, declared_contract};
 use crate::harvest::Sources;
+use crate::lineage::Lineage;
 use crate::memo::FileMemo;
 use crate::notes;
+use crate::reader::CellReader;
 use crate::stages::Columns;
-use crate::summary::{self, Forecast, Quarantine, RunSummary};
+use crate::summary::{self, Failure, Forecast, Quarantine, RunSummary};
+use crate::world::LakeWorld;
 use crate::{PipelineError, Project, Settings};
 
-/// How often a run is planned again because another one committed what it had read.
-const COMMIT_ATTEMPTS: u32 = 3;
+/// How often a run is planned again because another one committed what it had read. Each time somebody's work was
+/// published, so only a crowd gets near this.
+const COMMIT_ATTEMPTS: u32 = 100;
 
 /// Which tasks are wanted, as a command says it. Days are included at both ends.
 #[derive(Clone, Debug, Default)]
@@ -67,8 +69,6 @@ pub struct RunOptions<'a> {
     pub events: &'a (dyn Fn(RunEvent) + Sync),
     /// Asks the run to end.
     pub cancel: Cancel,
-    /// For audits: normalised rows known after this instant are left out.
-    pub known_until: Option<UtcTime>,
 }
 
 /// A checked project with its settings.
@@ -79,25 +79,6 @@ pub struct Workbench {
     pub settings: Settings,
     /// The graph and the definitions.
     pub assembly: Arc<Assembly>,
-}
-
-/// A pinned version with every result that was ever computed.
-pub(crate) struct LakeWorld {
-    pub(crate) snapshot: Snapshot,
-    pub(crate) cells: CellIndex,
-}
-
-impl World for LakeWorld {
-    fn published(&self, table: &TableId) -> Vec<(PartitionKey, Arc<Cell>)> {
-        self.snapshot
-            .partitions(table)
-            .map(|(key, cell)| (key.clone(), cell.clone()))
-            .collect()
-    }
-
-    fn cached(&self, fingerprint: &Fingerprint) -> Option<Arc<Cell>> {
-        self.cells.get(fingerprint).cloned()
-    }
 }
 
 impl Workbench {
@@ -182,22 +163,13 @@ impl Workbench {
         selected: &Selected,
         now: UtcTime,
     ) -> Result<Plan, PipelineError> {
-        let world = match lake {
-            Some(lake) => LakeWorld {
-                snapshot: lake.head()?,
-                cells: lake.cells()?,
-            },
-            None => LakeWorld {
-                snapshot: Snapshot::empty(),
-                cells: CellIndex::default(),
-            },
-        };
+        let world = LakeWorld::newest(lake)?;
         self.plan_against(&world, sources, selected, now, &self.assembly.definitions)
     }
 
     pub(crate) fn plan_against(
         &self,
-        world: &LakeWorld,
+        world: &LakeWorld<'_>,
         sources: &Sources,
         selected: &Selected,
         now: UtcTime,
@@ -226,6 +198,7 @@ impl Workbench {
             definitions,
         };
         let plan = plan(&self.assembly.pipeline, world, &request)?;
+        world.check()?;
         if plan.tasks.is_empty() {
             return Err(PipelineError::usage(
                 "the selection holds no partition",
@@ -245,35 +218,47 @@ impl Workbench {
         selected: &Selected,
         options: RunOptions<'_>,
     ) -> Result<(RunSummary, RunReport), PipelineError> {
+        let span = tracing::info_span!("run", run = %options.run_id);
+        self.attempts(lake, selected, options)
+            .instrument(span)
+            .await
+    }
+
+    /// Plans, computes and commits, again if another run came in between.
+    async fn attempts(
+        &self,
+        lake: Arc<Lake>,
+        selected: &Selected,
+        options: RunOptions<'_>,
+    ) -> Result<(RunSummary, RunReport), PipelineError> {
         let clock = Instant::now();
         let memo = FileMemo::of(&lake)?;
         let sources = Sources::list_with(&self.settings, &self.assembly.datasets, &memo)?;
         memo.keep(&lake, sources.files(), options.now);
         let sources = Arc::new(sources);
-        let definitions = match options.known_until {
-            Some(until) => Cow::Owned(audit::definitions(&self.assembly, until)),
-            None => Cow::Borrowed(&self.assembly.definitions),
-        };
-        let mut attempt = 1;
+        let definitions = &self.assembly.definitions;
+        let began = lake.head()?;
+        let mut head = began.clone();
+        let mut earlier = Earlier::default();
+        let mut selected = Cow::Borrowed(selected);
         let mut alive = None;
-        loop {
-            let world = LakeWorld {
-                snapshot: lake.head()?,
-                cells: lake.cells()?,
-            };
-            let plan = self.plan_against(&world, &sources, selected, options.now, &definitions)?;
-            let runner = self.runner(&lake, &sources, &world, &options);
+        for _ in 0..COMMIT_ATTEMPTS {
+            let fetched = earlier.fetched(self, &lake, (&began, &head), &options)?;
+            let world = LakeWorld::of_run(&lake, &head, fetched, (&began, &options.run_id));
+            let plan = tracing::info_span!("plan").in_scope(|| {
+                self.plan_against(&world, &sources, &selected, options.now, definitions)
+            })?;
             let idle = plan.tasks.iter().all(|task| task.verdict == Verdict::Reuse);
             if alive.is_none() && !idle {
                 alive = Some(Alive::begin(&lake, &options.run_id)?);
             }
+            let runner = self.runner(&lake, &sources, &world, &options);
             let engine = Options {
                 jobs: options.jobs.max(1),
                 ..Options::default()
             };
-            let pipeline = &self.assembly.pipeline;
             let report = execute(
-                pipeline,
+                &self.assembly.pipeline,
                 &plan,
                 &world,
                 &runner,
@@ -282,41 +267,62 @@ impl Workbench {
                 &options.cancel,
             )
             .await;
+            world.check()?;
             let lease = alive.as_ref().map(Alive::lease);
-            let base = &world.snapshot;
-            let published = self.publish(&lake, base, &plan, &report, &options, clock, lease);
-            let version = match published {
+            let published = tracing::info_span!("commit").in_scope(|| {
+                self.publish(&lake, &head, &world, &plan, &report, &options, clock, lease)
+            });
+            if let Err(PipelineError::Store(error)) = &published
+                && error.kind() == ErrorKind::Conflict
+            {
                 // What is computed stays in the cells, so planning again costs only what really changed.
-                Err(PipelineError::Store(
-                    StoreError::Conflict { .. } | StoreError::Condemned { .. },
-                )) if attempt < COMMIT_ATTEMPTS => {
-                    attempt += 1;
-                    continue;
-                }
-                published => published?,
-            };
-            let summary = self.summarise(&lake, &plan, &report, version, &options, clock);
-            notes::leave(&lake, &summary);
-            return Ok((summary, report));
+                earlier.add(report);
+                // What was asked for again is done.
+                selected.to_mut().force.clear();
+                selected.to_mut().refresh.clear();
+                head = lake.head()?;
+                continue;
+            }
+            let version = published.as_ref().unwrap_or(&head).clone();
+            if version.version > head.version {
+                let version = version.version;
+                (options.events)(RunEvent::Committed { version });
+            }
+            let report = earlier.joined_to(report);
+            let complete = published.is_ok() && !report.interrupted && report.fatal.is_none();
+            let behind = complete.then(|| self.project(&lake, Some(head)));
+            let mut summary = self.summarise(&lake, &plan, &report, version, &options, clock);
+            summary.warnings.extend(behind.flatten());
+            if let Err(error) = &published {
+                summary.failures.insert(0, Failure::of_run(error));
+            }
+            notes::leave(&lake, &summary, &report, &options);
+            return published.map(|_| (summary, report));
         }
+        Err(StoreError::Busy {
+            run: options.run_id,
+            attempts: COMMIT_ATTEMPTS,
+        }
+        .into())
     }
 
     pub(crate) fn runner(
         &self,
         lake: &Arc<Lake>,
         sources: &Arc<Sources>,
-        world: &LakeWorld,
+        world: &LakeWorld<'_>,
         options: &RunOptions<'_>,
     ) -> LakeRunner {
-        LakeRunner::new(
-            Arc::clone(lake),
-            Arc::clone(&self.assembly),
-            Arc::clone(sources),
-            self.settings.params.clone(),
-            world.snapshot.clone(),
-            options.run_id.clone(),
-            options.known_until,
-        )
+        LakeRunner::new(Shared {
+            reader: Arc::new(CellReader::new(Arc::clone(lake))),
+            assembly: Arc::clone(&self.assembly),
+            sources: Arc::clone(sources),
+            engine: LazyLock::new(SqlEngine::new),
+            params: self.settings.params.clone(),
+            base: world.snapshot.clone(),
+            run: options.run_id.clone(),
+            cut: None,
+        })
     }
 
     /// Commits what a run has made. An interrupted run keeps its cells and commits nothing.
@@ -325,6 +331,7 @@ impl Workbench {
         &self,
         lake: &Lake,
         base: &Snapshot,
+        world: &LakeWorld<'_>,
         plan: &Plan,
         report: &RunReport,
         options: &RunOptions<'_>,
@@ -340,12 +347,16 @@ impl Workbench {
         let mut request = CommitRequest::new(base, &options.run_id, time, "run");
         request.who.clone_from(&options.who);
         request.lease = lease;
-        request.dropped = plan.abandoned.iter().cloned().collect();
-        request.cells = report
-            .new_cells()
+        let abandoned = plan.abandoned.iter().filter(|task| !world.is_newer(task));
+        request.dropped = abandoned.cloned().collect();
+        let new = report.new_cells();
+        request.cells = new.iter().map(|cell| (**cell).clone()).collect();
+        let computed: BTreeSet<TaskKey> = request.cells.iter().map(Cell::task).collect();
+        let fetched = world
+            .fetched
             .iter()
-            .map(|cell| (**cell).clone())
-            .collect();
+            .filter(|cell| !computed.contains(&cell.task()));
+        request.cells.extend(fetched.map(|cell| (**cell).clone()));
         let tables: BTreeSet<&TableId> = request.cells.iter().map(|cell| &cell.table).collect();
         request.tables = tables
             .into_iter()
@@ -366,6 +377,18 @@ impl Workbench {
             }
         }
         Ok(lake.commit(request)?)
+    }
+
+    /// Brings what is kept for other engines up to the newest version, if the settings want it. `base` is a version that
+    /// is at hand. Only `main` is kept so. It is no part of the lake and can be made again, so what goes wrong is returned as a warning.
+    pub fn project(&self, lake: &Lake, base: Option<Snapshot>) -> Option<String> {
+        if !self.settings.projections.delta || lake.branch() != MAIN {
+            return None;
+        }
+        let error = lake.project_delta(base).err()?;
+        Some(format!(
+            "the Delta logs for other engines are behind the lake: {error}; `project` brings them up to date"
+        ))
     }
 
     fn meta(&self, table: &TableId) -> TableMeta {
@@ -413,6 +436,7 @@ impl Workbench {
             failures: summary::failures(report),
             stale: summary::stale(report),
             vanished: plan.vanished.iter().map(TaskKey::to_string).collect(),
+            warnings: Vec::new(),
             quarantined: quarantine.map(|table| version.rows(table)).sum(),
         }
     }
@@ -426,12 +450,36 @@ impl Workbench {
         lake: Arc<Lake>,
         at: Option<VersionRef>,
     ) -> Result<LakeSession, PipelineError> {
+        self.session_within(lake, at, SessionOptions::default())
+    }
+
+    /// [`Self::session`] within given bounds of memory and threads.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if there is no such version.
+    pub fn session_within(
+        &self,
+        lake: Arc<Lake>,
+        at: Option<VersionRef>,
+        options: SessionOptions,
+    ) -> Result<LakeSession, PipelineError> {
         let snapshot = match at {
             Some(version) => lake.at(version)?,
             None => lake.head()?,
         };
         let unions = self.assembly.pipeline.unions().clone();
-        Ok(LakeSession::new(lake, snapshot, unions)?)
+        let system = self.system_tables(&lake)?;
+        Ok(LakeSession::with_options(
+            lake, snapshot, unions, system, options,
+        )?)
+    }
+
+    /// Reads where every column comes from.
+    ///
+    /// # Errors
+    /// [`PipelineError::Sql`] if a query cannot be planned over the declared columns.
+    pub fn lineage(&self) -> Result<Lineage, PipelineError> {
+        Lineage::of(&self.assembly, &self.settings.params)
     }
 
     /// Lists what is in quarantine at the newest version, by table and reason.
@@ -439,13 +487,19 @@ impl Workbench {
     /// # Errors
     /// [`PipelineError`] if the lake cannot be read.
     pub fn quarantine(&self, lake: &Arc<Lake>) -> Result<Vec<Quarantine>, PipelineError> {
-        let session = self.session(Arc::clone(lake), None)?;
-        let tables: Vec<TableId> = session
-            .tables()
-            .filter(|table| table.schema() == "quarantine")
+        // Preparing a session takes longer than planning, so there is none where there is nothing to ask.
+        let head = lake.head()?;
+        let tables: Vec<TableId> = head
+            .tables
+            .keys()
+            .filter(|table| table.schema() == "quarantine" && head.rows(table) > 0)
             .cloned()
             .collect();
         let mut entries = Vec::new();
+        if tables.is_empty() {
+            return Ok(entries);
+        }
+        let session = self.session(Arc::clone(lake), None)?;
         for table in tables {
             let sql = format!(
                 "SELECT reason, severity, count(*) AS rows, count(DISTINCT document_id) AS documents, min(detail) AS example \
@@ -478,13 +532,11 @@ impl Workbench {
     /// # Errors
     /// [`PipelineError`] if the lake cannot be read.
     pub fn newest_forecasts(&self, lake: &Arc<Lake>) -> Result<Vec<Forecast>, PipelineError> {
-        let session = self.session(Arc::clone(lake), None)?;
-        if !session
-            .tables()
-            .any(|table| table.as_str() == "forecast.quantiles")
-        {
+        let table: TableId = "forecast.quantiles".parse()?;
+        if lake.head()?.rows(&table) == 0 {
             return Ok(Vec::new());
         }
+        let session = self.session(Arc::clone(lake), None)?;
         let (schema, batches) = session.collect_blocking(
             "SELECT * FROM forecast.quantiles \
              QUALIFY row_number() OVER (PARTITION BY asset, horizon_hours ORDER BY as_of DESC) = 1 \

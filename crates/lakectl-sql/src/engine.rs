@@ -98,6 +98,11 @@ impl SqlEngine {
         }
     }
 
+    /// Returns the session's settings and functions, without tables.
+    pub(crate) fn state(&self) -> &SessionState {
+        &self.state
+    }
+
     /// Runs one query over exactly these tables and returns its schema and rows, in the query's order.
     ///
     /// Blocks the calling thread and must not be called from inside an asynchronous task.
@@ -156,7 +161,7 @@ fn memory_table(table: &StageTable) -> Result<MemTable, DataFusionError> {
 }
 
 /// Runs a future to its end on this thread.
-fn block_on<F: Future>(future: F) -> Result<F::Output, SqlError> {
+pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, SqlError> {
     tokio::runtime::Builder::new_current_thread()
         .build()
         .map(|runtime| runtime.block_on(future))

@@ -6,6 +6,9 @@ use lakectl_core::ErrorKind;
 use lakectl_store::StoreError;
 use thiserror::Error;
 
+/// How the planner's message about an unknown function begins.
+const NO_FUNCTION: &str = "Invalid function '";
+
 /// An error of a query, a parameter or a result.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SqlError {
@@ -73,6 +76,22 @@ pub enum SqlError {
         name: String,
         /// The nearest names, or nothing.
         hint: String,
+    },
+    /// A function that does not exist.
+    #[error("there is no function `{name}`{hint}")]
+    UnknownFunction {
+        /// What was called.
+        name: String,
+        /// The nearest name, or nothing.
+        hint: String,
+    },
+    /// A parameter that is not written `name=value` or `name:type=value`.
+    #[error("the parameter `{text}` is not understood: {problem}")]
+    BadParam {
+        /// What was written.
+        text: String,
+        /// Why it is not understood.
+        problem: String,
     },
     /// The query cannot be planned: a type, a function, an ambiguous name.
     #[error("the query cannot be planned: {0}")]
@@ -195,7 +214,28 @@ impl SqlError {
             },
             DataFusionError::Collection(errors) if !errors.is_empty() => Self::planning(&errors[0]),
             DataFusionError::Diagnostic(_, inner) => Self::planning(inner),
+            DataFusionError::Plan(message) if message.starts_with(NO_FUNCTION) => {
+                Self::no_function(message)
+            }
             other => Self::Plan(other.strip_backtrace()),
+        }
+    }
+
+    /// Takes apart what the planner says of a function: `Invalid function 'sqr'.\nDid you mean 'sqrt'?`
+    fn no_function(message: &str) -> Self {
+        let quoted: Vec<&str> = message.split('\'').skip(1).step_by(2).collect();
+        let name = quoted.first().copied().unwrap_or_default();
+        Self::UnknownFunction {
+            name: name.to_owned(),
+            hint: nearest(name, quoted.get(1).copied().into_iter()),
+        }
+    }
+
+    /// Turns an error between planning and the first row into ours.
+    pub(crate) fn starting(error: &DataFusionError, limit_bytes: usize) -> Self {
+        match Self::planning(error) {
+            Self::Plan(_) => Self::executing(error, limit_bytes),
+            known => known,
         }
     }
 

@@ -3,7 +3,8 @@
 //! - [`analyse`] and [`bind`] work on the syntax tree: tables, functions, parameters, canonical text, literals.
 //! - [`SqlEngine`] runs the query of a stage over granted tables, on one thread, within a fixed budget; [`conform`]
 //!   and [`sort_unique`] bring the result to its contract and its primary key.
-//! - [`LakeSession`] opens one version of a lake for people.
+//! - [`LakeSession`] opens one version of a lake for people: their statements with parameters, rows as they come, what there
+//!   is to ask. [`Script`] takes several statements apart, [`locate`] finds in a text what an error speaks of.
 //! - [`functions`] are registered in both.
 //!
 //! Rules: no clock and no random number in a stage; equal inputs give equal bits; a missing number is null, never NaN.
@@ -11,21 +12,34 @@
 //! the whole key.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod ask;
 mod catalog;
+mod columns;
 mod conform;
+mod describe;
 mod engine;
 mod error;
-mod files;
 pub mod functions;
+mod lineage;
+mod param;
 mod prune;
 mod query;
+mod scan;
+mod script;
+mod session;
 mod system;
 
-pub use catalog::LakeSession;
+pub use ask::locate;
 pub use conform::{conform, sort_unique};
+pub use describe::{ColumnInfo, FunctionLine, TableInfo, TableKind};
 pub use engine::{ENGINE_VERSION, STAGE_MEMORY_BYTES, SqlEngine, StageTable};
 pub use error::SqlError;
+pub use lineage::{ColumnRef, Influence, OutputColumn};
+pub use param::parse_param;
 pub use query::{Literal, Query, analyse, bind};
+pub use script::{Script, ScriptStatement};
+pub use session::{LakeSession, Rows, SessionOptions};
+pub use system::SystemTable;
 
 #[cfg(test)]
 mod tests;

@@ -61,19 +61,7 @@ pub fn analyse(sql: &str) -> Result<Query, SqlError> {
         .map_err(|error| unreadable(&error))?;
     let words = words(&tokens);
     let ast = parse_one(tokens)?;
-    let mut found = References::default();
-    if let ControlFlow::Break(error) = Visit::visit(&ast, &mut found) {
-        return Err(error);
-    }
-    for (name, at) in found.bare {
-        if !found.with_names.contains(&name) {
-            return Err(SqlError::TableName {
-                name,
-                line: at.line,
-                column: at.column,
-            });
-        }
-    }
+    let found = References::of(&ast, false)?;
     Ok(Query {
         tables: found.tables,
         functions: found.functions,
@@ -92,22 +80,34 @@ pub fn analyse(sql: &str) -> Result<Query, SqlError> {
 /// not finite.
 pub fn bind(query: &Query, params: &BTreeMap<String, Literal>) -> Result<Statement, SqlError> {
     let mut ast = query.ast.clone();
+    bind_into(&mut ast, &query.params, params)?;
+    Ok(Statement::Query(Box::new(ast)))
+}
+
+/// Replaces the placeholders `wanted` of a query by their literals.
+pub(crate) fn bind_into(
+    ast: &mut ast::Query,
+    wanted: &BTreeSet<String>,
+    params: &BTreeMap<String, Literal>,
+) -> Result<(), SqlError> {
     let mut values = BTreeMap::new();
-    for name in &query.params {
-        let literal = params.get(name).ok_or_else(|| SqlError::UnknownParam {
-            name: name.clone(),
-            known: params
-                .keys()
-                .map(|k| format!("${k}"))
-                .collect::<Vec<_>>()
-                .join(", "),
+    for name in wanted {
+        let literal = params.get(name).ok_or_else(|| {
+            let known: Vec<String> = params.keys().map(|k| format!("${k}")).collect();
+            SqlError::UnknownParam {
+                name: name.clone(),
+                known: match known.is_empty() {
+                    true => "none".to_owned(),
+                    false => known.join(", "),
+                },
+            }
         })?;
         values.insert(name.clone(), literal_expr(name, literal)?);
     }
-    if let ControlFlow::Break(error) = VisitMut::visit(&mut ast, &mut Binder { values: &values }) {
-        return Err(error);
+    match VisitMut::visit(ast, &mut Binder { values: &values }) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
     }
-    Ok(Statement::Query(Box::new(ast)))
 }
 
 /// The words of each line, without remarks; the case of what is not quoted does not count.
@@ -171,7 +171,7 @@ fn parse_one(tokens: Vec<TokenWithSpan>) -> Result<ast::Query, SqlError> {
 }
 
 /// The parser puts its position at the end of its message.
-fn syntax(error: &ParserError) -> SqlError {
+pub(crate) fn syntax(error: &ParserError) -> SqlError {
     let text = match error {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.clone(),
         ParserError::RecursionLimitExceeded => "the query is nested too deeply".to_owned(),
@@ -194,17 +194,43 @@ fn syntax(error: &ParserError) -> SqlError {
     }
 }
 
+/// What a query refers to.
 #[derive(Default)]
-struct References {
-    tables: BTreeSet<TableId>,
+pub(crate) struct References {
+    pub(crate) tables: BTreeSet<TableId>,
     lines: BTreeMap<TableId, u64>,
-    functions: BTreeSet<String>,
-    params: BTreeSet<String>,
+    pub(crate) functions: BTreeSet<String>,
+    pub(crate) params: BTreeSet<String>,
     with_names: BTreeSet<String>,
     bare: Vec<(String, Location)>,
+    /// Whether `$1` is a parameter: in what a person asks, not in a stage.
+    numbered: bool,
 }
 
 impl References {
+    /// Visits a query; `numbered` allows `$1` beside `$name`.
+    pub(crate) fn of(ast: &ast::Query, numbered: bool) -> Result<Self, SqlError> {
+        let mut found = Self {
+            numbered,
+            ..Self::default()
+        };
+        if let ControlFlow::Break(error) = Visit::visit(ast, &mut found) {
+            return Err(error);
+        }
+        let unknown = found
+            .bare
+            .iter()
+            .find(|(name, _)| !found.with_names.contains(name));
+        match unknown {
+            Some((name, at)) => Err(SqlError::TableName {
+                name: name.clone(),
+                line: at.line,
+                column: at.column,
+            }),
+            None => Ok(found),
+        }
+    }
+
     fn table(&mut self, name: &ObjectName) -> ControlFlow<SqlError> {
         let parts: Vec<String> = name.0.iter().map(part_text).collect();
         let at = start_of(name);
@@ -312,7 +338,9 @@ impl Visitor for References {
 
     fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<SqlError> {
         if let Value::Placeholder(text) = &value.value {
-            match text.strip_prefix('$').filter(|name| is_param(name)) {
+            let numbered = self.numbered;
+            let fits = |name: &&str| is_param(name) || (numbered && is_number(name));
+            match text.strip_prefix('$').filter(fits) {
                 Some(name) => {
                     self.params.insert(name.to_owned());
                 }
@@ -331,6 +359,10 @@ impl Visitor for References {
 
 fn is_param(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+}
+
+fn is_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit())
 }
 
 struct Binder<'a> {

@@ -15,10 +15,51 @@ use datafusion::common::Result as DfResult;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use lakectl_core::{Contract, TableId, UtcTime};
+use lakectl_core::{Contract, Fingerprint, TableId, UtcTime};
 use lakectl_store::{Lake, Snapshot, schema_of};
 
-type Make = dyn Fn() -> DfResult<Vec<ArrayRef>> + Send + Sync;
+type Make = dyn Fn() -> DfResult<RecordBatch> + Send + Sync;
+
+/// A table of the schema `system` whose rows are made when it is read, by somebody who knows more than the lake does.
+#[derive(Clone)]
+pub struct SystemTable {
+    name: String,
+    schema: SchemaRef,
+    make: Arc<Make>,
+}
+
+impl fmt::Debug for SystemTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SystemTable({})", self.name)
+    }
+}
+
+impl SystemTable {
+    /// Builds `system.<name>`; `make` gives its rows in the columns of the contract, or says why it cannot.
+    pub fn new(
+        name: &str,
+        contract: Contract,
+        make: impl Fn() -> Result<RecordBatch, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            schema: schema_of(&contract),
+            make: Arc::new(move || make().map_err(DataFusionError::Execution)),
+        }
+    }
+}
+
+/// Names a caller's tables; one with a name that no table can have is left out.
+pub(crate) fn given(
+    tables: &[SystemTable],
+) -> impl Iterator<Item = (TableId, Arc<dyn TableProvider>)> {
+    tables.iter().filter_map(|table| {
+        let id = TableId::new("system", &table.name).ok()?;
+        let SystemTable { schema, make, .. } = table.clone();
+        let provider: Arc<dyn TableProvider> = Arc::new(MadeTable { schema, make });
+        Some((id, provider))
+    })
+}
 
 /// The system tables of one snapshot; they are filled when they are read.
 pub(crate) fn tables(
@@ -27,12 +68,12 @@ pub(crate) fn tables(
 ) -> BTreeMap<TableId, Arc<dyn TableProvider>> {
     let (of_lake, of_cells, of_tables) =
         (Arc::clone(lake), Arc::clone(snapshot), Arc::clone(snapshot));
-    let version = snapshot.version;
+    let until = snapshot.id;
     let all = [
         made(
             "commits",
             COMMITS,
-            Arc::new(move || commits(&of_lake, version)),
+            Arc::new(move || commits(&of_lake, until)),
         ),
         made("cells", CELLS, Arc::new(move || Ok(cells(&of_cells)))),
         made(
@@ -45,27 +86,31 @@ pub(crate) fn tables(
 }
 
 const COMMITS: &str = "version i64, time ts, run utf8, reason utf8, message utf8, tables i64, changed i64, dropped i64, \
-                       rows i64, id utf8, parent utf8?";
+                       rows i64, id utf8, parent utf8?, who utf8, branch utf8";
 const CELLS: &str = "table utf8, partition utf8, rows i64, bytes i64, first_time ts?, last_time ts?, fingerprint utf8, \
                      rows_hash utf8, file utf8?, file_hash utf8?, run utf8, seconds f64";
 const TABLES: &str = "schema utf8, name utf8, partitions i64, empty_partitions i64, rows i64, bytes i64, first_time ts?, \
                       last_time ts?, grain utf8, keys utf8, time_column utf8?, primary_key utf8, columns utf8";
 
-fn made(name: &str, columns: &str, make: Arc<Make>) -> Option<(TableId, Arc<dyn TableProvider>)> {
+fn made(
+    name: &str,
+    columns: &str,
+    make: Arc<dyn Fn() -> DfResult<Vec<ArrayRef>> + Send + Sync>,
+) -> Option<(TableId, Arc<dyn TableProvider>)> {
     let contract: Contract = columns.parse().ok()?;
     let id = TableId::new("system", name).ok()?;
     let schema = schema_of(&contract);
+    let own = Arc::clone(&schema);
+    let make: Arc<Make> = Arc::new(move || Ok(RecordBatch::try_new(Arc::clone(&own), make()?)?));
     Some((id, Arc::new(MadeTable { schema, make })))
 }
 
-fn commits(lake: &Lake, until: u64) -> DfResult<Vec<ArrayRef>> {
-    let log = lake
+fn commits(lake: &Lake, until: Option<Fingerprint>) -> DfResult<Vec<ArrayRef>> {
+    let mut log = lake
         .log()
         .map_err(|e| DataFusionError::External(Box::new(e)))?;
-    let log: Vec<_> = log
-        .into_iter()
-        .filter(|commit| commit.version <= until)
-        .collect();
+    let newest = log.iter().position(|commit| Some(commit.id) == until);
+    log.truncate(newest.map_or(0, |place| place + 1));
     Ok(vec![
         integers(log.iter().map(|c| c.version)),
         times(log.iter().map(|c| Some(c.time))),
@@ -78,6 +123,8 @@ fn commits(lake: &Lake, until: u64) -> DfResult<Vec<ArrayRef>> {
         integers(log.iter().map(|c| c.rows)),
         texts(log.iter().map(|c| Some(c.id.to_string()))),
         texts(log.iter().map(|c| c.parent.map(|id| id.to_string()))),
+        texts(log.iter().map(|c| Some(c.who.clone()))),
+        texts(log.iter().map(|c| Some(c.branch.clone()))),
     ])
 }
 
@@ -187,7 +234,7 @@ impl fmt::Debug for MadeTable {
 
 impl MadeTable {
     fn plan(&self, projection: Option<&Vec<usize>>) -> DfResult<Arc<dyn ExecutionPlan>> {
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), (self.make)()?)?;
+        let batch = (self.make)()?;
         let plan = MemorySourceConfig::try_new_exec(
             &[vec![batch]],
             Arc::clone(&self.schema),

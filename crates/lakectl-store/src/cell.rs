@@ -8,7 +8,7 @@ use lakectl_core::{Cell, Fingerprint, PartitionKey, TableId};
 use serde::{Deserialize, Serialize};
 
 use crate::object::{Door, Entry, FORMAT, Put, Stored, TEMPORARY, seal, unseal};
-use crate::{Failpoint, StoreError};
+use crate::{Failpoint, StoreError, parts};
 
 const FOLDER: &str = "_cells";
 const REPAIR: &str =
@@ -142,10 +142,11 @@ pub(crate) fn record(door: &Door, run: &str, cells: &[Cell]) -> Result<(), Store
         return Ok(());
     };
     check_numbers(cells)?;
+    parts::write(door, run, cells)?;
     let segment = Segment {
         format: FORMAT,
         run: run.to_owned(),
-        cells,
+        cells: cells.iter().map(Cell::lean).collect::<Vec<Cell>>(),
     };
     let (bytes, _) =
         seal(&segment).map_err(|e| crate::parquet::rows_error("record", &first.table, e))?;

@@ -18,6 +18,8 @@ use crate::{Snapshot, StoreError, TableMeta};
 
 /// Commits that are replayed at most, so that a commit writes little and opening reads little.
 pub(crate) const EVERY: u64 = 16;
+/// Partitions whose replaying takes about as long as reading the rest of a checkpoint.
+pub(crate) const MANY: usize = 4096;
 const REPAIR: &str = "move the newest file of the folder `checkpoints` beside the log away: the lake is then opened from an older one or from its log, and a later commit writes a new one";
 
 /// The whole of one version, by reference.
@@ -112,8 +114,7 @@ fn read(log: Log<'_>, version: u64) -> Result<Option<(Checkpoint, Snapshot)>, St
         condemned: Arc::new(checkpoint.condemned.clone()),
         ..Snapshot::empty()
     };
-    let lists = chunk::read(log.door, &checkpoint.chunks, REPAIR)?;
-    snapshot.fill(lists);
+    snapshot.fill(chunk::read(log.door, &checkpoint.chunks, REPAIR)?);
     Ok(Some((checkpoint, snapshot)))
 }
 

@@ -92,7 +92,7 @@ pub(crate) fn read(
     door: &Door,
     chunks: &Chunks,
     repair: &'static str,
-) -> Result<Vec<Vec<Arc<Cell>>>, StoreError> {
+) -> Result<Vec<Arc<Cell>>, StoreError> {
     let wanted: Vec<(&TableId, &ChunkRef)> = chunks
         .iter()
         .flat_map(|(table, refs)| refs.iter().map(move |chunk| (table, chunk)))
@@ -101,7 +101,8 @@ pub(crate) fn read(
     let share = wanted.len().div_ceil(cores.clamp(2, THREADS)).max(1);
     let read_all = |part: &[(&TableId, &ChunkRef)]| {
         let read = |(table, chunk): &(&TableId, &ChunkRef)| read_one(door, table, chunk, repair);
-        part.iter().map(read).collect::<Result<Vec<_>, _>>()
+        let lists = part.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        Ok(lists.into_iter().flatten().collect::<Vec<Arc<Cell>>>())
     };
     if wanted.len() <= 1 {
         return read_all(&wanted);
@@ -371,7 +372,7 @@ mod tests {
             rows_hash: hash("rows"),
             days: days.collect(),
             rows: n * 1_000_003,
-            file: (n % 4 != 0).then(|| CellFile {
+            file: (!n.is_multiple_of(4)).then(|| CellFile {
                 path: match n % 4 {
                     1 => format!("data/a/b/elsewhere-{n}.parquet"),
                     _ => usual_path(
@@ -383,7 +384,7 @@ mod tests {
                 hash: hash("file"),
                 bytes: n << 40,
             }),
-            times: (n % 2 == 0).then(|| {
+            times: n.is_multiple_of(2).then(|| {
                 let micros = n as i64 * 1_000_000_007;
                 (UtcTime::from_micros(-micros), UtcTime::from_micros(micros))
             }),
@@ -401,7 +402,7 @@ mod tests {
         assert!((5..20).contains(&refs.len()), "{} chunks", refs.len());
         let chunks = Chunks::from([("a.b".parse().unwrap(), refs)]);
         let back = read(&door, &chunks, "repair").unwrap();
-        let back: Vec<Cell> = back.iter().flatten().map(|cell| (**cell).clone()).collect();
+        let back: Vec<Cell> = back.iter().map(|cell| (**cell).clone()).collect();
         assert_eq!(back, cells);
     }
 

@@ -1,9 +1,9 @@
 //! One version as the log keeps it, and what it says of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lakectl_core::{Cell, Fingerprint, TableId, TaskKey, UtcTime};
+use lakectl_core::{Cell, Fingerprint, PartitionKey, TableId, TaskKey, UtcTime};
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::{self, ChunkRef, Chunks};
@@ -159,15 +159,10 @@ impl Commit {
 
     /// Returns the partitions that changed.
     pub(crate) fn cells(&self, door: &Door) -> Result<Vec<Arc<Cell>>, StoreError> {
-        let mut cells: Vec<Arc<Cell>> = self.cells.iter().cloned().map(Arc::new).collect();
         if !self.chunks.is_empty() {
-            cells.extend(
-                chunk::read(door, &self.chunks, REPAIR)?
-                    .into_iter()
-                    .flatten(),
-            );
+            return chunk::read(door, &self.chunks, REPAIR);
         }
-        Ok(cells)
+        Ok(self.cells.iter().cloned().map(Arc::new).collect())
     }
 
     /// Changes the parent's snapshot into the one after this commit, whose cells are these.
@@ -175,8 +170,10 @@ impl Commit {
         for task in &self.dropped {
             snapshot.drop_cell(task);
         }
-        for cell in cells {
-            snapshot.set_cell(cell);
+        if snapshot.cells.is_empty() {
+            snapshot.fill(cells);
+        } else {
+            cells.into_iter().for_each(|cell| snapshot.set_cell(cell));
         }
         snapshot.tables.extend(self.tables.clone());
         for (name, record) in &self.records {
@@ -209,6 +206,22 @@ impl Commit {
             return Ok(true);
         }
         Ok(self.cells(door)?.iter().any(|cell| cell.is_of(task)))
+    }
+
+    /// Returns the tables and partitions that the commit set, dropped or declared; `cells` are those that it set.
+    pub(crate) fn touched(&self, cells: &[Arc<Cell>]) -> BTreeMap<TableId, BTreeSet<PartitionKey>> {
+        let mut touched: BTreeMap<TableId, BTreeSet<PartitionKey>> = BTreeMap::new();
+        for table in self.tables.keys() {
+            touched.entry(table.clone()).or_default();
+        }
+        let cells = cells.iter().map(|c| (&c.table, &c.partition));
+        for (table, key) in cells.chain(self.dropped.iter().map(|t| (&t.table, &t.partition))) {
+            touched
+                .entry(table.clone())
+                .or_default()
+                .insert(key.clone());
+        }
+        touched
     }
 
     pub(crate) fn info(&self, branch: &str, id: Fingerprint) -> CommitInfo {

@@ -11,10 +11,10 @@ use serde::Serialize;
 
 use crate::object::{Put, TEMPORARY};
 use crate::uses::{Use, Uses};
-use crate::{Lake, Lease, Progress, Size, StoreError, VersionRef, cell, versions, workers};
+use crate::{Lake, Lease, Progress, Size, StoreError, VersionRef, cell, parts, versions, workers};
 
 /// Folders of records that go along when a whole lake is copied.
-const RECORDS: [&str; 3] = ["_cells", "_checks", "_runs"];
+const RECORDS: [&str; 4] = ["_cells", "_checks", "_parts", "_runs"];
 
 /// What to copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,8 +168,13 @@ impl Lake {
                 && known.get(&cell.fingerprint).is_none()
         });
         let missing: Vec<Cell> = missing.map(|cell| Cell::clone(cell)).collect();
+        let runs: BTreeSet<&str> = missing.iter().map(|cell| cell.run.as_str()).collect();
+        let mut copied = u64::from(!missing.is_empty());
+        for run in runs {
+            copied += self.copy_folder(target, &parts::folder(run))?;
+        }
         cell::record(target.door(), run, &missing)?;
-        Ok(u64::from(!missing.is_empty()))
+        Ok(copied)
     }
 
     fn copy_files(
@@ -230,24 +235,30 @@ impl Lake {
     fn copy_records(&self, target: &Self) -> Result<u64, StoreError> {
         let mut copied = 0;
         for folder in RECORDS {
-            for file in self.door().list_all(folder)? {
-                let name = file.path.rsplit('/').next().unwrap_or_default();
-                if name.starts_with(TEMPORARY) || file.path.starts_with(crate::lease::FOLDER) {
-                    continue;
-                }
-                let Some(bytes) = self.door().get(&file.path)? else {
-                    continue;
-                };
-                match target.door().get(&file.path)? {
-                    None => copied += put_record(target, &file.path, &bytes)?,
-                    Some(there) if there == bytes => {}
-                    // Another record under that name is the target's own, unless it is damaged.
-                    Some(there) => {
-                        if cell::is_damaged(target.door(), &file.path, &there) {
-                            copied += put_record(target, &file.path, &bytes)?;
-                        }
-                    }
-                }
+            copied += self.copy_folder(target, folder)?;
+        }
+        Ok(copied)
+    }
+
+    fn copy_folder(&self, target: &Self, folder: &str) -> Result<u64, StoreError> {
+        let mut copied = 0;
+        for file in self.door().list_all(folder)? {
+            let name = file.path.rsplit('/').next().unwrap_or_default();
+            if name.starts_with(TEMPORARY) || file.path.starts_with(crate::lease::FOLDER) {
+                continue;
+            }
+            let Some(bytes) = self.door().get(&file.path)? else {
+                continue;
+            };
+            let there = target.door().get(&file.path)?;
+            // Another record under that name is the target's own, unless it is damaged.
+            let stays = there.is_some_and(|there| {
+                there == bytes
+                    || !(cell::is_damaged(target.door(), &file.path, &there)
+                        || parts::is_damaged(&file.path, &there))
+            });
+            if !stays {
+                copied += put_record(target, &file.path, &bytes)?;
             }
         }
         Ok(copied)

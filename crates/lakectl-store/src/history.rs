@@ -11,7 +11,8 @@ use crate::log::Span;
 use crate::object::lock;
 use crate::request::Moved;
 use crate::{
-    CommitInfo, CommitRequest, Failpoint, Lake, Lease, Snapshot, StoreError, VersionRef, versions,
+    CommitInfo, CommitRequest, Failpoint, Lake, Lease, Place, Snapshot, StoreError, VersionRef,
+    versions,
 };
 
 /// Each lost race means that another run committed, so only a crowd gets near this.
@@ -26,8 +27,9 @@ pub(crate) struct Head {
     /// The checkpoint that it was read from, and what has changed since.
     checkpoint: Option<Checkpoint>,
     changed: Changed,
-    /// Commits since then.
+    /// Commits since then, and the partitions that they set or dropped.
     replayed: u64,
+    touched: usize,
 }
 
 impl Default for Head {
@@ -38,18 +40,23 @@ impl Default for Head {
             checkpoint: None,
             changed: Changed::default(),
             replayed: 0,
+            touched: 0,
         }
     }
 }
 
 impl Head {
     fn apply(&mut self, commit: &Commit, id: Fingerprint, cells: Vec<Arc<Cell>>) {
-        for cell in &cells {
-            self.changed.note(&cell.table, &cell.partition);
+        // Without a checkpoint the next one holds everything anyway.
+        if self.checkpoint.is_some() {
+            for cell in &cells {
+                self.changed.note(&cell.table, &cell.partition);
+            }
+            for task in &commit.dropped {
+                self.changed.note(&task.table, &task.partition);
+            }
         }
-        for task in &commit.dropped {
-            self.changed.note(&task.table, &task.partition);
-        }
+        self.touched += cells.len() + commit.dropped.len();
         commit.apply(id, cells, Arc::make_mut(&mut self.snapshot));
         self.closed = commit.closes;
         self.replayed += 1;
@@ -194,6 +201,20 @@ impl Lake {
         }
     }
 
+    /// Returns a version of any branch.
+    ///
+    /// # Errors
+    /// [`StoreError::NoBranch`], and as [`Lake::at`] and [`Lake::head`].
+    pub fn look(&self, place: &Place) -> Result<Snapshot, StoreError> {
+        let other = place.branch.as_deref();
+        let other = other.map(|name| self.on_branch(name)).transpose()?;
+        let lake = other.as_ref().unwrap_or(self);
+        match place.version {
+            Some(version) => lake.at(version),
+            None => lake.head(),
+        }
+    }
+
     /// Returns the newest version committed at or before a time. The times of a log grow, so few are looked at.
     fn newest_by(&self, time: UtcTime) -> Result<Option<u64>, StoreError> {
         let log = self.files();
@@ -319,7 +340,7 @@ impl Lake {
         }
         drop(parent);
         head.apply(commit, id, cells);
-        if head.replayed >= checkpoint::EVERY {
+        if head.replayed >= checkpoint::EVERY || head.touched >= checkpoint::MANY {
             self.write_checkpoint(&mut head);
         }
         Snapshot::clone(&head.snapshot)
@@ -332,13 +353,40 @@ impl Lake {
             Ok(checkpoint) => {
                 head.checkpoint = checkpoint;
                 head.changed = Changed::default();
-                head.replayed = 0;
+                (head.replayed, head.touched) = (0, 0);
             }
             Err(error) => tracing::warn!(
                 "no checkpoint of version {}: {error}",
                 head.snapshot.version
             ),
         }
+    }
+
+    /// Returns the last run that set or dropped a partition after a version of this branch.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] as [`Lake::head`].
+    pub fn run_that_changed(
+        &self,
+        task: &TaskKey,
+        since: u64,
+    ) -> Result<Option<String>, StoreError> {
+        self.last_run(since, &|commit| commit.touches(&self.door, task))
+    }
+
+    fn last_run(
+        &self,
+        since: u64,
+        touches: &dyn Fn(&Commit) -> Result<bool, StoreError>,
+    ) -> Result<Option<String>, StoreError> {
+        let last = self.files().span()?.map_or(0, |span| span.last);
+        for version in (since + 1..=last).rev() {
+            let (commit, _) = self.files().read(version)?;
+            if touches(&commit)? {
+                return Ok(Some(commit.run().to_owned()));
+            }
+        }
+        Ok(None)
     }
 
     /// Names the run that changed what this one depends on.
@@ -348,22 +396,14 @@ impl Lake {
         moved: Moved,
     ) -> Result<StoreError, StoreError> {
         let ours = request.run.clone();
-        let last = self.files().span()?.map_or(0, |span| span.last);
-        let touches = |commit: &Commit| match &moved {
+        let theirs = self.last_run(request.base.version, &|commit| match &moved {
             Moved::Task(task) => commit.touches(&self.door, task),
             Moved::Record(record) => {
                 Ok(commit.origin.is_some() || commit.records.contains_key(record))
             }
             Moved::Version => Ok(true),
-        };
-        let mut theirs_run = String::new();
-        for version in (request.base.version + 1..=last).rev() {
-            let (commit, _) = self.files().read(version)?;
-            if touches(&commit)? {
-                commit.run().clone_into(&mut theirs_run);
-                break;
-            }
-        }
+        });
+        let theirs_run = theirs?.unwrap_or_default();
         Ok(match moved {
             Moved::Task(TaskKey { table, partition }) => StoreError::Conflict {
                 ours,

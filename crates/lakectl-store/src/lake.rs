@@ -18,6 +18,7 @@ use crate::error::DATA_REPAIR;
 use crate::history::Head;
 use crate::object::{Door, lock};
 use crate::open::{self, Open};
+use crate::parts::{self, Shelf};
 use crate::rows::{Times, conform, digest};
 use crate::{
     CellIndex, LakeAddress, StoreError, cell, contract_of, memo, note, parquet, schema_of,
@@ -83,6 +84,7 @@ pub struct Lake {
     pub(crate) branch: String,
     /// The newest version seen; the log only grows.
     pub(crate) head: Mutex<Head>,
+    shelf: Mutex<Shelf>,
 }
 
 impl Lake {
@@ -123,6 +125,7 @@ impl Lake {
             profile: profile.to_owned(),
             branch: MAIN.to_owned(),
             head: Mutex::default(),
+            shelf: Mutex::default(),
         }
     }
 
@@ -133,9 +136,11 @@ impl Lake {
             profile: self.profile.clone(),
             branch: branch.to_owned(),
             head: Mutex::default(),
+            shelf: Mutex::default(),
         }
     }
 
+    /// Returns the door to the lake's files, for other parts of the store.
     pub(crate) fn door(&self) -> &Door {
         &self.door
     }
@@ -266,6 +271,17 @@ impl Lake {
     pub fn cells(&self) -> Result<CellIndex, StoreError> {
         let condemned = Arc::clone(&self.newest()?.condemned);
         Ok(cell::read_all(&self.door)?.without(&condemned))
+    }
+
+    /// Returns what a result's fingerprint was made of; nothing if that is not kept any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] naming the manifest that is.
+    pub fn parts(&self, cell: &Cell) -> Result<Parts, StoreError> {
+        match cell.parts.is_empty() {
+            true => parts::find(&self.door, &mut lock(&self.shelf), cell),
+            false => Ok(cell.parts.clone()),
+        }
     }
 
     /// Returns the rows of a cell, all columns or those of `projection` in its order; no batches if it is empty.

@@ -7,9 +7,11 @@
 //!        _log/<branch>/<version>.json                      one commit for the whole lake
 //!        _log/<branch>/checkpoints/<version>.json          the whole of a version, so that few commits are replayed
 //!        _chunks/<hash>.cells                              cells of large commits and of checkpoints
-//!        _runs/<run>.json                                  what a run says of its failures, for people
+//!        _parts/<run>/<hash>.parts                         what the fingerprints of results were made of
+//!        _runs/<run>.json                                  what a run did and could not do, for people
 //!        _runs/leases/<run>/                               signs of life of the runs under way
 //!        _aside/                                           damaged files that repair moved out of the way
+//!        data/<schema>/<table>/_delta_log, _projections     the same for other engines, made from the log
 //! ```
 //!
 //! Files are written first, then cells, then the commit, so a crash leaves garbage and never damage. Nothing is
@@ -38,6 +40,8 @@ mod note;
 mod object;
 mod open;
 mod parquet;
+mod parts;
+mod projection;
 mod request;
 mod rows;
 mod snapshot;
@@ -61,8 +65,9 @@ pub use mend::rows_hash;
 pub use merge::{Merge, MergeConflict};
 pub use object::{Bucket, LakeAddress};
 pub use open::Open;
+pub use projection::{DeltaTable, DeltaVersion, Projected, duckdb_views};
 pub use request::CommitRequest;
-pub use snapshot::{Partitions, Snapshot, TableMeta, VersionRef};
+pub use snapshot::{Partitions, Place, Snapshot, TableMeta, VersionRef};
 pub use uses::{Cause, Span};
 pub use verify::{Damage, FileKind, Progress, Verification, VerifyRequest};
 

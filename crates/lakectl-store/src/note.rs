@@ -1,4 +1,4 @@
-//! Notes that runs leave: what failed and why. They are for people; nothing is computed from them.
+//! Notes that runs leave: what they did, what failed and why. They are for people; nothing is computed from them.
 
 use crate::StoreError;
 use crate::cell::check_run;

@@ -79,6 +79,16 @@ impl Snapshot {
         self.partitions(table).map(|(_, cell)| cell.rows).sum()
     }
 
+    /// Returns this version with other results for some partitions.
+    #[must_use]
+    pub fn with(&self, cells: &[Arc<Cell>]) -> Self {
+        let mut changed = self.clone();
+        for cell in cells {
+            changed.set_cell(Arc::clone(cell));
+        }
+        changed
+    }
+
     /// Replaces or adds one partition.
     pub(crate) fn set_cell(&mut self, cell: Arc<Cell>) {
         let key = cell.partition.clone();
@@ -104,10 +114,9 @@ impl Snapshot {
         }
     }
 
-    /// Adds tables that are not there yet, each list a part of one table and in the order of its partitions.
-    pub(crate) fn fill(&mut self, lists: Vec<Vec<Arc<Cell>>>) {
-        let lists: Vec<Arc<Cell>> = lists.into_iter().flatten().collect();
-        for cells in lists.chunk_by(|a, b| a.table == b.table) {
+    /// Adds the tables of a version that has none, given in the order of tables and partitions.
+    pub(crate) fn fill(&mut self, cells: Vec<Arc<Cell>>) {
+        for cells in cells.chunk_by(|a, b| a.table == b.table) {
             let pairs = cells
                 .iter()
                 .map(|cell| (cell.partition.clone(), Arc::clone(cell)));
@@ -134,6 +143,39 @@ impl FromStr for VersionRef {
         match text.parse() {
             Ok(number) => Ok(Self::Number(number)),
             Err(_) => text.parse().map(Self::Time),
+        }
+    }
+}
+
+/// A version of a branch, as people write it: `12`, a time, `dev`, `dev@3`, `dev@2026-01-05`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The branch; none for the one at hand.
+    pub branch: Option<String>,
+    /// The version; none for the newest.
+    pub version: Option<VersionRef>,
+}
+
+impl FromStr for Place {
+    type Err = CoreError;
+
+    fn from_str(text: &str) -> Result<Self, CoreError> {
+        if let Some((branch, version)) = text.split_once('@') {
+            return Ok(Self {
+                branch: Some(branch.to_owned()),
+                version: Some(version.parse()?),
+            });
+        }
+        // No branch has a name that begins with a digit.
+        match text.starts_with(|c: char| c.is_ascii_digit()) {
+            true => Ok(Self {
+                branch: None,
+                version: Some(text.parse()?),
+            }),
+            false => Ok(Self {
+                branch: Some(text.to_owned()),
+                version: None,
+            }),
         }
     }
 }

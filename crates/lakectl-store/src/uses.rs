@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::branch::MAIN;
 use crate::commit::Commit;
 use crate::object::Door;
-use crate::{Lake, Snapshot, StoreError, cell, checkpoint, versions};
+use crate::{Lake, Snapshot, StoreError, cell, checkpoint, parts, versions};
 
 /// Why a file is there. Of several reasons the first counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -125,6 +125,11 @@ impl Uses {
             uses.walk_log(&lake.beside(&branch))?;
         }
         uses.walk_results(lake.door())?;
+        for (path, problem) in parts::check_all(lake.door())? {
+            uses.records += 1;
+            uses.unreadable
+                .extend(problem.map(|error| Unreadable { path, error }));
+        }
         Ok(uses)
     }
 

@@ -43,6 +43,8 @@ pub enum FileKind {
     Checkpoint,
     /// A record of results.
     Cells,
+    /// What fingerprints of results were made of.
+    Parts,
     /// Rows of a partition.
     Data,
 }
@@ -173,6 +175,7 @@ fn holds(version: &crate::Snapshot, used: &Use) -> bool {
 fn record_damage(record: &Unreadable) -> Damage {
     let kind = match &record.path {
         path if path.starts_with("_cells/") => FileKind::Cells,
+        path if path.starts_with("_parts/") => FileKind::Parts,
         path if path.contains("/checkpoints/") => FileKind::Checkpoint,
         _ => FileKind::Log,
     };
@@ -183,6 +186,9 @@ fn record_damage(record: &Unreadable) -> Damage {
     let advice = match kind {
         FileKind::Cells => {
             "`repair` moves it aside and records anew what is published; the rest is computed when it is needed".to_owned()
+        }
+        FileKind::Parts => {
+            "`repair` moves it aside: only the reasons that `plan` tells are lost".to_owned()
         }
         FileKind::Checkpoint => {
             "`repair` moves it aside: the log says the same, and a later commit writes a new one".to_owned()

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use lakectl_core::Day;
+use lakectl_core::{Day, UtcTime};
 
 use crate::help;
 
@@ -33,7 +33,7 @@ pub(crate) struct Global {
     /// Override one setting, for example `params.stale_days=7` (repeatable; `doctor` lists the settings)
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// How to print results: every command has text and json, `sql` also csv and parquet, `graph` also dot and mermaid
+    /// How to print results: every command has text and json, `sql` also csv and parquet, `graph` also dot, mermaid and svg
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, hide_possible_values = true)]
     pub(crate) format: Format,
     /// Say more on standard error (repeat for still more)
@@ -62,6 +62,8 @@ pub(crate) enum Format {
     Dot,
     /// Mermaid (`graph`).
     Mermaid,
+    /// A picture (`graph`).
+    Svg,
 }
 
 impl Format {
@@ -74,6 +76,7 @@ impl Format {
             Self::Parquet => "parquet",
             Self::Dot => "dot",
             Self::Mermaid => "mermaid",
+            Self::Svg => "svg",
         }
     }
 }
@@ -110,7 +113,7 @@ pub(crate) enum Command {
         /// Only these (a table, `schema.*`, `tag:x`, `+table`, `table+`)
         selector: Option<String>,
     },
-    /// Draw the graph of stages (`--format text|dot|mermaid|json`)
+    /// Draw the graph of stages (`--format text|dot|mermaid|svg|json`)
     #[command(after_long_help = help::GRAPH)]
     Graph,
     /// List the versions of the lake
@@ -153,6 +156,24 @@ pub(crate) enum Command {
         /// Why, for the log
         #[arg(long, value_name = "TEXT")]
         why: String,
+    },
+    /// Say what is different between two versions or branches
+    #[command(after_long_help = help::DIFF)]
+    Diff(DiffArgs),
+    /// Bring the Delta logs for other engines up to date, and say which of their versions is which of the lake's
+    #[command(after_long_help = help::PROJECT)]
+    Project(ProjectArgs),
+    /// Write a script of DuckDB views over one version of the lake
+    #[command(after_long_help = help::VIEWS)]
+    Views(ViewsArgs),
+    /// What a column or a table is made of, or what is made of it
+    #[command(after_long_help = help::LINEAGE)]
+    Lineage(LineageArgs),
+    /// Prove claims about the rows of the lake
+    Audit {
+        /// What to prove
+        #[command(subcommand)]
+        claim: AuditCommand,
     },
     /// Look at every file of the lake: is it there, and is it what was written
     #[command(after_long_help = help::VERIFY)]
@@ -217,6 +238,21 @@ pub(crate) struct CopyArgs {
     pub(crate) all: bool,
 }
 
+/// Arguments of `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// The first version: `12`, a time, `dev`, `dev@3`
+    pub(crate) from: String,
+    /// The second version (default: the newest of `--branch`)
+    pub(crate) to: Option<String>,
+    /// Only this table
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) table: Option<String>,
+    /// Examples of rows for each table
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub(crate) limit: usize,
+}
+
 /// What to do with branches.
 #[derive(Debug, Subcommand)]
 pub(crate) enum BranchCommand {
@@ -279,6 +315,56 @@ pub(crate) enum BranchCommand {
     },
 }
 
+/// Arguments of `lineage`.
+#[derive(Debug, Args)]
+pub(crate) struct LineageArgs {
+    /// `schema.table.column`, or a table
+    pub(crate) name: String,
+    /// Show what is made of it, not what it is made of
+    #[arg(long)]
+    pub(crate) down: bool,
+    /// At most so many steps
+    #[arg(long, value_name = "N")]
+    pub(crate) depth: Option<usize>,
+    /// Follow also what only decides which rows count: filters, join keys, group keys
+    #[arg(long)]
+    pub(crate) conditions: bool,
+}
+
+/// What to prove.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// No row depends on what became known after it
+    #[command(after_long_help = help::LOOKAHEAD)]
+    Lookahead(LookaheadArgs),
+}
+
+/// Arguments of `audit lookahead`.
+#[derive(Debug, Args)]
+pub(crate) struct LookaheadArgs {
+    /// Only these stages (a table, `schema.*`, `tag:x`, `+table`, `table+`) and what they need (repeatable)
+    #[arg(long, value_name = "SELECTOR")]
+    pub(crate) select: Vec<String>,
+    /// Cut at this instant (repeatable); without one, instants are chosen
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Vec<UtcTime>,
+    /// How many instants to choose
+    #[arg(long, default_value_t = 3, value_name = "N", conflicts_with = "at")]
+    pub(crate) samples: usize,
+    /// What to choose them by: the same number, the same instants
+    #[arg(long, default_value_t = 1, value_name = "N", conflicts_with = "at")]
+    pub(crate) seed: u64,
+    /// Compute everything again at every instant, also what the cut does not reach
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Folder for scratch files (default: the system's for temporary files)
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) scratch: Option<String>,
+    /// Tasks at the same time (default: one for each processor)
+    #[arg(long, value_name = "N", env = "LAKE_JOBS")]
+    pub(crate) jobs: Option<usize>,
+}
+
 /// Which tasks.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Selection {
@@ -319,6 +405,9 @@ pub(crate) struct RunArgs {
     /// Exit with 2 also for warnings, and for rows or documents in quarantine
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Write what happens to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<String>,
 }
 
 /// Arguments of `plan`.
@@ -337,8 +426,11 @@ pub(crate) struct PlanArgs {
 /// Arguments of `sql`.
 #[derive(Debug, Args)]
 pub(crate) struct SqlArgs {
-    /// The query
-    pub(crate) query: String,
+    /// The query; without it a shell on a terminal, else the statements of standard input
+    pub(crate) query: Option<String>,
+    /// Run the statements of a file, up to the first that fails
+    #[arg(short, long, value_name = "FILE", conflicts_with = "query")]
+    pub(crate) file: Option<String>,
     /// Ask an earlier version: a number or a time
     #[arg(long, value_name = "VERSION|TIME")]
     pub(crate) at: Option<String>,
@@ -348,6 +440,44 @@ pub(crate) struct SqlArgs {
     /// Print at most so many rows as text; the other formats have all
     #[arg(long, default_value_t = 200, value_name = "N")]
     pub(crate) limit: usize,
+    /// The value of `$name`, or of `$1`: `asset=BTC`, `1=2026-01-05`, `strike:float=60000` (repeatable; types: int, float, bool,
+    /// date, timestamp, text)
+    #[arg(long, value_name = "NAME[:TYPE]=VALUE")]
+    pub(crate) param: Vec<String>,
+    /// Memory of queries: 2GiB, or 50% of the machine's (default: the setting `sql.memory`); more goes to temporary files
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<String>,
+    /// Stop a query after so long: 500ms, 30s, 5m
+    #[arg(long, value_name = "TIME")]
+    pub(crate) timeout: Option<String>,
+    /// Threads that a query computes on (default: one for each processor)
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<std::num::NonZeroUsize>,
+}
+
+/// Arguments of `project`.
+#[derive(Debug, Args)]
+pub(crate) struct ProjectArgs {
+    /// Only these tables, each with all its versions
+    #[arg(value_name = "TABLE")]
+    pub(crate) tables: Vec<String>,
+    /// Make the Delta logs anew, of the named tables or of all, and remove what does not belong there
+    #[arg(long)]
+    pub(crate) rebuild: bool,
+}
+
+/// Arguments of `views`.
+#[derive(Debug, Args)]
+pub(crate) struct ViewsArgs {
+    /// Write the script to a file, for example `views.sql`
+    #[arg(long, visible_alias = "out", value_name = "FILE")]
+    pub(crate) output: Option<String>,
+    /// An earlier version: a number or a time
+    #[arg(long, value_name = "VERSION|TIME")]
+    pub(crate) at: Option<String>,
+    /// Name files relative to the lake, for a DuckDB that is started there
+    #[arg(long)]
+    pub(crate) relative: bool,
 }
 
 /// Returns the values of every `--set`, wherever it stands.

@@ -81,18 +81,17 @@ impl Context {
 
     /// Opens the lake, making it if it is not there.
     pub(crate) fn lake_for_writing(&self) -> Result<Arc<Lake>> {
+        // A lake is made with its main branch only.
+        if self.global.branch != MAIN {
+            return self.lake();
+        }
         let address = self.lake_address()?;
         let parent = address.folder().and_then(Path::parent);
         if let (None, Some(parent)) = (&self.global.lake, parent) {
             std::fs::create_dir_all(parent)
                 .with_context(|| format!("cannot make the folder `{}`", parent.display()))?;
         }
-        // A lake is made with its main branch only.
-        let open = match self.global.branch == MAIN {
-            true => Open::OrCreate,
-            false => Open::Existing,
-        };
-        Ok(Arc::new(self.on_branch(self.bench.lake(&address, open)?)?))
+        Ok(Arc::new(self.bench.lake(&address, Open::OrCreate)?))
     }
 
     /// Opens a lake that is there.

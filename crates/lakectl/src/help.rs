@@ -30,7 +30,11 @@ all of a run; who reads meanwhile sees the lake before it.
   {run_id, version, profile, lake, seconds, interrupted, quarantined,
    tasks: {total, reused, restored, ran, failed, blocked},
    stages: [{stage, table, kind, reused, restored, ran, failed, blocked, rows, seconds, reason}],
-   failures: [{task, message, hint}], vanished: [task]}
+   failures: [{task, message, hint}], vanished: [task], warnings: [text]}
+With `--events FILE` the file gets one JSON object a line, each with time, run and event: run_started, planned, started, \
+retrying, finished (rows, bytes, seconds), reused, restored, failed, blocked, flushed, committed, run_finished. Lines are \
+whole whenever the run ends. `system.runs` and `system.tasks` keep what earlier runs did.
+
 `stage` is the name for --select and --force, `reason` why most of its tasks ran (null: none did), `rows` what is now \
 valid in the planned partitions; `vanished` lists partitions kept although their source does not offer them any more.";
 
@@ -48,7 +52,15 @@ time, `unknown` the number of tasks without an estimate; `dropped` lists publish
 
 pub(crate) const SQL: &str = "\
 Tables are `schema.table`; `norm.<feed>` stands for all tables of that feed, `system.tables`, `system.cells` and \
-`system.commits` say what the lake holds. Option mathematics and statistics are SQL functions.
+`system.commits` say what the lake holds, `system.runs` and `system.tasks` what runs did, `system.lineage` what columns are \
+made of. Option mathematics and statistics are SQL functions. `EXPLAIN` and `EXPLAIN \
+ANALYZE` show how a query is computed.
+
+Without a query: a shell on a terminal (`\\?` lists its commands), else the statements of standard input; `-f` runs a file. \
+Statements end with `;`, the shell's commands stand on lines of their own. A script stops at its first error, which is told with \
+file and line. Each statement's rows are written in the format asked for; a file is written under a temporary name first.
+
+Exit code 2: a query that needed more memory or time than it may have. 130: Ctrl-C.
 
 `--format json` prints an array of objects, one a row: times as ISO 8601 UTC, a missing number as null.";
 
@@ -69,7 +81,7 @@ pub(crate) const GRAPH: &str = "\
 `--format json` prints one object:
   {stages: [{table, also, kind, keys, grain, coverage, tags, description, inputs: [{table, window}]}],
    unions: {name: [table]}}
-`dot` is for Graphviz, `mermaid` for Markdown.";
+`dot` is for Graphviz, `mermaid` for Markdown, `svg` a picture: `lakectl graph --format svg > graph.svg`.";
 
 pub(crate) const LOG: &str = "\
 `--format json` prints an array, newest first: [{version, time, branch, who, run, reason, \
@@ -94,7 +106,8 @@ For example `lakectl completions bash > ~/.local/share/bash-completion/completio
 
 pub(crate) const BRANCH: &str = "\
 A branch is a log of its own over the same files: `--branch NAME` with any command works on it and leaves the others as \
-they are. A run on it computes only what differs, and what one branch has computed no other computes again.";
+they are. A run on it computes only what differs, and what one branch has computed no other computes again. \
+Each of the commands below has `--format json`.";
 
 pub(crate) const BRANCH_JSON: &str = "\
 `--format json` prints [{branch, version, time, from, who, why, current}] (`create`: one such object); `from` is the \
@@ -109,7 +122,7 @@ Compared with the newest version that both have in common: a partition, a table'
 merged branch changed is taken over. Of raw tables both sides' documents are kept. What both sides changed to different \
 results is a conflict: it is named, nothing is written, and the exit code is 2.
 
-`--format json` prints {from, into, base, version, partitions, dropped, tables, records, conflicts}; `version` is null if \
+`--format json` prints {from, into, base, version, partitions, dropped, joined, tables, records, conflicts}; `version` is null if \
 nothing was written.";
 
 pub(crate) const ROLLBACK: &str = "\
@@ -117,6 +130,56 @@ Raw tables and overrides stay as they are, because documents cannot be fetched a
 next run derives again from them, by the declarations of that time; what it would do is said.
 
 `--format json` prints {branch, version, to, next_run: {restore, run, tables}}.";
+
+pub(crate) const PROJECT: &str = "\
+`run` does this after every commit (setting `projections.delta`). Every table's folder `data/<schema>/<table>` can then \
+be read as a Delta table; the logs are made from the lake's own, and the same again whenever they are made anew. Only \
+lakectl writes: the tables declare a writer feature that other programs refuse.
+
+`--format json` prints one object:
+  {version, rebuilt, commits, checkpoints, bytes,
+   tables: [{table, path, delta_version, lake_version, files, versions: [{delta_version, lake_version, time, added, removed}]}]}
+`commits`, `checkpoints` and `bytes` say what was written now; `versions` is there for tables that are named.";
+
+pub(crate) const VIEWS: &str = "\
+One schema for each of the lake's and one view for each table, over exactly the files of the version; `lake_version()` \
+says which. Without --output the script goes to standard output.
+
+`--format json` prints {version, tables, file, sql}: `file` with --output, `sql` without.";
+
+pub(crate) const LOOKAHEAD: &str = "\
+Three claims are tested at each instant, by computing rows again from less and comparing bit for bit:
+  later knowledge   normalised and canonical rows known after the instant are dropped; rows known by it must not change
+  later start       the partition that holds the instant begins on its day instead; the rows of the days left must not change
+  later documents   documents recorded after the instant are dropped; rows and rejects of the others must not change
+The lake is only read: what is computed goes to a scratch folder that is removed. Rows are those of the project as it is now, \
+so a query can be audited before it is run. Exit code 2 if a claim is refuted or a task fails.
+
+`--format json` prints one object:
+  {lake, version, instants, clean, interrupted,
+   tables: [{table, rows, partitions, start_rows, exempt, fixed_start}],
+   leaks: [{claim, at, table, column, key, known_at, before, after, rows}], failures: [{task, message, hint}]}
+`rows` and `start_rows` are those compared, `exempt` is why a table is not audited, `fixed_start` why its partitions cannot \
+begin later. A leak names the column (null: the row itself), the row that was known first, and what both computations say.";
+
+pub(crate) const LINEAGE: &str = "\
+Queries are read as the planner reads them, `SELECT *` included; native stages declare what they use and see nothing else; \
+parsers make rows of document bodies. A column is a *value* of another if it is part of the expression that makes it, and a \
+*condition* if it only decides which rows count. `system.lineage` has every step as rows.
+
+`--format json` prints one object:
+  {of, direction, columns: [{table, column, steps, maker, expression}],
+   edges: [{table, column, input_table, input_column, kind}]}
+`mermaid` and `dot` draw columns in boxes of their tables, or tables alone if the name is one; conditions are dotted.";
+
+pub(crate) const DIFF: &str = "\
+Partitions are compared by the digests of their rows, and only those that differ are read; rows are paired by the primary \
+key, or as a whole where a table has none.
+
+`--format json` prints {from, to, of, tables: [{table, added, removed, changed, recomputed, rows_added, rows_removed, \
+rows_changed, columns: {column: rows}, contract, examples: [{kind, partition, key, values: [[column, before, after]]}]}], \
+records: {name: kind}}: `added` to `recomputed` count partitions.";
+
 pub(crate) const VERIFY: &str = "\
 Every version of the log, every record of results, and every data file that a kept version or a recorded result needs. \
 Exit code 2 if something is damaged or missing; each such file is named with its partition, the versions that hold it and \
@@ -125,7 +188,7 @@ what to do.
 `--format json` prints one object:
   {ok, lake, deep, records, files, bytes,
    damages: [{path, kind, table, partition, cause, versions: [{branch, first, last}], problem, advice}]}
-`kind` is log, cells or data; `cause` is published, older, branch or cache.";
+`kind` is log, checkpoint, cells, parts or data; `cause` is published, older, branch or cache.";
 
 pub(crate) const REPAIR: &str = "\
 Derived partitions are computed again by their own tasks, and their rows have to come out equal. Raw documents are taken \
@@ -134,7 +197,7 @@ below `_aside` in the lake. Nothing is published: a file comes back under its ow
 not be repaired; the reason and what to do are said.
 
 `--format json` prints one object:
-  {dry_run, lake, records, files, bytes, seconds, executed: [task],
+  {dry_run, lake, records, files, bytes, seconds, executed: [task], warnings,
    damaged: [{path, task, cause, problem, fix, detail}]}
 `fix` is computed, fetched, set_aside, forgotten or none.";
 

@@ -36,27 +36,78 @@ pub(crate) fn table_within(
     right: &[usize],
     rows: Vec<Vec<String>>,
 ) -> String {
-    let rows: Vec<Vec<String>> = rows.iter().flat_map(|row| lines_of(row)).collect();
-    let mut widths: Vec<usize> = headers.iter().map(|header| chars(header)).collect();
-    for row in &rows {
-        for (column, cell) in widths.iter_mut().zip(row) {
-            *column = (*column).max(chars(cell));
+    let grid = Grid::of(width, headers, right, &rows);
+    let mut lines = vec![grid.header(headers)];
+    lines.retain(|header| !header.is_empty());
+    lines.extend(grid.rows(&rows));
+    lines.join("\n")
+}
+
+/// The widths of a table's columns, for rows that come one after the other.
+pub(crate) struct Grid {
+    widths: Vec<usize>,
+    right: Vec<usize>,
+    cuts: bool,
+}
+
+impl Grid {
+    /// Takes the widths from headers and rows; columns named in `right` are numbers. The last one gives way to a width.
+    pub(crate) fn of(
+        width: Option<usize>,
+        headers: &[&str],
+        right: &[usize],
+        rows: &[Vec<String>],
+    ) -> Self {
+        let mut widths: Vec<usize> = headers.iter().map(|header| chars(header)).collect();
+        for row in rows {
+            for (column, cell) in widths.iter_mut().zip(row) {
+                let longest = cell.lines().map(chars).max().unwrap_or(0);
+                *column = (*column).max(longest);
+            }
+        }
+        if let (Some(width), Some((last, before))) = (width, widths.split_last_mut()) {
+            let taken: usize = before
+                .iter()
+                .map(|column| column + GAP.len())
+                .sum::<usize>()
+                + 1;
+            *last = (*last).min(width.saturating_sub(taken).max(CUT_MIN));
+        }
+        Self {
+            widths,
+            right: right.to_vec(),
+            cuts: width.is_some(),
         }
     }
-    if let (Some(width), Some((last, before))) = (width, widths.split_last_mut()) {
-        let taken: usize = before
+
+    /// The line of the headers; empty if all of them are.
+    pub(crate) fn header(&self, headers: &[impl AsRef<str>]) -> String {
+        if headers.iter().all(|header| header.as_ref().is_empty()) {
+            return String::new();
+        }
+        let cells: Vec<String> = headers
             .iter()
-            .map(|column| column + GAP.len())
-            .sum::<usize>()
-            + 1;
-        *last = (*last).min(width.saturating_sub(taken).max(CUT_MIN));
+            .map(|header| header.as_ref().to_owned())
+            .collect();
+        self.line(&cells, render::faint)
     }
-    let line = |cells: &[String], dress: fn(&str) -> String| {
+
+    /// The lines of rows: a row whose cells have several lines is several lines.
+    pub(crate) fn rows(&self, rows: &[Vec<String>]) -> Vec<String> {
+        let lines = rows.iter().flat_map(|row| lines_of(row));
+        lines.map(|line| self.line(&line, str::to_owned)).collect()
+    }
+
+    fn line(&self, cells: &[String], dress: fn(&str) -> String) -> String {
         let mut text = String::from(" ");
-        for (i, (cell, column)) in cells.iter().zip(&widths).enumerate() {
-            let cell = cut(cell, *column);
-            let padding = " ".repeat(column - chars(&cell));
-            let (left, after) = if right.contains(&i) {
+        for (i, (cell, column)) in cells.iter().zip(&self.widths).enumerate() {
+            let cell = if self.cuts {
+                cut(cell, *column)
+            } else {
+                cell.clone()
+            };
+            let padding = " ".repeat(column.saturating_sub(chars(&cell)));
+            let (left, after) = if self.right.contains(&i) {
                 (padding.as_str(), "")
             } else {
                 ("", padding.as_str())
@@ -65,14 +116,7 @@ pub(crate) fn table_within(
             text.push_str(&format!("{gap}{left}{}{after}", dress(&cell)));
         }
         text.trim_end().to_owned()
-    };
-    let heads: Vec<String> = headers.iter().map(|header| (*header).to_owned()).collect();
-    let mut lines = Vec::new();
-    if headers.iter().any(|header| !header.is_empty()) {
-        lines.push(line(&heads, render::faint));
     }
-    lines.extend(rows.iter().map(|row| line(row, str::to_owned)));
-    lines.join("\n")
 }
 
 /// Cuts text to so many characters, and shows that it did.

@@ -4,6 +4,7 @@
 mod args;
 mod commands;
 mod context;
+mod events;
 mod help;
 mod layout;
 mod meter;
@@ -11,6 +12,9 @@ mod progress;
 #[cfg(test)]
 mod reference;
 mod render;
+mod signals;
+#[cfg(feature = "otel")]
+mod telemetry;
 
 use std::process::ExitCode;
 
@@ -35,7 +39,10 @@ fn main() -> ExitCode {
     // Clap keeps only those after the command if there are some on both sides of it.
     cli.global.set = args::sets(std::env::args());
     render::start(&cli.global);
-    match commands::dispatch(cli) {
+    let done = commands::dispatch(cli);
+    #[cfg(feature = "otel")]
+    telemetry::finish();
+    match done {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::WithFailures) => ExitCode::from(EXIT_FAILED),
         Ok(Done::Unwell) => ExitCode::from(EXIT_USAGE),

@@ -87,7 +87,7 @@ impl Progress {
                 self.advance();
             }
             RunEvent::Blocked { .. } => self.advance(),
-            RunEvent::Flushed { .. } => {}
+            RunEvent::Flushed { .. } | RunEvent::Committed { .. } => {}
         }
     }
 
@@ -119,6 +119,11 @@ impl Progress {
         if !self.quiet {
             self.bar.suspend(|| render::note(line));
         }
+    }
+
+    /// Begins again, for another plan.
+    pub(crate) fn restart(&self) {
+        self.bar.reset();
     }
 
     /// Takes the bar away; the summary has the numbers.

@@ -47,19 +47,15 @@ fn page() -> String {
         .get_subcommands()
         .filter(|command| command.get_name() != "help")
     {
-        section(&mut page, command);
+        section(&mut page, command, "");
     }
     page
 }
 
-fn section(page: &mut String, command: &Command) {
-    writeln!(
-        page,
-        "\n## `{}`\n\n{}.\n",
-        command.get_name(),
-        command.get_about().unwrap()
-    )
-    .unwrap();
+/// One command; those below it follow under their full names.
+fn section(page: &mut String, command: &Command, above: &str) {
+    let name = format!("{above}{}", command.get_name());
+    writeln!(page, "\n## `{name}`\n\n{}.\n", command.get_about().unwrap()).unwrap();
     writeln!(
         page,
         "```text\n{}\n```\n",
@@ -80,6 +76,12 @@ fn section(page: &mut String, command: &Command) {
     }
     if let Some(more) = command.get_after_long_help() {
         writeln!(page, "```text\n{more}\n```").unwrap();
+    }
+    let below = command
+        .get_subcommands()
+        .filter(|below| below.get_name() != "help");
+    for below in below {
+        section(page, below, &format!("{name} "));
     }
 }
 

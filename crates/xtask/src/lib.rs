@@ -1,10 +1,12 @@
-//! Chores of the project as code: checks that a compiler does not make, and the generated reference pages.
+//! Chores of the project as code: checks that a compiler does not make, the generated reference pages, and the full set
+//! of fault tests.
 //!
-//! Both run as tests too, so `cargo test` is enough to know that they hold.
+//! The first two run as tests too, so `cargo test` is enough to know that they hold.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 use std::path::{Path, PathBuf};
 
+pub mod faults;
 pub mod pages;
 pub mod tidy;
 

@@ -1,4 +1,5 @@
-//! `cargo xtask tidy` checks the project, `cargo xtask docs` writes the generated pages.
+//! `cargo xtask tidy` checks the project, `cargo xtask docs` writes the generated pages, `cargo xtask faults` runs the full
+//! set of fault tests.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -12,7 +13,9 @@ use anyhow::{Context, Result};
 const USAGE: &str = "usage: cargo xtask <chore>
 
   tidy   check dependencies between crates, lengths, leftovers, declarations and links
-  docs   write the generated pages in docs/reference";
+  docs   write the generated pages in docs/reference
+  faults [--seeds 1000] [--kills 2500]
+         run the full set of fault tests and print what was tried as a table for docs/reliability.md";
 
 fn main() -> Result<ExitCode> {
     let root = xtask::project_root();
@@ -37,6 +40,12 @@ fn main() -> Result<ExitCode> {
                     .with_context(|| format!("writing {}", target.display()))?;
                 println!("{path}");
             }
+            Ok(ExitCode::SUCCESS)
+        }
+        Some("faults") => {
+            let counts = xtask::faults::counts(std::env::args().skip(2))?;
+            let rows = xtask::faults::run(&root, counts)?;
+            println!("{}", xtask::faults::table(&rows));
             Ok(ExitCode::SUCCESS)
         }
         _ => {

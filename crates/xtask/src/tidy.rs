@@ -70,8 +70,8 @@ pub const EDGES: [(&str, &[&str], &str); 15] = [
     ),
     (
         "lakectl",
-        &["lakectl-core", "lakectl-pipeline"],
-        "the terminal sees the pipeline only",
+        &["lakectl-core", "lakectl-pipeline", "lakectl-tests"],
+        "the terminal sees the pipeline only; its tests need a store to talk to",
     ),
     ("lakectl-tests", &["*"], "tests look at everything"),
     ("lakectl-benches", &["*"], "benchmarks measure everything"),

@@ -246,3 +246,167 @@ fn a_published_raw_partition_is_never_replaced_by_an_earlier_fetch() {
         assert_eq!(raw, fetched, "{token} {sealed} {executed:?}");
     }
 }
+
+#[test]
+fn what_another_definition_has_published_meanwhile_is_not_undone() {
+    let mut project = Project::new(&chain()).with_source();
+    project.run();
+    // Another run comes in between with a definition of its own, and is all that is published.
+    project.code("a.daily", "const");
+    project.run();
+    let theirs = project.lake.published.clone();
+    project.code("a.daily", "digest");
+    let daily: Vec<TaskKey> = theirs
+        .keys()
+        .filter(|task| task.table == table("a.daily"))
+        .cloned()
+        .collect();
+    let overtaken = |task: &TaskKey| (task.clone(), "theirs".to_owned());
+    project.lake.newer = daily.iter().map(overtaken).collect();
+    let plan = project.plan().unwrap();
+    assert_eq!(
+        reason(&plan, &daily[0].to_string()),
+        "blocked: run theirs published it by another definition meanwhile"
+    );
+    let report = project.run();
+    assert!(!report.is_success());
+    assert_eq!(report.totals().blocked, daily.len());
+    assert_eq!(
+        project.lake.published, theirs,
+        "and nothing is made of what is not published"
+    );
+
+    // The same definition over other inputs gives way to what is newest.
+    project.code("a.daily", "const");
+    project.document("asset=ETH/date=2026-02-01", "2");
+    let report = project.run();
+    assert!(report.is_success(), "{:?}", report.totals());
+    assert!(
+        report
+            .executed()
+            .iter()
+            .any(|task| task.table == table("a.daily"))
+    );
+}
+
+/// Changes what is kept of every derived result as if another version of the program had computed it.
+fn computed_by_another_version(project: &mut Project, change: &dyn Fn(&mut Parts)) {
+    for (task, cell) in &mut project.lake.published {
+        if task.table.as_str() == "raw.ticks" {
+            continue;
+        }
+        let mut older = Cell::clone(cell);
+        change(&mut older.parts);
+        older.fingerprint = FingerprintBuilder::new("older")
+            .field("task", task.to_string())
+            .finish();
+        *cell = Arc::new(older);
+    }
+    project.lake.cache.clear();
+}
+
+#[test]
+fn another_version_of_the_program_is_named() {
+    let mut project = Project::new(&chain()).with_source();
+    project.run();
+    computed_by_another_version(&mut project, &|parts| {
+        parts.insert("engine".to_owned(), "0".to_owned());
+        parts.insert("rounding".to_owned(), "half even".to_owned());
+    });
+    let plan = project.plan().unwrap();
+    let told = format!(
+        "run: engine version 0 -> {ENGINE_VERSION}; part `rounding` of another version of lakectl, not known to this one"
+    );
+    let derived = || {
+        plan.tasks
+            .iter()
+            .filter(|t| t.task.table.as_str() != "raw.ticks")
+    };
+    for task in derived() {
+        assert_eq!(task.verdict.to_string(), told, "{}", task.task);
+        let Some(Reason::Changed { changes }) = task.verdict.reason() else {
+            panic!();
+        };
+        assert!(changes.iter().all(|change| change.program));
+    }
+    // What earlier results took is known all the same.
+    assert!(plan.costs(&project.pipeline).iter().all(Option::is_some));
+    assert_eq!(project.executed().len(), 33);
+    assert!(project.executed().is_empty());
+
+    // Parts that are kept in a form that this version does not read.
+    computed_by_another_version(&mut project, &|parts| {
+        for (_, value) in parts
+            .iter_mut()
+            .filter(|(name, _)| name.starts_with("input "))
+        {
+            *value = "{\"members\":7}".to_owned();
+        }
+    });
+    let plan = project.plan().unwrap();
+    assert_eq!(
+        reason(&plan, "norm.ticks asset=BTC/date=2026-02-01"),
+        "run: input raw.ticks changed"
+    );
+    // Nothing at all was kept, or nothing of it differs.
+    computed_by_another_version(&mut project, &|_| {});
+    project.lake.published.values_mut().for_each(|cell| {
+        let mut older = Cell::clone(cell);
+        older.parts.clear();
+        *cell = Arc::new(older);
+    });
+    assert!(project.plan().unwrap().totals().ran > 30);
+    assert!(!project.run().executed().is_empty());
+    computed_by_another_version(&mut project, &|_| {});
+    let plan = project.plan().unwrap();
+    assert_eq!(
+        reason(&plan, "norm.ticks asset=BTC/date=2026-02-01"),
+        "run: computed by another version of lakectl, of the same parts"
+    );
+}
+
+#[test]
+fn a_query_says_its_line_and_a_contract_its_column() {
+    let sql = |lines: &[&str]| {
+        let words = lines.iter().map(|line| line.split_whitespace());
+        Parts::from([
+            ("sql".to_owned(), lines.concat()),
+            ("note sql".to_owned(), outline(words)),
+        ])
+    };
+    let mut project = Project::new(&chain()).with_source();
+    let table = table("a.daily");
+    project
+        .codes
+        .insert(table.clone(), sql(&["SELECT a,", "", "b", "FROM t"]));
+    project.run();
+    let task = "a.daily asset=BTC/date=2026-02-01";
+    project
+        .codes
+        .insert(table.clone(), sql(&["SELECT a,", "", "c", "FROM t"]));
+    assert_eq!(
+        reason(&project.plan().unwrap(), task),
+        "run: sql changed at line 3"
+    );
+    // The outline explains and decides nothing.
+    let mut moved = sql(&["SELECT a,", "", "b", "FROM t"]);
+    moved.insert(
+        "note sql".to_owned(),
+        outline([["SELECT", "a,", "b", "FROM", "t"]]),
+    );
+    project.codes.insert(table, moved);
+    assert!(project.executed().is_empty());
+
+    let longer = chain().replace(
+        "x f64?",
+        "x f64?, one i64, two f64?, three utf8?, four ts?, five date?, six bool?, seven f64?",
+    );
+    project.pipeline = Pipeline::build(stages(&longer), BTreeMap::new()).unwrap();
+    project.run();
+    let wider = longer.replace("two f64?", "two f64, extra i64?");
+    project.pipeline = Pipeline::build(stages(&wider), BTreeMap::new()).unwrap();
+    assert_eq!(
+        reason(&project.plan().unwrap(), task),
+        "run: contract: column `two` is now f64, column `extra` added"
+    );
+}

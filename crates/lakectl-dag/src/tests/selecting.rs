@@ -118,3 +118,57 @@ fn a_dropped_asset_leaves_the_windows_but_an_earlier_end_does_not() {
         ["b.report all"].map(|_| "a.yearly asset=BTC/year=2026")
     );
 }
+
+#[test]
+fn what_cannot_be_computed_again_is_refused() {
+    let mut project = Project::new(&chain()).with_source();
+    project.selection.until = Some("a.daily".to_owned());
+    project.force = vec!["a.daily".to_owned(), "a.smooth".to_owned()];
+    let error = project.plan().unwrap_err().to_string();
+    assert!(
+        error.starts_with("`--force a.smooth`: no task of it is in this plan\n  hint: "),
+        "{error}"
+    );
+    // Nor outside the selected days.
+    project.force = vec!["a.daily".to_owned()];
+    project.selection.days = DayRange::new(day("2030-01-01"), day("2030-01-02"));
+    assert!(matches!(
+        project.plan(),
+        Err(PlanError::NotInPlan {
+            flag: "--force",
+            ..
+        })
+    ));
+    project.selection.days = DayRange::ALL;
+    project.refresh = vec!["raw.ticks".to_owned()];
+    project.force = vec!["raw.*".to_owned()];
+    assert_eq!(project.plan().unwrap().totals().ran, 4 * 10 - 10);
+}
+
+#[test]
+fn costs_are_those_of_the_results_there_are() {
+    let mut project = Project::new(&chain()).with_source();
+    let plan = project.plan().unwrap();
+    let costs = plan.costs(&project.pipeline);
+    assert!(costs.iter().all(Option::is_none));
+    let all = |_: &Verdict| true;
+    let nothing = plan.estimate(&costs, all);
+    assert_eq!((nothing.tasks, nothing.unknown), (43, 43));
+    assert_eq!(plan.elapsed(&costs, 2, all), 0.0);
+
+    // Every result took a hundredth of a second; a day more is like the days before it.
+    project.run();
+    project.end = day("2026-02-05");
+    project.document("asset=BTC/date=2026-02-04", "1");
+    let plan = project.plan().unwrap();
+    let costs = plan.costs(&project.pipeline);
+    let runs = |verdict: &Verdict| matches!(verdict, Verdict::Run(_));
+    let estimate = plan.estimate(&costs, runs);
+    assert_eq!(estimate.unknown, 0);
+    assert!((estimate.cost.seconds - 0.01 * estimate.tasks as f64).abs() < 1e-9);
+    let one = |jobs| plan.elapsed(&costs, jobs, runs);
+    assert!((one(1) - estimate.cost.seconds).abs() < 1e-6);
+    assert!(one(2) < one(1) && one(100) <= one(2));
+    // Tasks that stand in a row take their sum, however many may run at a time.
+    assert!(one(100) > 0.035, "{}", one(100));
+}

@@ -1,5 +1,6 @@
 //! Columns in, columns out: the door between Arrow batches and the plain values that domain crates take.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -25,6 +26,28 @@ impl Columns {
         Ok(Self {
             batch: concat_batches(schema, batches)?,
         })
+    }
+
+    /// Joins the batches of one input and keeps only some of its columns: a stage sees what it declares.
+    ///
+    /// # Errors
+    /// [`PipelineError::Arrow`] if the batches differ in their columns; [`PipelineError::Stage`] if there is no such column.
+    pub(crate) fn of(
+        schema: &SchemaRef,
+        batches: &[RecordBatch],
+        names: &BTreeSet<&str>,
+    ) -> Result<Self, PipelineError> {
+        if let Some(name) = names.iter().find(|name| schema.index_of(name).is_err()) {
+            return Err(PipelineError::stage(format!(
+                "the input has no column `{name}`"
+            )));
+        }
+        let fields = schema.fields().iter().enumerate();
+        let kept = fields.filter(|(_, field)| names.contains(field.name().as_str()));
+        let kept: Vec<usize> = kept.map(|(index, _)| index).collect();
+        let batches = batches.iter().map(|batch| batch.project(&kept));
+        let batches: Vec<RecordBatch> = batches.collect::<Result<_, _>>()?;
+        Self::new(&Arc::new(schema.project(&kept)?), &batches)
     }
 
     /// Returns the number of rows.

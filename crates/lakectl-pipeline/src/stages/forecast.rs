@@ -9,7 +9,7 @@ use lakectl_models::{
 };
 use polars::prelude::{Column, DataFrame};
 
-use super::{Columns, NativeTask, Out, batch};
+use super::{Columns, Made, NativeTask, Out, Uses, batch};
 use crate::PipelineError;
 
 /// Forecast horizons in hours.
@@ -44,6 +44,91 @@ fn features() -> Vec<Feature> {
     .map(|(name, family, role)| Feature::new(name, family, role))
     .collect()
 }
+
+/// The columns of [`features`] that are in the matrix.
+const OF_MATRIX: Uses = (
+    "features.matrix",
+    &[
+        "iv_7d",
+        "iv_30d",
+        "dvol",
+        "ewma_vol",
+        "rv_1d",
+        "rv_7d",
+        "rv_30d",
+        "ret_1d",
+        "ret_7d",
+        "skew",
+        "curvature",
+        "term_structure",
+        "surface_shock",
+        "funding_8h",
+        "supply_elasticity",
+        "forced_flow",
+        "liquidity_impulse",
+        "divergence_score",
+        "market_state_score",
+    ],
+);
+const STRESS: Uses = ("forecast.regimes", &["stressed_prob"]);
+const ARTIFACT: Uses = ("models.quantile", &["artifact"]);
+/// A forecast is there for each decision time with a price and each fitted horizon.
+const FORECASTS: &[Uses] = &[
+    ("features.matrix", &["as_of", "price"]),
+    ("forecast.regimes", &["as_of"]),
+    ("models.quantile", &["horizon_hours", "artifact"]),
+];
+/// What the columns of `quantile_fit` are made of; labels are moves of the price.
+pub(super) const FIT_MADE: &[Made] = &[Made {
+    columns: &["rows", "artifact", "model_version", "reason"],
+    values: &[OF_MATRIX, STRESS, ("features.matrix", &["price"])],
+    conditions: &[
+        ("features.matrix", &["as_of"]),
+        ("forecast.regimes", &["as_of"]),
+    ],
+}];
+/// What the columns of `quantile_predict` are made of.
+pub(super) const PREDICT_MADE: &[Made] = &[
+    Made {
+        columns: &["as_of", "known_at"],
+        values: &[("features.matrix", &["as_of"])],
+        conditions: FORECASTS,
+    },
+    Made {
+        columns: &["horizon_hours"],
+        values: &[("models.quantile", &["horizon_hours"])],
+        conditions: FORECASTS,
+    },
+    Made {
+        columns: &["price"],
+        values: &[("features.matrix", &["price"])],
+        conditions: FORECASTS,
+    },
+    Made {
+        columns: &[
+            "q05",
+            "q25",
+            "q50",
+            "q75",
+            "q95",
+            "volatility",
+            "expected_shortfall_05",
+            "basis",
+        ],
+        values: &[OF_MATRIX, STRESS, ARTIFACT],
+        conditions: FORECASTS,
+    },
+    Made {
+        columns: &["model_version"],
+        values: &[ARTIFACT],
+        conditions: FORECASTS,
+    },
+    Made {
+        columns: &["asset"],
+        values: &[],
+        conditions: FORECASTS,
+    },
+];
 
 /// Decision rows joined with the regime known at each of them.
 struct Rows {

@@ -7,7 +7,7 @@ mod surface;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -81,51 +81,92 @@ impl NativeTask {
     }
 }
 
+/// An input of a native stage and columns of it.
+pub type Uses = (&'static str, &'static [&'static str]);
+
+/// What some output columns of a native stage are made of.
+pub struct Made {
+    /// The output columns.
+    pub columns: &'static [&'static str],
+    /// Columns whose values are part of theirs.
+    pub values: &'static [Uses],
+    /// Columns that only decide which rows count, and for which times.
+    pub conditions: &'static [Uses],
+}
+
 /// A function of the program that makes a table.
 pub struct NativeStage {
     /// The word used in declarations.
     pub name: &'static str,
     /// Raised whenever its rows change for the same input.
     pub version: u32,
+    /// What its columns are made of; output columns that are not named come from the partition alone. A stage is granted the
+    /// named columns of its inputs and no others.
+    pub made: &'static [Made],
     /// Computes one partition.
     pub run: fn(&NativeTask) -> Result<RecordBatch, PipelineError>,
 }
 
+impl NativeStage {
+    /// Returns the stage of that name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        NATIVE_STAGES.iter().find(|native| native.name == name)
+    }
+
+    /// Returns the columns of an input that the stage may see.
+    pub fn granted(&self, input: &str) -> BTreeSet<&'static str> {
+        let uses = self
+            .made
+            .iter()
+            .flat_map(|made| made.values.iter().chain(made.conditions));
+        uses.filter(|(table, _)| *table == input)
+            .flat_map(|(_, columns)| columns.iter().copied())
+            .collect()
+    }
+}
+
 /// Every native stage, by name.
-pub const NATIVE_STAGES: [NativeStage; 7] = [
+pub static NATIVE_STAGES: [NativeStage; 7] = [
     NativeStage {
         name: "density",
         version: 1,
+        made: surface::DENSITY_MADE,
         run: surface::density,
     },
     NativeStage {
         name: "quantile_fit",
         version: 2,
+        made: forecast::FIT_MADE,
         run: forecast::fit,
     },
     NativeStage {
         name: "quantile_predict",
         version: 2,
+        made: forecast::PREDICT_MADE,
         run: forecast::predict,
     },
     NativeStage {
         name: "regime_filter",
         version: 1,
+        made: regime::FILTER_MADE,
         run: regime::filter,
     },
     NativeStage {
         name: "regime_fit",
         version: 1,
+        made: regime::FIT_MADE,
         run: regime::fit,
     },
     NativeStage {
         name: "surface_nodes",
         version: 1,
+        made: surface::NODES_MADE,
         run: surface::nodes,
     },
     NativeStage {
         name: "surface_pca",
         version: 1,
+        made: surface::PCA_MADE,
         run: surface::pca,
     },
 ];

@@ -4,7 +4,7 @@ use arrow::array::RecordBatch;
 use lakectl_models::{Artifact, ModelError, RegimeConfig, RegimeModel};
 
 use super::forecast::model_version;
-use super::{Columns, NativeTask, Out, batch};
+use super::{Columns, Made, NativeTask, Out, Uses, batch};
 use crate::PipelineError;
 
 /// What the regimes are told apart by.
@@ -12,6 +12,49 @@ const FEATURES: [&str; 4] = ["iv_30d", "rv_7d", "skew", "term_structure"];
 /// Those of them that order the regimes, so that the calm one stays the calm one after a refit.
 const VOLATILITIES: [usize; 2] = [0, 1];
 const NAMES: [&str; 3] = ["calm", "normal", "stressed"];
+
+const FEATURES_OF_MATRIX: Uses = ("features.matrix", &FEATURES);
+const DECISIONS: &[Uses] = &[("features.matrix", &["as_of"])];
+/// What the columns of `regime_fit` are made of.
+pub(super) const FIT_MADE: &[Made] = &[Made {
+    columns: &[
+        "rows",
+        "log_likelihood",
+        "artifact",
+        "model_version",
+        "reason",
+    ],
+    values: &[FEATURES_OF_MATRIX],
+    conditions: DECISIONS,
+}];
+/// What the columns of `regime_filter` are made of.
+pub(super) const FILTER_MADE: &[Made] = &[
+    Made {
+        columns: &["as_of", "known_at"],
+        values: DECISIONS,
+        conditions: &[],
+    },
+    Made {
+        columns: &["calm_prob", "normal_prob", "stressed_prob", "regime"],
+        values: &[FEATURES_OF_MATRIX, ("models.regime", &["artifact"])],
+        conditions: DECISIONS,
+    },
+    Made {
+        columns: &["asset"],
+        values: &[],
+        conditions: DECISIONS,
+    },
+    Made {
+        columns: &["model_version"],
+        values: &[("models.regime", &["artifact"])],
+        conditions: DECISIONS,
+    },
+    Made {
+        columns: &["reason"],
+        values: &[("models.regime", &["reason"])],
+        conditions: DECISIONS,
+    },
+];
 
 /// One decision time's values, in the order of [`FEATURES`].
 type Row = Vec<Option<f64>>;

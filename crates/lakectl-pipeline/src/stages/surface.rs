@@ -9,7 +9,7 @@ use lakectl_options::density::{quantiles, tail_mass};
 use lakectl_options::smile::RawSvi;
 use lakectl_options::surface::{DELTA_NODES, MATURITY_DAYS, Slice, Surface, node_log_moneyness};
 
-use super::{Columns, NativeTask, Out, batch};
+use super::{Columns, Made, NativeTask, Out, Uses, batch};
 use crate::PipelineError;
 
 const DAYS_PER_YEAR: f64 = 365.0;
@@ -20,6 +20,100 @@ const DENSITY_DAYS: [f64; 3] = [1.0, 7.0, 30.0];
 const LEVELS: [f64; 5] = [0.05, 0.25, 0.50, 0.75, 0.95];
 /// Moves beyond ten per cent count as tails.
 const TAIL: f64 = 0.10;
+
+/// What makes a smile of a snapshot.
+const SMILES: &[Uses] = &[(
+    "options.slices",
+    &["expiry_years", "forward", "a", "b", "rho", "m", "sigma"],
+)];
+const SLICE_TIME: &[Uses] = &[("options.slices", &["event_time"])];
+/// Rows are those of snapshots, whose times come from their slices.
+const EVENT: Made = Made {
+    columns: &["event_time"],
+    values: SLICE_TIME,
+    conditions: &[],
+};
+const KNOWN: Made = Made {
+    columns: &["known_at"],
+    values: &[("options.slices", &["known_at"])],
+    conditions: SLICE_TIME,
+};
+
+const fn of_smiles(columns: &'static [&'static str]) -> Made {
+    Made {
+        columns,
+        values: SMILES,
+        conditions: SLICE_TIME,
+    }
+}
+
+const fn of_snapshots(columns: &'static [&'static str]) -> Made {
+    Made {
+        columns,
+        values: &[],
+        conditions: SLICE_TIME,
+    }
+}
+
+/// What the columns of `surface_nodes` are made of.
+pub(super) const NODES_MADE: &[Made] = &[
+    EVENT,
+    KNOWN,
+    of_snapshots(&["asset", "tenor_days", "node"]),
+    of_smiles(&["log_moneyness", "iv", "reason"]),
+];
+/// What the columns of `density` are made of.
+pub(super) const DENSITY_MADE: &[Made] = &[
+    EVENT,
+    KNOWN,
+    of_snapshots(&["asset", "tenor_days"]),
+    of_smiles(&[
+        "q05",
+        "q25",
+        "q50",
+        "q75",
+        "q95",
+        "left_tail",
+        "right_tail",
+        "reason",
+    ]),
+];
+/// What the columns of `surface_pca` are made of: a fit takes the snapshots known before its week.
+pub(super) const PCA_MADE: &[Made] = &[
+    Made {
+        columns: &["event_time"],
+        values: &[("options.surface_nodes", &["event_time"])],
+        conditions: &[],
+    },
+    Made {
+        columns: &["known_at"],
+        values: &[("options.surface_nodes", &["known_at"])],
+        conditions: &[("options.surface_nodes", &["event_time"])],
+    },
+    Made {
+        columns: &["asset"],
+        values: &[],
+        conditions: &[("options.surface_nodes", &["event_time"])],
+    },
+    Made {
+        columns: &[
+            "pca_1",
+            "pca_2",
+            "pca_3",
+            "pca_4",
+            "pca_5",
+            "explained_share",
+            "reconstruction_error",
+            "fitted_snapshots",
+            "reason",
+        ],
+        values: &[("options.surface_nodes", &["iv"])],
+        conditions: &[(
+            "options.surface_nodes",
+            &["event_time", "known_at", "tenor_days", "node"],
+        )],
+    },
+];
 
 /// The fitted slices of one snapshot.
 struct Snapshot {

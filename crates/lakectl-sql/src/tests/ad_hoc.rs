@@ -10,7 +10,7 @@ use lakectl_core::{Day, Fingerprint, Grain, PartitionKey, TableId, TaskKey, UtcT
 use lakectl_store::{CommitRequest, Lake, Open, Snapshot, TableMeta, WriteSpec, schema_of};
 
 use super::{batch, contract, days, floats, texts};
-use crate::{LakeSession, SqlError};
+use crate::{LakeSession, Literal, SessionOptions, SqlError, TableKind};
 
 const QUOTES: &str = "asset utf8, event_time ts, x f64?";
 const FIRST_DAY: i32 = 20_000;
@@ -316,6 +316,10 @@ fn people_are_told_what_they_meant_and_may_not_write() {
             "EXPLAIN SELECT * FROM market.quotes",
             "there is no table `market.quotes`",
         ),
+        (
+            "SELECT sqr(x) FROM market.option_quotes",
+            "no function `sqr`; did you mean `sqrt`?",
+        ),
         ("SELEC 1", "line 1"),
         (
             "DROP TABLE market.option_quotes",
@@ -356,4 +360,148 @@ fn a_version_without_tables_can_be_opened() {
         .unwrap();
     assert!(rows.is_empty());
     assert!(ask(&session, "SELECT 1 AS x")[0].column(0).is_valid(0));
+}
+
+/// The rows of one statement, taken batch by batch.
+fn streamed(
+    session: &LakeSession,
+    sql: &str,
+    params: &[(&str, Literal)],
+) -> Result<usize, SqlError> {
+    let params: BTreeMap<String, Literal> = params
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut rows = session.rows(sql, &params).await?;
+        let mut count = 0;
+        while let Some(batch) = rows.next().await {
+            count += batch?.num_rows();
+        }
+        Ok(count)
+    })
+}
+
+#[test]
+fn parameters_are_values_of_the_query() {
+    let made = made();
+    let session = session(&made);
+    let sql = "SELECT x FROM market.option_quotes WHERE asset = $asset AND event_time >= $1";
+    let since = Literal::Day(Day::from_days(FIRST_DAY + 2));
+    let eth = Literal::Text("ETH".to_owned());
+    assert_eq!(
+        streamed(&session, sql, &[("asset", eth.clone()), ("1", since)]).unwrap(),
+        2
+    );
+    let error = streamed(&session, sql, &[("asset", eth)]).unwrap_err();
+    assert!(error.to_string().contains("`$1` has no value"), "{error}");
+}
+
+#[test]
+fn memory_is_bounded_and_what_is_too_much_says_so() {
+    let made = made();
+    let options = SessionOptions {
+        memory_bytes: 1 << 20,
+        threads: None,
+    };
+    let bounded = LakeSession::with_options(
+        Arc::clone(&made.lake),
+        made.snapshot.clone(),
+        BTreeMap::new(),
+        Vec::new(),
+        options,
+    )
+    .unwrap();
+    assert_eq!(
+        streamed(&bounded, "SELECT x FROM market.option_quotes", &[]).unwrap(),
+        8
+    );
+    let sql = "SELECT array_agg(value) FROM generate_series(1, 2000000) AS s(value)";
+    match streamed(&bounded, sql, &[]).unwrap_err() {
+        SqlError::Memory { limit_bytes, .. } => assert_eq!(limit_bytes, 1 << 20),
+        other => panic!("{other}"),
+    }
+    let larger = session(&made);
+    assert_eq!(streamed(&larger, sql, &[]).unwrap(), 1);
+}
+
+#[test]
+fn damage_is_found_before_a_row_is_seen() {
+    let made = made();
+    let fine = session(&made);
+    let sql = "SELECT max(x) FROM market.option_quotes WHERE asset = 'BTC'";
+    assert_eq!(streamed(&fine, sql, &[]).unwrap(), 1);
+    let table: TableId = "market.option_quotes".parse().unwrap();
+    for (_, cell) in made.snapshot.partitions(&table) {
+        let Some(file) = &cell.file else { continue };
+        let path = made.lake.path_of(file);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[5] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    }
+    assert!(matches!(
+        streamed(&session(&made), sql, &[]),
+        Err(SqlError::Lake(_))
+    ));
+    // What was read and verified before is still what was written.
+    assert_eq!(streamed(&fine, sql, &[]).unwrap(), 1);
+    let again = fine.at(made.snapshot.clone()).unwrap();
+    assert_eq!(streamed(&again, sql, &[]).unwrap(), 1);
+}
+
+#[test]
+fn sessions_describe_what_they_have() {
+    let made = made();
+    let session = session(&made);
+    let of = |name: &str| session.describe(&name.parse().unwrap()).unwrap();
+    let quotes = of("market.option_quotes");
+    assert_eq!(
+        (quotes.kind, quotes.rows, quotes.partitions),
+        (TableKind::Table, Some(8), 10)
+    );
+    assert_eq!(
+        (quotes.keys.join(","), quotes.primary_key.join(",")),
+        ("asset,date".to_owned(), "asset,event_time".to_owned())
+    );
+    let columns: Vec<_> = quotes
+        .columns
+        .iter()
+        .map(|c| (c.name.as_str(), c.kind.as_str(), c.nullable))
+        .collect();
+    assert_eq!(
+        columns,
+        [
+            ("asset", "text", false),
+            ("event_time", "timestamp UTC", false),
+            ("x", "double", true)
+        ]
+    );
+    let (first, last) = quotes.times.unwrap();
+    assert_eq!(
+        (first.day(), last.day()),
+        (Day::from_days(FIRST_DAY), Day::from_days(FIRST_DAY + 4))
+    );
+    let union = of("norm.dvol");
+    assert_eq!(
+        (union.kind, union.rows, union.members.len()),
+        (TableKind::View, Some(6), 2)
+    );
+    assert_eq!(
+        (of("system.cells").kind, of("system.cells").rows),
+        (TableKind::System, None)
+    );
+    assert!(
+        session
+            .describe(&"market.nothing".parse().unwrap())
+            .is_none()
+    );
+
+    let functions = session.functions();
+    let of = |name: &str| functions.iter().find(|f| f.name == name).unwrap();
+    assert!(of("implied_vol").ours && !of("date_bin").ours);
+    assert!(of("implied_vol").signature.starts_with("implied_vol("));
+    assert!(functions.windows(2).all(|pair| pair[0].name < pair[1].name));
 }

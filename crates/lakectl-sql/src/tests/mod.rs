@@ -1,6 +1,8 @@
 //! Tests of the crate through its public face.
 
 mod ad_hoc;
+mod asking;
+mod lineage;
 mod queries;
 mod results;
 mod stages;

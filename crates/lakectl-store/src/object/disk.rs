@@ -10,6 +10,9 @@ use lakectl_core::UtcTime;
 
 use super::TEMPORARY;
 
+/// Flushes wait for the disk, not for the processor, and file systems join those that wait together.
+const FLUSH_THREADS: usize = 8;
+
 /// What a disk says about a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -28,6 +31,13 @@ pub(crate) trait Disk: Debug + Send + Sync {
     fn write(&self, folder: &Path, bytes: &[u8], flush: bool) -> io::Result<(PathBuf, u64)>;
     /// Waits until the content of a file, or the entries of a folder, survive a power loss.
     fn flush(&self, path: &Path) -> io::Result<()>;
+    /// Flushes several paths; the error names one that failed.
+    fn flush_all(&self, paths: &[PathBuf]) -> Result<(), (PathBuf, io::Error)> {
+        paths.iter().try_for_each(|path| {
+            let flushed = self.flush(path);
+            flushed.map_err(|e| (path.clone(), e))
+        })
+    }
     /// Gives a file a second name, which must be new.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Gives a file another name, whatever had that name.
@@ -70,6 +80,28 @@ impl Disk for Host {
 
     fn flush(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
+    }
+
+    fn flush_all(&self, paths: &[PathBuf]) -> Result<(), (PathBuf, io::Error)> {
+        let each = |paths: &[PathBuf]| {
+            paths.iter().try_for_each(|path| {
+                let flushed = self.flush(path);
+                flushed.map_err(|e| (path.clone(), e))
+            })
+        };
+        if paths.len() < 2 {
+            return each(paths);
+        }
+        let share = paths.len().div_ceil(FLUSH_THREADS);
+        std::thread::scope(|scope| {
+            let parts = paths.chunks(share);
+            let workers: Vec<_> = parts.map(|part| scope.spawn(move || each(part))).collect();
+            workers.into_iter().try_for_each(|worker| {
+                worker
+                    .join()
+                    .unwrap_or_else(|e| std::panic::resume_unwind(e))
+            })
+        })
     }
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {

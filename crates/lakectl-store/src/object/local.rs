@@ -13,9 +13,6 @@ use super::disk::Disk;
 use super::{Backend, Entry, Put, Stored, TEMPORARY, lock};
 use crate::{Failpoint, StoreError};
 
-/// Flushes wait for the disk, not for the processor, and file systems join those that wait together.
-const FLUSH_THREADS: usize = 8;
-
 #[derive(Debug, Default)]
 struct Pending {
     /// Files and folders whose flush is due.
@@ -122,24 +119,6 @@ impl<D: Disk> Local<D> {
         flushed.map_err(|e| StoreError::io("flush", path, e))
     }
 
-    fn flush_all(&self, paths: &[PathBuf]) -> Result<(), StoreError> {
-        if paths.len() < 2 {
-            return paths.iter().try_for_each(|path| self.flush(path));
-        }
-        let share = paths.len().div_ceil(FLUSH_THREADS);
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = paths
-                .chunks(share)
-                .map(|part| scope.spawn(|| part.iter().try_for_each(|path| self.flush(path))))
-                .collect();
-            workers.into_iter().try_for_each(|worker| {
-                worker
-                    .join()
-                    .unwrap_or_else(|e| std::panic::resume_unwind(e))
-            })
-        })
-    }
-
     /// The entries of a folder; none if there is no such folder.
     fn entries(&self, folder: &Path) -> Result<Vec<(String, bool)>, StoreError> {
         let listed = absent(self.disk.list(folder));
@@ -216,7 +195,8 @@ impl<D: Disk> Backend for Local<D> {
         let paths: Vec<PathBuf> = std::mem::take(&mut lock(&self.pending).paths)
             .into_iter()
             .collect();
-        let result = self.flush_all(&paths);
+        let flushed = self.disk.flush_all(&paths);
+        let result = flushed.map_err(|(path, e)| StoreError::io("flush", &path, e));
         *failed = result.is_err();
         result
     }

@@ -28,8 +28,6 @@ const REQUESTS: usize = 32;
 const PUT_ATTEMPTS: u32 = 5;
 /// An answer that broke off is asked for so often.
 const GET_ATTEMPTS: u32 = 3;
-/// The wait after the first of several attempts; it doubles.
-const PAUSE: Duration = Duration::from_millis(100);
 
 static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread()
@@ -64,11 +62,13 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// The lake of `store` under `prefix`; `address` names it to people.
+    /// The lake of `store` under `prefix`; `address` names it to people. Between attempts it waits for `pause`, longer
+    /// each time.
     pub(crate) fn new(
         store: Arc<dyn ObjectStore>,
         prefix: &str,
         address: String,
+        pause: Duration,
     ) -> Result<Self, StoreError> {
         let root = PathBuf::from(address);
         let runtime = RUNTIME.as_ref().map_err(|e| {
@@ -79,7 +79,7 @@ impl Remote {
             store,
             prefix: Path::from_iter(prefix.split('/').filter(|part| !part.is_empty())),
             root,
-            pause: PAUSE,
+            pause,
             uploads: Mutex::default(),
             ended: Condvar::new(),
         });
@@ -252,6 +252,25 @@ impl Objects {
         }
     }
 
+    /// Asks for a name that is taken until the answer is clear.
+    async fn prove(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
+        let location = self.location(path)?;
+        let mut attempt = 1;
+        loop {
+            let again = PutMode::Create.into();
+            let put = self.store.put_opts(&location, bytes.clone().into(), again);
+            match put.await {
+                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => return Ok(()),
+                Err(error) if is_refusal(&error) || attempt == PUT_ATTEMPTS => {
+                    return Err(self.error("create", path, trouble(&error)));
+                }
+                Err(_) => tokio::time::sleep(self.pause * attempt).await,
+                Ok(_) => return Err(unconditional(&self.root)),
+            }
+            attempt += 1;
+        }
+    }
+
     async fn list(&self, path: &str, wanted: Entry) -> Result<Vec<String>, StoreError> {
         let location = self.location(path)?;
         let folder = Some(&location).filter(|folder| !folder.as_ref().is_empty());
@@ -301,6 +320,14 @@ impl Objects {
             }
         }
         Ok(())
+    }
+}
+
+fn unconditional(root: &FilePath) -> StoreError {
+    StoreError::Access {
+        address: root.display().to_string(),
+        problem: "it gave one name twice: it does not honour `If-None-Match: *`".to_owned(),
+        hint: "use a store with conditional puts, or a newer version of it: without them two runs would overwrite each other's commits",
     }
 }
 
@@ -421,18 +448,6 @@ impl Backend for Remote {
 
     fn prove(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let (path, bytes) = (path.to_owned(), Bytes::copy_from_slice(bytes));
-        self.wait(|objects| async move {
-            let location = objects.location(&path)?;
-            let again = PutMode::Create.into();
-            match objects.store.put_opts(&location, bytes.into(), again).await {
-                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(()),
-                Err(error) => Err(objects.error("create", &path, trouble(&error))),
-                Ok(_) => Err(StoreError::Access {
-                    address: objects.root.display().to_string(),
-                    problem: "it gave one name twice: it does not honour `If-None-Match: *`".to_owned(),
-                    hint: "use a store with conditional puts, or a newer version of it: without them two runs would overwrite each other's commits",
-                }),
-            }
-        })
+        self.wait(|objects| async move { objects.prove(&path, bytes).await })
     }
 }

@@ -26,6 +26,8 @@ const CREDENTIALS: [&[&str]; 6] = [
 /// Time for one request, its answer included. A wave's files are a few megabytes at most.
 const REQUEST: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(5);
+/// Between attempts that only we can make: those whose outcome has to be looked at first.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Returns the door to a bucket. Nobody is asked yet.
 pub(super) fn remote(bucket: &Bucket) -> Result<Remote, StoreError> {
@@ -65,17 +67,20 @@ pub(super) fn remote(bucket: &Bucket) -> Result<Remote, StoreError> {
         }
         builder = builder.with_allow_http(true);
     }
+    if let Some(endpoint) = endpoint.filter(|endpoint| is_loopback(endpoint)) {
+        // A proxy of the environment is for other machines. An own one that serves nobody turns it off.
+        builder = builder
+            .with_proxy_url(endpoint)
+            .with_proxy_excludes("localhost,127.0.0.0/8,::1");
+    }
     let store = builder.build().map_err(|e| {
         refused(
             e.to_string(),
             "check the AWS_* variables: one of them has a value that cannot be used",
         )
     })?;
-    Remote::new(
-        std::sync::Arc::new(store),
-        &bucket.prefix,
-        bucket.to_string(),
-    )
+    let address = bucket.to_string();
+    Remote::new(std::sync::Arc::new(store), &bucket.prefix, address, PAUSE)
 }
 
 fn client(key: ClientConfigKey) -> AmazonS3ConfigKey {
@@ -101,15 +106,10 @@ fn retries() -> RetryConfig {
 
 fn check_credentials(bucket: &Bucket) -> Result<(), String> {
     let set = |name: &&str| bucket.variables.contains_key(*name);
-    if CREDENTIALS
-        .iter()
-        .any(|names| names.iter().all(|name| set(name)))
-    {
+    if CREDENTIALS.iter().any(|names| names.iter().all(set)) {
         return Ok(());
     }
-    let half = CREDENTIALS
-        .iter()
-        .find(|names| names.iter().any(|name| set(name)));
+    let half = CREDENTIALS.iter().find(|names| names.iter().any(set));
     Err(
         match half.and_then(|names| names.iter().find(|name| !set(name))) {
             Some(missing) => format!("the credentials are not complete: {missing} is not set"),
@@ -119,7 +119,9 @@ fn check_credentials(bucket: &Bucket) -> Result<(), String> {
 }
 
 fn is_loopback(endpoint: &str) -> bool {
-    let rest = endpoint.trim_start_matches("http://");
+    let rest = endpoint
+        .split_once("://")
+        .map_or(endpoint, |(_, rest)| rest);
     let authority = rest.split('/').next().unwrap_or_default();
     if authority.contains('@') {
         return false;

@@ -265,43 +265,45 @@ fn logs_of_format_one_are_read_and_newer_ones_refused() {
     assert_eq!(error.hint().unwrap(), "use the newer lakectl that wrote it");
 }
 
-/// Prints what a commit of one partition writes and how long opening takes. `LAKE_TEST_FULL=1` takes a lake of
+/// Prints what a commit of one partition writes and how long opening takes. `LAKE_TEST_FULL=1` takes lakes of 100,000 and
 /// 1,000,000 cells; no time is asserted.
 #[test]
 fn a_commit_writes_little_however_large_the_lake() {
     let full = std::env::var_os("LAKE_TEST_FULL").is_some_and(|value| value != "0");
-    let count = if full { 1_000_000 } else { 20_000 };
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path();
-    let writer = lake(root);
-    let clock = std::time::Instant::now();
-    commit(
-        &writer,
-        "first",
-        (0..count).map(|n| empty(n, "first")).collect(),
-    );
-    let first = (log_bytes(root), clock.elapsed());
-    let clock = std::time::Instant::now();
-    for n in 0..100 {
-        // Spread over the lake, so that each falls into a chunk of its own.
-        let place = n * 7_919 * 13 % count;
-        commit(
-            &writer,
-            &format!("r{n}"),
-            vec![empty(place, &format!("r{n}"))],
+    let counts: &[u64] = if full {
+        &[100_000, 1_000_000]
+    } else {
+        &[20_000]
+    };
+    for &count in counts {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let writer = lake(root);
+        let clock = std::time::Instant::now();
+        let cells = (0..count).map(|n| empty(n, "first")).collect();
+        commit(&writer, "first", cells);
+        let (first, took) = (log_bytes(root), clock.elapsed());
+        println!("{count} cells: the first commit writes {first} bytes in {took:?}");
+        let clock = std::time::Instant::now();
+        for n in 0..100 {
+            // Spread over the lake, so that each falls into a chunk of its own.
+            let place = n * 7_919 * 13 % count;
+            commit(
+                &writer,
+                &format!("r{n}"),
+                vec![empty(place, &format!("r{n}"))],
+            );
+        }
+        let mean = (log_bytes(root) - first) / 100;
+        println!(
+            "  each of 100 commits of one partition {mean} bytes in {:?}",
+            clock.elapsed() / 100
         );
+        let clock = std::time::Instant::now();
+        let head = lake(root).head().unwrap();
+        println!("  opening takes {:?}", clock.elapsed());
+        assert_eq!(head.cells[&table("a.b")].len() as u64, count);
+        assert!(mean <= 1 << 20, "{mean} bytes a commit");
+        assert_eq!(head.version, 101);
     }
-    let mean = (log_bytes(root) - first.0) / 100;
-    let took = clock.elapsed() / 100;
-    let clock = std::time::Instant::now();
-    let head = lake(root).head().unwrap();
-    println!(
-        "{count} cells: first commit {} bytes in {:?}; then {mean} bytes and {took:?} a commit; opening {:?}",
-        first.0,
-        first.1,
-        clock.elapsed()
-    );
-    assert_eq!(head.cells[&table("a.b")].len() as u64, count);
-    assert!(mean <= 1 << 20, "{mean} bytes a commit");
-    assert_eq!(head.version, 101);
 }

@@ -7,7 +7,9 @@ mod commits;
 mod copying;
 mod faults;
 mod opening;
+mod projection;
 mod racing;
+mod simulate;
 mod verifying;
 mod writing;
 

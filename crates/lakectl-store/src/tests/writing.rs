@@ -378,3 +378,52 @@ fn long_text_crosses_chunks() {
         .value(39);
     assert!((level - 780_000.0).abs() < 1e-9);
 }
+
+#[test]
+fn parts_are_kept_beside_the_cells() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = lake(dir.path());
+    let described = |name: &str, run: &str, n: i64| {
+        let mut cell = made(&lake, "a.b", name, run, "1", &hours(n));
+        let members: Vec<String> = (0..50).map(|m| format!("n={m}=rows {m}")).collect();
+        cell.parts.insert("sql".to_owned(), format!("text {n}"));
+        cell.parts
+            .insert("input a.c".to_owned(), members.join("\n"));
+        cell
+    };
+    let waves: Vec<Vec<lakectl_core::Cell>> = (0..3)
+        .map(|wave| {
+            let name = |n| format!("n={}", wave * 10 + n);
+            (0..10).map(|n| described(&name(n), "r1", n)).collect()
+        })
+        .collect();
+    for wave in &waves {
+        lake.record("r1", wave).unwrap();
+    }
+    let index = lake.cells().unwrap();
+    for cell in waves.iter().flatten() {
+        let kept = index.get(&cell.fingerprint).unwrap();
+        assert_eq!(**kept, cell.lean(), "the record itself is lean");
+        assert_eq!(lake.parts(kept).unwrap(), cell.parts);
+        assert_eq!(lake.parts(cell).unwrap(), cell.parts);
+    }
+    let segment = std::fs::read_to_string(dir.path().join("_cells/r1/000000.json")).unwrap();
+    assert!(!segment.contains("n=49"), "{segment}");
+
+    let one = waves[1][4].lean();
+    let manifests = std::fs::read_dir(dir.path().join("_parts/r1")).unwrap();
+    let manifests: Vec<_> = manifests.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(manifests.len(), 3);
+    for path in &manifests {
+        let mut bytes = std::fs::read(path).unwrap();
+        let end = bytes.len() - 3;
+        bytes[end] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    }
+    let again = super::lake(dir.path());
+    let error = again.parts(&one).unwrap_err();
+    assert!(error.to_string().contains("_parts/r1/"), "{error}");
+    assert!(error.hint().unwrap().contains("no row depends on it"));
+    std::fs::remove_dir_all(dir.path().join("_parts")).unwrap();
+    assert!(super::lake(dir.path()).parts(&one).unwrap().is_empty());
+}

@@ -1,8 +1,9 @@
 //! `lakectl branch`: begin, list, end and merge branches.
 
 use anyhow::Result;
+use lakectl_pipeline::Merging;
 use lakectl_pipeline::PipelineError;
-use lakectl_pipeline::lake::{BranchInfo, Lake, Merge, Origin, Snapshot};
+use lakectl_pipeline::lake::{BranchInfo, Lake, Origin, Snapshot};
 use serde::Serialize;
 
 use super::Done;
@@ -148,13 +149,16 @@ struct Merged {
     version: Option<u64>,
     partitions: usize,
     dropped: usize,
+    /// Raw partitions of which both sides' documents are kept.
+    joined: Vec<String>,
     tables: Vec<String>,
     records: Vec<String>,
     conflicts: Vec<String>,
 }
 
 impl Merged {
-    fn of(merge: &Merge, into: &Lake, version: Option<&Snapshot>) -> Self {
+    fn of(merging: &Merging, into: &Lake, version: Option<&Snapshot>) -> Self {
+        let merge = &merging.merge;
         let cells = merge.cells.iter().map(|cell| &cell.table);
         let mut tables: Vec<String> = cells
             .chain(merge.dropped.iter().map(|task| &task.table))
@@ -170,6 +174,7 @@ impl Merged {
             version: version.map(|version| version.version),
             partitions: merge.cells.len(),
             dropped: merge.dropped.len(),
+            joined: merging.joined.iter().map(ToString::to_string).collect(),
             tables,
             records: merge.records.keys().cloned().collect(),
             conflicts: merge.conflicts.iter().map(ToString::to_string).collect(),
@@ -193,6 +198,9 @@ impl Merged {
         if !self.records.is_empty() {
             text.push_str(&format!("; {}", self.records.join(", ")));
         }
+        for joined in &self.joined {
+            text.push_str(&format!("\n  {joined} gets the documents of both"));
+        }
         for conflict in &self.conflicts {
             text.push_str(&format!("\n  both changed {conflict}"));
         }
@@ -214,14 +222,21 @@ fn merge(
     let lake = context.lake()?;
     let named = other(&lake, into)?;
     let into = named.as_ref().unwrap_or(&lake);
-    let (merge, version) = match dry_run {
-        true => (context.bench.plan_merge(into, name)?, None),
+    let planned = context.bench.plan_merge(into, name)?;
+    let (merging, version) = match dry_run || !planned.merge.conflicts.is_empty() {
+        true => (planned, None),
         false => {
-            let (merge, version) = context.bench.merge(into, name, &by_hand(why))?;
-            (merge, Some(version))
+            let (merging, version) = context.bench.merge(into, name, &by_hand(why))?;
+            super::project::catch_up(context, into);
+            (merging, Some(version))
         }
     };
-    let merged = Merged::of(&merge, into, version.as_ref());
+    if version.is_some()
+        && let Some(behind) = context.bench.project(into, None)
+    {
+        render::note(&behind);
+    }
+    let merged = Merged::of(&merging, into, version.as_ref());
     if context.json() {
         render::json(&merged);
     } else {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use lakectl_pipeline::PipelineError;
 use lakectl_pipeline::engine::{
-    Pipeline, StageDecl, render_dot, render_json, render_mermaid, render_text,
+    Pipeline, StageDecl, render_dot, render_json, render_mermaid, render_svg, render_text,
 };
 use serde::Serialize;
 
@@ -85,6 +85,7 @@ pub(crate) fn graph(context: &Context) -> Result<Done> {
     render::out(&match context.global.format {
         Format::Dot => render_dot(pipeline),
         Format::Mermaid => render_mermaid(pipeline),
+        Format::Svg => render_svg(pipeline),
         Format::Json => render_json(pipeline),
         _ => render_text(pipeline),
     });

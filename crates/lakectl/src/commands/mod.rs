@@ -1,13 +1,17 @@
 //! One file a verb.
 
+mod audit;
 mod branch;
 mod copy;
+mod diff;
 mod doctor;
 mod gc;
 mod graph;
 mod history;
 mod init;
+mod lineage;
 mod plan;
+mod project;
 mod repair;
 mod rollback;
 mod run;
@@ -17,12 +21,13 @@ mod status;
 mod summary;
 mod tally;
 mod verify;
+mod views;
 
 use anyhow::Result;
 use clap::CommandFactory;
 use lakectl_pipeline::{PipelineError, Selected};
 
-use crate::args::{Cli, Command, Format, Selection};
+use crate::args::{AuditCommand, Cli, Command, Format, Selection};
 use crate::context::Context;
 use crate::render;
 
@@ -69,8 +74,15 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
                 Command::Graph => graph::graph(&context),
                 Command::Log { limit } => history::log(&context, limit),
                 Command::Show { table } => show::show(&context, &table),
+                Command::Diff(args) => diff::show(&context, &args),
                 Command::Branch(command) => branch::branch(&context, &command),
                 Command::Rollback { version, why } => rollback::rollback(&context, &version, &why),
+                Command::Project(args) => project::project(&context, &args),
+                Command::Views(args) => views::views(&context, &args),
+                Command::Lineage(args) => lineage::lineage(&context, &args),
+                Command::Audit {
+                    claim: AuditCommand::Lookahead(args),
+                } => audit::lookahead(&context, &args),
                 Command::Verify { deep, at } => verify::verify(&context, deep, at.as_deref()),
                 Command::Repair { dry_run, jobs } => repair::repair(&context, dry_run, jobs),
                 Command::Gc(args) => gc::gc(&context, &args),
@@ -87,7 +99,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
 fn check_format(command: &Command, format: Format) -> Result<()> {
     let (name, more): (&str, &[Format]) = match command {
         Command::Sql(_) => ("sql", &[Format::Csv, Format::Parquet]),
-        Command::Graph => ("graph", &[Format::Dot, Format::Mermaid]),
+        Command::Graph => ("graph", &[Format::Dot, Format::Mermaid, Format::Svg]),
         Command::Run(_) => ("run", &[]),
         Command::Plan(_) => ("plan", &[]),
         Command::Status => ("status", &[]),
@@ -98,7 +110,12 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Init { .. } => ("init", &[]),
         Command::Completions { .. } => ("completions", &[]),
         Command::Branch(_) => ("branch", &[]),
+        Command::Diff(_) => ("diff", &[]),
         Command::Rollback { .. } => ("rollback", &[]),
+        Command::Project(_) => ("project", &[]),
+        Command::Views(_) => ("views", &[]),
+        Command::Lineage(_) => ("lineage", &[Format::Dot, Format::Mermaid]),
+        Command::Audit { .. } => ("audit", &[]),
         Command::Verify { .. } => ("verify", &[]),
         Command::Repair { .. } => ("repair", &[]),
         Command::Gc(_) => ("gc", &[]),

@@ -45,8 +45,16 @@ struct StageLine {
 #[derive(Serialize)]
 struct EstimateLine {
     jobs: usize,
-    run: Estimate,
-    with_pending: Estimate,
+    run: Expected,
+    with_pending: Expected,
+}
+
+/// What some tasks take together, and how long that is from beginning to end.
+#[derive(Serialize)]
+struct Expected {
+    #[serde(flatten)]
+    sum: Estimate,
+    elapsed: f64,
 }
 
 #[derive(Serialize)]
@@ -108,8 +116,11 @@ fn may_run(verdict: &Verdict) -> bool {
 }
 
 impl Told<'_> {
-    fn estimate(&self, counts: impl Fn(&Verdict) -> bool) -> Estimate {
-        self.plan.estimate(&self.costs, self.jobs, counts)
+    fn expected(&self, counts: fn(&Verdict) -> bool) -> Expected {
+        Expected {
+            sum: self.plan.estimate(&self.costs, counts),
+            elapsed: self.plan.elapsed(&self.costs, self.jobs, counts),
+        }
     }
 
     fn json(&self, lake: &str, version: u64) -> PlanJson {
@@ -123,8 +134,8 @@ impl Told<'_> {
             tasks: Counts::of(&plan.tasks),
             estimate: EstimateLine {
                 jobs: self.jobs,
-                run: self.estimate(runs),
-                with_pending: self.estimate(may_run),
+                run: self.expected(runs),
+                with_pending: self.expected(may_run),
             },
             stages: self.stages(&Causes::none()),
             plan: (0..plan.tasks.len()).map(|task| self.task(task)).collect(),
@@ -259,30 +270,31 @@ impl Told<'_> {
 
     /// What the run is expected to take, and what is not known of that.
     fn cost_text(&self) -> Option<String> {
-        let all = self.estimate(may_run);
-        if all.tasks == 0 {
+        let all = self.expected(may_run);
+        if all.sum.tasks == 0 {
             return None;
         }
-        let sure = self.estimate(runs);
-        let say = |estimate: &Estimate| {
+        let sure = self.expected(runs);
+        let say = |expected: &Expected| {
+            let Expected { sum, elapsed } = expected;
             format!(
                 "{} tasks, about {} s with {} at a time ({} s of work), {} rows, {}",
-                render::count(estimate.tasks as u64),
-                seconds(estimate.elapsed),
+                render::count(sum.tasks as u64),
+                seconds(*elapsed),
                 self.jobs,
-                seconds(estimate.cost.seconds),
-                render::count(estimate.cost.rows),
-                render::bytes(estimate.cost.bytes)
+                seconds(sum.cost.seconds),
+                render::count(sum.cost.rows),
+                render::bytes(sum.cost.bytes)
             )
         };
         let mut text = format!("{}  {}", render::heading("estimate"), say(&sure));
-        if all.tasks > sure.tasks {
+        if all.sum.tasks > sure.sum.tasks {
             text.push_str(&format!("\nif all pending ones run: {}", say(&all)));
         }
-        if all.unknown > 0 {
+        if all.sum.unknown > 0 {
             text.push_str(&format!(
                 "\n{} of these tasks have no estimate: no result of their stage is published",
-                render::count(all.unknown as u64)
+                render::count(all.sum.unknown as u64)
             ));
         }
         Some(text)

@@ -23,7 +23,6 @@ pub(crate) fn repair(context: &Context, dry_run: bool, jobs: Option<usize>) -> R
             jobs: context.jobs(jobs),
             events: &|_| {},
             cancel: Cancel::default(),
-            known_until: None,
         },
         dry_run,
         progress: &|step| meter.step(step),
@@ -31,6 +30,7 @@ pub(crate) fn repair(context: &Context, dry_run: bool, jobs: Option<usize>) -> R
     let summary = runtime()?.block_on(context.bench.repair(lake, options));
     meter.finish();
     let summary = summary?;
+    summary.warnings.iter().for_each(|text| render::note(text));
     if context.json() {
         render::json(&summary);
     } else if !(context.global.quiet && summary.is_success()) {

@@ -32,6 +32,10 @@ pub(crate) fn rollback(context: &Context, to: &str, why: &str) -> Result<Done> {
     let lake = context.lake()?;
     let before = lake.head().map_err(PipelineError::from)?.version;
     let after = context.bench.rollback(&lake, target, &by_hand(why))?;
+    super::project::catch_up(context, &lake);
+    if let Some(behind) = context.bench.project(&lake, None) {
+        render::note(&behind);
+    }
     let done = RolledBack {
         branch: lake.branch().to_owned(),
         version: after.version,

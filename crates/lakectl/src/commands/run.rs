@@ -5,13 +5,16 @@ use std::sync::Arc;
 use anyhow::Result;
 use lakectl_core::{ErrorKind, UtcTime};
 use lakectl_pipeline::engine::Cancel;
-use lakectl_pipeline::{RunOptions, RunSummary};
+use lakectl_pipeline::{PipelineError, RunOptions, RunSummary, peak_memory_bytes};
+use serde_json::{Map, Value, json};
 
 use super::{Done, plan, selected, summary};
 use crate::args::RunArgs;
 use crate::context::{Context, now, runtime, who};
+use crate::events::EventFile;
 use crate::progress::Progress;
 use crate::render;
+use crate::signals::Signals;
 
 pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     if args.dry_run {
@@ -28,15 +31,36 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
         context.global.quiet,
         context.global.verbose > 0,
     ));
+    let run = run_id(started);
+    let file = args
+        .events
+        .as_deref()
+        .map(|path| EventFile::create(path, &run));
+    let file = file.transpose()?;
     let cancel = Cancel::default();
+    let jobs = context.jobs(args.jobs);
+    if let Some(file) = &file {
+        let lake = lake.root().display().to_string();
+        file.line(
+            started,
+            "run_started",
+            fields(json!({
+                "profile": context.global.profile, "lake": lake, "who": who(), "jobs": jobs,
+            })),
+        );
+    }
     let options = RunOptions {
-        run_id: run_id(started),
+        run_id: run,
         who: who(),
         now: started,
-        jobs: context.jobs(args.jobs),
-        events: &|event| progress.event(&event),
+        jobs,
+        events: &|event| {
+            progress.event(&event);
+            if let Some(file) = &file {
+                file.event(now(), &event);
+            }
+        },
         cancel: cancel.clone(),
-        known_until: None,
     };
     let summary = runtime()?.block_on(async {
         let stop = tokio::spawn(stop_on_signal(cancel, Arc::clone(&progress)));
@@ -45,6 +69,9 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
         result.map(|(summary, _)| summary)
     });
     progress.finish();
+    if let Some(file) = &file {
+        file.line(now(), "run_finished", fields(outcome(summary.as_ref())));
+    }
     let summary = match summary {
         Ok(summary) => summary,
         Err(error) if error.kind() == ErrorKind::Input => return Err(error.into()),
@@ -59,8 +86,9 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     } else if !context.global.quiet {
         render::out(&summary::text(context, &lake, &summary, &args.selection)?);
     } else {
-        summary::failures(&summary)
+        [summary::failures(&summary), summary::warnings(&summary)]
             .iter()
+            .flatten()
             .for_each(|text| render::alarm(text));
     }
     Ok(match () {
@@ -71,8 +99,28 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     })
 }
 
+/// What a run came to, for the file of events.
+fn outcome(result: Result<&RunSummary, &PipelineError>) -> Value {
+    match result {
+        Ok(summary) => json!({
+            "outcome": summary.outcome(), "version": summary.version, "tasks": summary.tasks,
+            "seconds": summary.seconds, "peak_memory_bytes": peak_memory_bytes(),
+        }),
+        Err(error) => {
+            json!({ "outcome": "failed", "message": error.to_string(), "hint": error.hint() })
+        }
+    }
+}
+
+fn fields(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
 fn has_warnings(summary: &RunSummary) -> bool {
-    summary.quarantined > 0 || !summary.vanished.is_empty()
+    summary.quarantined > 0 || !summary.vanished.is_empty() || !summary.warnings.is_empty()
 }
 
 /// A name that sorts by time and differs between processes that start together.
@@ -90,7 +138,7 @@ pub(crate) fn run_id(started: UtcTime) -> String {
 }
 
 /// Asks the run to end on Ctrl-C or SIGTERM; what is done is kept. A second one does not wait: a lake survives that.
-async fn stop_on_signal(cancel: Cancel, progress: Arc<Progress>) {
+pub(super) async fn stop_on_signal(cancel: Cancel, progress: Arc<Progress>) {
     let Ok(mut signals) = Signals::new() else {
         return;
     };
@@ -99,42 +147,4 @@ async fn stop_on_signal(cancel: Cancel, progress: Arc<Progress>) {
     cancel.cancel();
     signals.next().await;
     std::process::exit(i32::from(crate::EXIT_INTERRUPTED));
-}
-
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
-    }
 }

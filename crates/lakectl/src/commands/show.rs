@@ -71,7 +71,7 @@ fn describe(context: &Context, name: &str) -> Result<TableJson, anyhow::Error> {
 }
 
 /// Finds a table by its name, or by the part after the schema if only one table has it.
-fn find(pipeline: &Pipeline, name: &str) -> Result<TableId, PipelineError> {
+pub(super) fn find(pipeline: &Pipeline, name: &str) -> Result<TableId, PipelineError> {
     let tables = || {
         pipeline
             .tables()

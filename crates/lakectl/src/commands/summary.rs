@@ -31,6 +31,7 @@ pub(crate) fn text(
     let mut parts = vec![headline(summary)];
     parts.extend(stage_table(summary, context.global.verbose > 0));
     parts.extend(failures(summary));
+    parts.extend(warnings(summary));
     parts.extend(quarantine(&context.bench.quarantine(lake)?));
     parts.extend(forecasts(&context.bench.newest_forecasts(lake)?));
     parts.push(match summary.version {
@@ -215,6 +216,13 @@ pub(crate) fn failures(summary: &RunSummary) -> Option<String> {
             summary.vanished.len() - FAILURES_SHOWN
         ));
     }
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// What went wrong beside the rows.
+pub(crate) fn warnings(summary: &RunSummary) -> Option<String> {
+    let lines = summary.warnings.iter();
+    let lines: Vec<String> = lines.map(|text| format!("warning: {text}")).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 

@@ -78,6 +78,7 @@ fn damage(damage: &Damage) -> String {
         (FileKind::Log, _) => "a version".to_owned(),
         (FileKind::Cells, _) => "records of results".to_owned(),
         (FileKind::Checkpoint, _) => "a checkpoint".to_owned(),
+        (FileKind::Parts, _) => "parts of fingerprints".to_owned(),
     };
     lines.push(format!("  {what}: {}", damage.problem));
     if damage.kind == FileKind::Data {

@@ -28,6 +28,22 @@ pub(crate) const SHORT: [&str; 16] = [
     "coverage.forecast.start=2026-01-08",
 ];
 
+/// Three simulated days: a run takes a fraction of a second.
+pub(crate) const TINY: [&str; 12] = [
+    "--set",
+    "sources.demo.market.start=2026-01-01",
+    "--set",
+    "sources.demo.market.end=2026-01-03",
+    "--set",
+    "calendar.end=2026-01-03",
+    "--set",
+    "coverage.options.start=2026-01-01",
+    "--set",
+    "coverage.daily.start=2026-01-01",
+    "--set",
+    "coverage.history.start=2026-01-01",
+];
+
 /// The program's path.
 pub(crate) const LAKECTL: &str = env!("CARGO_BIN_EXE_lakectl");
 

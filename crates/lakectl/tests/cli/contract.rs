@@ -73,7 +73,8 @@ fn every_command_speaks_json() {
     assert_eq!(
         keys(&plan),
         [
-            "profile", "lake", "version", "last_day", "tasks", "plan", "vanished"
+            "profile", "lake", "version", "last_day", "tasks", "estimate", "stages", "plan",
+            "vanished", "dropped",
         ]
     );
     assert_eq!(
@@ -85,7 +86,16 @@ fn every_command_speaks_json() {
     for task in tasks {
         assert_eq!(
             keys(task),
-            ["table", "partition", "verdict", "reason", "note"]
+            [
+                "table",
+                "partition",
+                "verdict",
+                "reason",
+                "note",
+                "seconds",
+                "rows",
+                "bytes"
+            ]
         );
         assert!(!task["reason"].as_str().unwrap().is_empty(), "{task}");
     }
@@ -103,6 +113,7 @@ fn every_command_speaks_json() {
             "lake",
             "version",
             "published_at",
+            "tasks",
             "tables",
             "failures",
             "quarantine",
@@ -138,11 +149,18 @@ fn every_command_speaks_json() {
         [
             "version",
             "time",
+            "branch",
+            "who",
             "run",
             "reason",
+            "message",
             "tables",
             "partitions",
-            "rows"
+            "rows",
+            "dropped",
+            "records",
+            "origin",
+            "merged"
         ]
     );
 

@@ -8,8 +8,10 @@ use crate::common::{Place, files_below};
 
 /// A data file of a table of the published lake.
 fn data_file(place: &Place, table: &str) -> PathBuf {
-    let files = files_below(&place.lake().join("data").join(table));
-    place.lake().join("data").join(table).join(&files[0].0)
+    let folder = place.lake().join("data").join(table);
+    let files = files_below(&folder).into_iter();
+    let mut rows = files.filter(|(path, _)| !path.starts_with("_delta_log"));
+    folder.join(rows.next().unwrap().0)
 }
 
 fn flip(path: &Path) {

@@ -7,15 +7,24 @@
     reason = "tests say what they skip"
 )]
 
+mod asking;
+mod audits;
 mod bad_files;
+mod branches;
+mod buckets;
 mod chains;
 mod common;
 mod contract;
 mod disk;
 mod environment;
+mod events;
 mod interrupts;
 mod keeping;
+mod kills;
+mod lineage;
+mod plans;
 mod project;
+mod projections;
 mod queries;
 mod refusals;
 mod texts;

@@ -207,7 +207,7 @@ fn damage_is_named() {
     let data = place.lake().join("data/forecast/quantiles");
     let file = crate::common::files_below(&data)
         .into_iter()
-        .next()
+        .find(|(path, _)| path.extension().is_some_and(|ending| ending == "parquet"))
         .unwrap()
         .0;
     let file = data.join(file);

@@ -114,6 +114,9 @@ fn help_is_everywhere() {
         "doctor",
         "init",
         "completions",
+        "branch",
+        "rollback",
+        "diff",
     ] {
         let help = place.call(&[command, "--help"]).code(0).stdout;
         assert!(

@@ -1,0 +1,375 @@
+//! Runs statements one after the other and writes their rows; a signal or the clock stops the one that runs.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use lakectl_pipeline::PipelineError;
+use lakectl_pipeline::lake::Lake;
+use lakectl_pipeline::query::{
+    LakeSession, Literal, Rows, Script, ScriptStatement, SqlError, locate,
+};
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+
+use super::sink::{Look, sink};
+use super::target::{NewFile, Target};
+use super::{format_of, lines, meta};
+use crate::args::Format;
+use crate::commands::Done;
+use crate::context::{Context, runtime};
+use crate::render;
+use crate::signals::Signals;
+
+/// Files that include one another go no deeper.
+const DEPTH_MAX: usize = 16;
+
+/// One session with all that a person has set.
+pub(super) struct Asker<'a> {
+    pub(super) context: &'a Context,
+    pub(super) lake: Arc<Lake>,
+    pub(super) session: LakeSession,
+    runtime: Runtime,
+    /// How rows are written where no file says it.
+    pub(super) format: Format,
+    /// Rows of a table.
+    pub(super) limit: usize,
+    pub(super) timeout: Option<Duration>,
+    pub(super) params: BTreeMap<String, Literal>,
+    pub(super) expanded: bool,
+    pub(super) timing: bool,
+    /// Where the next rows go.
+    pub(super) once: Option<String>,
+    /// Lines of the screen, where a pager shows what is longer.
+    pub(super) screen: Option<usize>,
+    pub(super) depth: usize,
+}
+
+/// Why a statement gave no result.
+enum Halt {
+    Interrupted,
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Halt {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<PipelineError> for Halt {
+    fn from(error: PipelineError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl<'a> Asker<'a> {
+    pub(super) fn new(context: &'a Context, lake: Arc<Lake>, session: LakeSession) -> Result<Self> {
+        Ok(Self {
+            context,
+            lake,
+            session,
+            runtime: runtime()?,
+            format: Format::Text,
+            limit: usize::MAX,
+            timeout: None,
+            params: BTreeMap::new(),
+            expanded: false,
+            timing: false,
+            once: None,
+            screen: None,
+            depth: 0,
+        })
+    }
+
+    /// Does the last of a command's work. A stopped query may still compute somewhere; nobody waits for it.
+    pub(super) fn finish(mut self, work: impl FnOnce(&mut Self) -> Result<Done>) -> Result<Done> {
+        let done = work(&mut self);
+        self.runtime.shutdown_background();
+        done
+    }
+
+    /// Runs the statements and commands of a file, up to the first that fails.
+    pub(super) fn file(&mut self, name: &str) -> Result<Done> {
+        if self.depth == DEPTH_MAX {
+            let message = format!("`{name}` is included {DEPTH_MAX} files deep");
+            return Err(PipelineError::usage(message, "a file must not include itself").into());
+        }
+        let file = File::open(name).with_context(|| format!("cannot read `{name}`"))?;
+        self.depth += 1;
+        let done = self.script(name, lines(BufReader::new(file)));
+        self.depth -= 1;
+        done
+    }
+
+    /// Runs the statements and commands of a text, up to the first that fails.
+    pub(super) fn script(
+        &mut self,
+        name: &str,
+        lines: impl Iterator<Item = Result<String>>,
+    ) -> Result<Done> {
+        let mut script = Script::default();
+        let mut asked = false;
+        for line in lines {
+            let line = line?;
+            if script.is_blank() && line.starts_with('\\') {
+                asked = true;
+                let place = format!("{name}:{}", script.skip_line());
+                let done = meta::run(self, &line).with_context(|| place)?;
+                match done {
+                    meta::Next::Go(Done::Well) => continue,
+                    meta::Next::Go(other) => return Ok(other),
+                    meta::Next::Quit => return Ok(Done::Well),
+                }
+            }
+            for statement in script.line(&line) {
+                asked = true;
+                let done = self.statement(name, &statement)?;
+                if done != Done::Well {
+                    return Ok(done);
+                }
+            }
+        }
+        match script.rest() {
+            Some(statement) => self.statement(name, &statement),
+            None if asked => Ok(Done::Well),
+            None => Err(PipelineError::usage(
+                format!("{name} holds no statement"),
+                "give a query on the command line, a file with `-f`, or start `lakectl sql` on a terminal",
+            )
+            .into()),
+        }
+    }
+
+    fn statement(&mut self, name: &str, statement: &ScriptStatement) -> Result<Done> {
+        self.ask(&statement.text, Some((name, statement.line)))
+    }
+
+    /// Runs one statement and writes its rows. An error is told here, with its place in the text.
+    pub(super) fn ask(&mut self, sql: &str, place: Option<(&str, u64)>) -> Result<Done> {
+        let clock = Instant::now();
+        let halt = match self.answer(sql) {
+            Ok(()) => {
+                if self.timing {
+                    render::out(&format!("time: {}", elapsed(clock.elapsed())));
+                }
+                return Ok(Done::Well);
+            }
+            Err(halt) => halt,
+        };
+        Ok(match halt {
+            Halt::Interrupted => {
+                render::alarm("interrupted");
+                Done::Interrupted
+            }
+            Halt::Failed(error) => tell(error, sql, place),
+        })
+    }
+
+    fn answer(&mut self, sql: &str) -> Result<(), Halt> {
+        let once = self.once.take();
+        let (target, format) = match (&once, self.screen) {
+            (Some(name), _) => (
+                Target::File(NewFile::create(name)?),
+                format_of(name, self.file_format())?,
+            ),
+            (None, Some(lines)) if self.format == Format::Text => {
+                (Target::Screen { lines }, Format::Text)
+            }
+            (None, _) => (Target::Out, self.format),
+        };
+        let rows = self.stream(sql, &target, format)?;
+        let Some(rows) = rows else { return Ok(()) };
+        target.finish()?;
+        if let Some(name) = once {
+            render::note(&format!("wrote {} rows to {name}", render::count(rows)));
+        }
+        Ok(())
+    }
+
+    /// What a flag says of files: that of the command line, unless it is for the screen.
+    fn file_format(&self) -> Format {
+        match self.screen {
+            Some(_) => Format::Text,
+            None => self.format,
+        }
+    }
+
+    /// Writes the rows of a statement and returns their number, or `None` if nobody wanted them all.
+    fn stream(&self, sql: &str, target: &Target, format: Format) -> Result<Option<u64>, Halt> {
+        let closed = Arc::new(AtomicBool::new(false));
+        let written = self.runtime.block_on(async {
+            let mut watch = Watch::new(self.timeout)?;
+            let started = self.session.rows(sql, &self.params);
+            let mut rows: Rows = watch.over(started).await?.map_err(PipelineError::from)?;
+            let look = Look {
+                limit: self.limit,
+                expanded: self.expanded,
+                plan: rows.explains(),
+            };
+            let mut sink = sink(target.stream(&closed)?, format, &rows.schema(), look)?;
+            while let Some(batch) = watch.over(rows.next()).await? {
+                sink.batch(&batch.map_err(PipelineError::from)?)?;
+            }
+            Ok(sink.finish()?)
+        });
+        match written {
+            // Whoever stopped reading has what they wanted.
+            Err(Halt::Failed(_)) if closed.load(Ordering::Relaxed) => Ok(None),
+            written => written.map(Some),
+        }
+    }
+}
+
+/// Stops what is awaited: on a signal, or when its time is up. Time in which rows are written does not count, because a
+/// pager waits for its reader.
+struct Watch {
+    signalled: Arc<Notify>,
+    listener: tokio::task::JoinHandle<()>,
+    timeout: Option<Duration>,
+    left: Option<Duration>,
+}
+
+impl Watch {
+    fn new(timeout: Option<Duration>) -> Result<Self> {
+        let mut signals = Signals::new().context("cannot listen to signals")?;
+        let signalled = Arc::new(Notify::new());
+        let notify = Arc::clone(&signalled);
+        let listener = tokio::spawn(async move {
+            signals.next().await;
+            notify.notify_one();
+            // A second one does not wait until the query sees the first.
+            signals.next().await;
+            std::process::exit(i32::from(crate::EXIT_INTERRUPTED));
+        });
+        Ok(Self {
+            signalled,
+            listener,
+            timeout,
+            left: timeout,
+        })
+    }
+
+    async fn over<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Halt> {
+        let clock = Instant::now();
+        let left = self.left.unwrap_or(Duration::MAX);
+        tokio::select! {
+            biased;
+            () = self.signalled.notified() => Err(Halt::Interrupted),
+            done = tokio::time::timeout(left, work) => {
+                self.left = self.left.map(|left| left.saturating_sub(clock.elapsed()));
+                let timeout = self.timeout.unwrap_or_default();
+                done.map_err(|_| Halt::Failed(TimedOut(timeout).into()))
+            }
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+/// A query that took longer than it may.
+#[derive(Debug)]
+struct TimedOut(Duration);
+
+impl std::fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "the query was stopped: it took longer than {} (`--timeout`)",
+            elapsed(self.0)
+        )
+    }
+}
+
+impl std::error::Error for TimedOut {}
+
+/// Tells an error with its place, marks the place in the text, and returns how the command ends: 1 for what is wrong with
+/// the query or the lake, 2 for a query that could not be brought to its end.
+fn tell(error: anyhow::Error, sql: &str, place: Option<(&str, u64)>) -> Done {
+    let of_sql = error.chain().find_map(|cause| {
+        let pipeline = cause.downcast_ref::<PipelineError>()?;
+        match pipeline {
+            PipelineError::Sql(error) => Some(error.clone()),
+            _ => None,
+        }
+    });
+    let found = of_sql.as_ref().and_then(|error| locate(sql, error));
+    let beyond_memory = matches!(of_sql, Some(SqlError::Memory { .. }));
+    let done = match beyond_memory || error.is::<TimedOut>() {
+        true => Done::WithFailures,
+        false => Done::Unwell,
+    };
+    match place {
+        Some((name, first)) => {
+            let line = found.map_or(first, |(line, _)| first + line - 1);
+            render::error(&error.context(format!("{name}:{line}")));
+        }
+        None => render::error(&error),
+    }
+    if beyond_memory {
+        render::alarm("  hint: `--memory 4GiB` gives it more; fewer columns or a filter need less");
+    }
+    if let Some(mark) = found.and_then(|(line, column)| mark(sql, line, column)) {
+        render::alarm(&mark);
+    }
+    done
+}
+
+/// The line of the text, and a caret below the column.
+fn mark(sql: &str, line: u64, column: u64) -> Option<String> {
+    let text = sql
+        .lines()
+        .nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+    let before = text
+        .chars()
+        .take(usize::try_from(column).ok()?.saturating_sub(1));
+    let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    let lead = format!("line {line}: ");
+    Some(format!(
+        "  {lead}{text}\n  {}{indent}^",
+        " ".repeat(lead.len())
+    ))
+}
+
+/// Writes a length of time for people.
+pub(super) fn elapsed(time: Duration) -> String {
+    match time.as_secs_f64() {
+        seconds if seconds < 1.0 => format!("{:.1} ms", seconds * 1e3),
+        seconds if seconds < 60.0 => format!("{seconds:.2} s"),
+        seconds => format!(
+            "{:.0} min {:02.0} s",
+            (seconds / 60.0).floor(),
+            seconds % 60.0
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_marked() {
+        assert_eq!(
+            mark("SELECT *\nFROM x.y", 2, 6).unwrap(),
+            "  line 2: FROM x.y\n                 ^"
+        );
+        assert_eq!(mark("SELECT", 2, 1), None);
+        assert_eq!(mark("a", 1, 0).unwrap(), "  line 1: a\n          ^");
+    }
+
+    #[test]
+    fn lengths_of_time_for_people() {
+        for (millis, text) in [(3, "3.0 ms"), (1_250, "1.25 s"), (61_000, "1 min 01 s")] {
+            assert_eq!(elapsed(Duration::from_millis(millis)), text);
+        }
+    }
+}
