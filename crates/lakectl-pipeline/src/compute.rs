@@ -182,6 +182,10 @@ impl Shared {
         };
         let compress = harvest::is_compressible(fetched.iter());
         let rows = harvest::merge(stored, fetched, &schema)?;
+        let spec = WriteSpec {
+            compress,
+            ..WriteSpec::default()
+        };
         Ok(Output {
             table: bound.raw.clone(),
             schema,
