@@ -34,11 +34,11 @@ fn age(place: &Place, days: u64) {
     }
 }
 
-/// A lake whose second version replaces a partition of the first, which is old.
+/// A lake whose second version has a day more, and with it other years than the first, which is old.
 fn two_versions() -> Place {
     let place = Place::published();
     age(&place, 40);
-    let other = ["--set", "params.stale_days=6"];
+    let other = ["--set", "calendar.end=2026-01-12"];
     place
         .short(&[&other[..], &["run", "--until", "forecast"]].concat())
         .code(0);
