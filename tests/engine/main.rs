@@ -14,6 +14,7 @@ mod declarations;
 mod documents;
 mod failures;
 mod kill;
+mod mending;
 mod overrides;
 mod partitions;
 mod runs;

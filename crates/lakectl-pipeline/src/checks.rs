@@ -3,6 +3,7 @@
 mod bind;
 mod evaluate;
 mod freshness;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -7,14 +7,12 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
-use lakectl_core::{
-    Cell, CheckResult, Contract, DayRange, ErrorKind, Grain, PartitionKey, TableId, TaskKey,
-};
+use lakectl_core::{Cell, CheckResult, Contract, DayRange, Grain, PartitionKey, TableId, TaskKey};
 use lakectl_dag::{
     CheckAsk, CheckSpec, Grant, Member, Runner, StageDecl, StageKind, State, TaskFailure, TaskSpec,
     state_of,
 };
-use lakectl_sources::{rejects_contract, row_contract};
+use lakectl_sources::{Document, rejects_contract, row_contract};
 use lakectl_sql::{Literal, Query, SqlEngine, SqlError, StageTable, conform, sort_unique};
 use lakectl_store::{Snapshot, WriteSpec, schema_of};
 use toml::Value;
@@ -27,6 +25,7 @@ use crate::harvest::{self, Sources, StoredDocument, parse_standing};
 use crate::outside::{Reach, Taken};
 use crate::overrides::Overrides;
 use crate::reader::CellReader;
+use crate::recover::recover;
 use crate::rows::{NORM_ORDER, REJECTS_ORDER, check_membership, cut_rows, in_order, sorted};
 use crate::stages::{Columns, NativeStage, NativeTask};
 
@@ -133,7 +132,7 @@ fn failure_of(stage: &StageDecl, error: PipelineError) -> TaskFailure {
 
 fn failure(error: PipelineError) -> TaskFailure {
     TaskFailure {
-        transient: error.kind() == ErrorKind::Environment,
+        transient: error.is_transient(),
         hint: error.hint(),
         message: error.to_string(),
     }
@@ -233,14 +232,12 @@ impl Shared {
     fn harvest(&self, spec: &TaskSpec) -> Result<Output, PipelineError> {
         let bound = self.dataset(&spec.stage.table)?;
         let schema = schema_of(&spec.stage.contract);
+        let fetched = self.sources.fetch(bound, &spec.task.partition)?;
         let stored = match self.base.cell(&spec.task.table, &spec.task.partition) {
             // A simulated document can be made again at any time, and another market must not mix with this one.
-            Some(cell) if !self.sources.can_repeat(bound) => {
-                harvest::stored(&self.reader.home(cell).read(cell, None)?)?
-            }
+            Some(cell) if !self.sources.can_repeat(bound) => self.stored(bound, cell, &fetched)?,
             _ => Vec::new(),
         };
-        let fetched = self.sources.fetch(bound, &spec.task.partition)?;
         let compress = harvest::is_compressible(fetched.iter());
         let rows = harvest::merge(stored, fetched, &schema)?;
         let spec = WriteSpec {
@@ -253,6 +250,24 @@ impl Shared {
             rows,
             spec,
         })
+    }
+
+    /// Returns what a raw partition holds already, and its documents again where its file is damaged.
+    fn stored(
+        &self,
+        bound: &BoundDataset,
+        cell: &Cell,
+        fetched: &[Document],
+    ) -> Result<Vec<StoredDocument>, PipelineError> {
+        let home = self.reader.home(cell);
+        match home.read(cell, None) {
+            Ok(rows) => harvest::stored(&rows),
+            // An audit only reads.
+            Err(damage) if damage.is_damage() && !self.reader.is_scratch() => {
+                recover(home, &self.base, bound, cell, fetched, &damage)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Parses a raw partition into typed rows and rejects.

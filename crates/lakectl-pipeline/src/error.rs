@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lakectl_core::{CoreError, ErrorKind};
+use lakectl_core::{CoreError, ErrorKind, PartitionKey, TableId};
 use thiserror::Error;
 
 /// An error that reaches the user.
@@ -41,6 +41,22 @@ pub enum PipelineError {
     Stage {
         /// What is wrong, with row and key where known.
         message: String,
+    },
+    /// Documents of a damaged raw partition that nobody has any more.
+    #[error(
+        "{table} {partition}: {problem}, and {} of its {of} documents cannot be had again: {}", lost.len(), few(lost)
+    )]
+    Lost {
+        /// The raw table.
+        table: TableId,
+        /// The partition.
+        partition: PartitionKey,
+        /// What is wrong with its file.
+        problem: String,
+        /// The documents, by their names, or by their ids where these are not known.
+        lost: Vec<String>,
+        /// All documents that the file had.
+        of: u64,
     },
     /// A shared word is malformed.
     #[error(transparent)]
@@ -99,6 +115,15 @@ impl PipelineError {
         }
     }
 
+    /// Tells whether trying the same again may help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_transient(),
+            Self::Io { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Returns whose move it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -115,7 +140,22 @@ impl PipelineError {
             Self::Config { hint, .. } | Self::Usage { hint, .. } => hint.clone(),
             Self::Store(error) => error.hint(),
             Self::Declare(error) => error.hint.clone(),
+            Self::Lost { .. } => Some(
+                "put them back where the source reads them, or restore the file from a copy of the lake (`lakectl copy` mends what is damaged); what was computed from them stays published"
+                    .to_owned(),
+            ),
             _ => None,
         }
+    }
+}
+
+/// So many names are told in a message.
+const NAMES_TOLD: usize = 10;
+
+fn few(names: &[String]) -> String {
+    let told = names[..names.len().min(NAMES_TOLD)].join(", ");
+    match names.len().saturating_sub(NAMES_TOLD) {
+        0 => told,
+        more => format!("{told} and {more} more"),
     }
 }

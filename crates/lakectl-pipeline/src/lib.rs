@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod again;
+mod alive;
 mod assembly;
 pub mod audit;
 mod backfill;
@@ -28,6 +29,8 @@ mod outside;
 mod overrides;
 mod project;
 mod reader;
+mod recover;
+mod repair;
 mod retry;
 mod rows;
 mod settings;
@@ -49,10 +52,11 @@ pub use memory::peak_memory_bytes;
 pub use notes::{RunNote, TaskNote};
 pub use overrides::{Act, Override, Ruling};
 pub use project::Project;
+pub use repair::{Fix, RepairOptions, RepairSummary, Repaired};
 pub use retry::Undone;
 pub use settings::{
-    CalendarSettings, CoverageSettings, ProjectionSettings, RunSettings, Settings, SourceSettings,
-    SqlSettings,
+    CalendarSettings, CoverageSettings, ProjectionSettings, RetentionSettings, RunSettings,
+    Settings, SourceSettings, SqlSettings,
 };
 pub use summary::{
     Attempt, Failure, Forecast, OpenFailure, Quarantine, RunSummary, StageSummary, TaskCounts,
@@ -71,9 +75,11 @@ pub mod engine {
 /// What commands need to know of the lake.
 pub mod lake {
     pub use lakectl_store::{
-        BranchInfo, CommitInfo, DeltaTable, DeltaVersion, Failpoint, Lake, LakeAddress, MAIN,
-        Merge, MergeConflict, Open, Origin, Place, Projected, Signed, Snapshot, StoreError,
-        TableMeta, VersionRef, duckdb_views,
+        BranchInfo, Cause, Collection, CommitInfo, Copied, Copying, Damage, DeltaTable,
+        DeltaVersion, DiskUse, Failpoint, FileKind, GcRequest, GcStep, Lake, LakeAddress, MAIN,
+        Merge, MergeConflict, Open, Origin, Place, Progress, Projected, Retention, Signed, Size,
+        Snapshot, Span, StoreError, TableMeta, Verification, VerifyRequest, VersionRef,
+        duckdb_views,
     };
 }
 

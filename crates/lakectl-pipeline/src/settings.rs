@@ -25,6 +25,9 @@ pub struct Settings {
     /// Up to which day.
     #[serde(default)]
     pub calendar: CalendarSettings,
+    /// What collection keeps.
+    #[serde(default)]
+    pub retention: RetentionSettings,
     /// What is kept for other engines.
     #[serde(default)]
     pub projections: ProjectionSettings,
@@ -79,6 +82,29 @@ pub struct SqlSettings {
 pub struct CalendarSettings {
     /// The last day to plan for; without it, the last complete UTC day.
     pub end: Option<Day>,
+}
+
+/// What collection keeps.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionSettings {
+    /// At least so many of the newest versions of each branch.
+    pub versions: u64,
+    /// All versions of the last days.
+    pub days: u32,
+    /// Results of the last days that no version holds.
+    pub cache_days: u32,
+}
+
+impl Default for RetentionSettings {
+    /// Ten versions, and thirty days.
+    fn default() -> Self {
+        Self {
+            versions: 10,
+            days: 30,
+            cache_days: 30,
+        }
+    }
 }
 
 /// The partition values and the first day of a set of tables.

@@ -5,20 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use lakectl_core::{Cell, CheckRecord, Day, DayRange, ErrorKind, Parts, TableId, TaskKey, UtcTime};
+use lakectl_core::{Cell, Day, DayRange, ErrorKind, Parts, TableId, TaskKey, UtcTime};
 use lakectl_dag::{
-    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, execute, plan,
+    Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, Verdict, execute, plan,
 };
 use lakectl_sql::{LakeSession, SessionOptions, SqlEngine};
 use lakectl_store::{
-    CheckIndex, CommitRequest, Lake, LakeAddress, MAIN, Open, Snapshot, StoreError, TableMeta,
+    CommitRequest, Lake, LakeAddress, Lease, MAIN, Open, Snapshot, StoreError, TableMeta,
     VersionRef,
 };
 use tracing::Instrument;
 
 use crate::again::Earlier;
+use crate::alive::Alive;
 use crate::assembly::Assembly;
-use crate::checks::{self, CheckFailure};
+use crate::checks;
 use crate::compute::{LakeRunner, Shared, declared_contract};
 use crate::evolution;
 use crate::harvest::Sources;
@@ -168,7 +169,7 @@ impl Workbench {
         self.plan_against(&world, sources, selected, now, &self.assembly.definitions)
     }
 
-    fn plan_against(
+    pub(crate) fn plan_against(
         &self,
         world: &LakeWorld<'_>,
         sources: &Sources,
@@ -259,23 +260,18 @@ impl Workbench {
         let mut head = began.clone();
         let mut earlier = Earlier::default();
         let mut selected = Cow::Borrowed(selected);
+        let mut alive = None;
         for _ in 0..COMMIT_ATTEMPTS {
             let fetched = earlier.fetched(self, &lake, (&began, &head), &options)?;
             let world = LakeWorld::of_run(&lake, &head, fetched, (&began, &options.run_id))?;
             let plan = tracing::info_span!("plan").in_scope(|| {
                 self.plan_against(&world, sources, &selected, options.now, definitions)
             })?;
-            let runner = LakeRunner::new(Shared {
-                reader: Arc::new(CellReader::new(Arc::clone(&lake))),
-                assembly: Arc::clone(&self.assembly),
-                sources: Arc::clone(sources),
-                engine: LazyLock::new(SqlEngine::new),
-                params: self.settings.params.clone(),
-                base: world.snapshot.clone(),
-                overrides: Arc::clone(&world.overrides),
-                run: options.run_id.clone(),
-                cut: None,
-            });
+            let idle = plan.tasks.iter().all(|task| task.verdict == Verdict::Reuse);
+            if alive.is_none() && !idle {
+                alive = Some(Alive::begin(&lake, &options.run_id)?);
+            }
+            let runner = self.runner(&lake, sources, &world, &options);
             let engine = Options {
                 jobs: options.jobs.max(1),
                 ..Options::default()
@@ -293,8 +289,10 @@ impl Workbench {
             world.check()?;
             let found = checks::records(&report.checks, options.now, &options.run_id);
             lake.record_checks(&options.run_id, &found)?;
+            let lease = alive.as_ref().map(Alive::lease);
+            let done = (&plan, &report);
             let published = tracing::info_span!("commit")
-                .in_scope(|| self.publish(&lake, &head, &world, (&plan, &report), &options, clock));
+                .in_scope(|| self.publish(&lake, &head, &world, done, &options, clock, lease));
             if let Err(PipelineError::Store(error)) = &published
                 && error.kind() == ErrorKind::Conflict
             {
@@ -331,49 +329,28 @@ impl Workbench {
         .into())
     }
 
-    /// Lists the checks that rows are known to fail, by a plan and by the clock.
-    ///
-    /// # Errors
-    /// [`PipelineError`] if the lake cannot be read.
-    pub fn check_failures(
+    pub(crate) fn runner(
         &self,
-        lake: &Lake,
-        plan: &Plan,
-        now: UtcTime,
-    ) -> Result<Vec<CheckFailure>, PipelineError> {
-        let now = self.reference(now);
-        let late = checks::freshness(&self.assembly, &lake.head()?, now, "")?;
-        Ok(checks::failures(&plan.checks, &late))
-    }
-
-    /// The time that tables are held against: a calendar that ends in the past has no newer rows to give.
-    fn reference(&self, now: UtcTime) -> UtcTime {
-        let end = self.settings.calendar.end;
-        end.map_or(now, |end| now.min(end.plus(1).start()))
-    }
-
-    /// Evaluates what depends on the clock, and records it where the answer is another one than last time.
-    fn freshness(
-        &self,
-        lake: &Lake,
-        version: &Snapshot,
-        known: &CheckIndex,
+        lake: &Arc<Lake>,
+        sources: &Arc<Sources>,
+        world: &LakeWorld<'_>,
         options: &RunOptions<'_>,
-    ) -> Result<Vec<CheckRecord>, PipelineError> {
-        let now = self.reference(options.now);
-        let found = checks::freshness(&self.assembly, version, now, &options.run_id)?;
-        let news = |record: &&CheckRecord| {
-            let mut before = known.iter().rev().filter(|old| old.key.is_none());
-            let before =
-                before.find(|old| old.digest == record.digest && old.task() == record.task());
-            before.is_none_or(|old| old.result.passed != record.result.passed)
-        };
-        let news: Vec<CheckRecord> = found.iter().filter(news).cloned().collect();
-        lake.record_checks(&options.run_id, &news)?;
-        Ok(found)
+    ) -> LakeRunner {
+        LakeRunner::new(Shared {
+            reader: Arc::new(CellReader::new(Arc::clone(lake))),
+            assembly: Arc::clone(&self.assembly),
+            sources: Arc::clone(sources),
+            engine: LazyLock::new(SqlEngine::new),
+            params: self.settings.params.clone(),
+            base: world.snapshot.clone(),
+            overrides: Arc::clone(&world.overrides),
+            run: options.run_id.clone(),
+            cut: None,
+        })
     }
 
     /// Commits what a run has made. An interrupted run keeps its cells and commits nothing.
+    #[allow(clippy::too_many_arguments, reason = "all of what one run knows")]
     fn publish(
         &self,
         lake: &Lake,
@@ -382,6 +359,7 @@ impl Workbench {
         (plan, report): (&Plan, &RunReport),
         options: &RunOptions<'_>,
         clock: Instant,
+        lease: Option<&Lease>,
     ) -> Result<Snapshot, PipelineError> {
         if report.interrupted || report.fatal.is_some() {
             return Ok(base.clone());
@@ -391,6 +369,7 @@ impl Workbench {
         let time = UtcTime::from_micros((options.now.micros() + took).max(base.time.micros() + 1));
         let mut request = CommitRequest::new(base, &options.run_id, time, "run");
         request.who.clone_from(&options.who);
+        request.lease = lease;
         let abandoned = plan.abandoned.iter().filter(|task| !world.is_newer(task));
         request.dropped = abandoned.cloned().collect();
         let new = report.new_cells();

@@ -46,6 +46,11 @@ impl<'a> LakeWorld<'a> {
         })
     }
 
+    /// Any version of a lake.
+    pub(crate) fn at(lake: &'a Lake, snapshot: Snapshot) -> Result<Self, PipelineError> {
+        Self::of(Some(lake), snapshot)
+    }
+
     /// The newest version for a run, the version that it began with, and raw partitions that it has fetched meanwhile.
     pub(crate) fn of_run(
         lake: &'a Lake,

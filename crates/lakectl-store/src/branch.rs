@@ -1,11 +1,14 @@
 //! Branches: logs that begin at a version of another one and share its data, its chunks and the record of results.
 
+use std::collections::BTreeSet;
+
 use lakectl_core::{Fingerprint, UtcTime};
 use serde::{Deserialize, Serialize};
 
-use crate::commit::Commit;
+use crate::commit::{COLLECTION, Commit};
 use crate::log::{FOLDER, Log};
 use crate::object::Entry;
+use crate::uses::each;
 use crate::{CommitRequest, Lake, Snapshot, StoreError, VersionRef};
 
 /// The branch that every lake has.
@@ -233,9 +236,63 @@ impl Lake {
             version: start.version,
             id: start.id,
         });
-        match log.put(&commit)? {
-            Some(_) => lake.branch_info()?.ok_or_else(exists),
-            None => Err(exists()),
+        let condemned = self.condemned_beside(&start)?;
+        commit.condemned = condemned
+            .into_iter()
+            .filter(|name| !start.condemned.contains_key(name))
+            .collect();
+        if log.put(&commit)?.is_none() {
+            return Err(exists());
+        }
+        lake.settle(self, &start, signed)?;
+        lake.branch_info()?.ok_or_else(exists)
+    }
+
+    /// Returns the names that any branch has condemned, but for those that a version refers to.
+    ///
+    /// # Errors
+    /// [`StoreError::Expired`] if this branch, whose version it is, has condemned one of those.
+    fn condemned_beside(&self, version: &Snapshot) -> Result<BTreeSet<String>, StoreError> {
+        let used: BTreeSet<&String> = each(version)
+            .filter_map(|cell| cell.file.as_ref().map(|file| &file.path))
+            .collect();
+        let mut names = BTreeSet::new();
+        for branch in self.branches()? {
+            let head = self.beside(&branch.name).head()?;
+            if branch.name == self.branch && head.condemned.keys().any(|name| used.contains(name)) {
+                return Err(StoreError::Expired {
+                    version: version.version,
+                    oldest: self.oldest()?,
+                });
+            }
+            let condemned = head.condemned.keys().filter(|name| !used.contains(name));
+            names.extend(condemned.cloned());
+        }
+        Ok(names)
+    }
+
+    /// Brings a branch that was just begun in line with collections that went on meanwhile: either they see the branch,
+    /// or it sees what they have condemned.
+    fn settle(&self, parent: &Self, start: &Snapshot, signed: &Signed) -> Result<(), StoreError> {
+        loop {
+            let condemned = match parent.condemned_beside(start) {
+                Ok(condemned) => condemned,
+                Err(error) => {
+                    self.delete_branch(&self.branch, signed)?;
+                    return Err(error);
+                }
+            };
+            let head = self.head()?;
+            let new = condemned.into_iter();
+            let new: Vec<String> = new
+                .filter(|name| !head.condemned.contains_key(name))
+                .collect();
+            if new.is_empty() {
+                return Ok(());
+            }
+            let mut commit = Commit::following(&head, &signed.request(&head, COLLECTION));
+            commit.condemned = new;
+            self.files().put(&commit)?;
         }
     }
 

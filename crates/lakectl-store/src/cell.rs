@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lakectl_core::{Cell, Fingerprint, PartitionKey, TableId};
 use serde::{Deserialize, Serialize};
 
-use crate::object::{Door, Entry, FORMAT, Put, TEMPORARY, seal, unseal};
+use crate::object::{Door, Entry, FORMAT, Put, Stored, TEMPORARY, seal, unseal};
 use crate::{Failpoint, StoreError, parts};
 
 const FOLDER: &str = "_cells";
@@ -98,6 +98,21 @@ impl CellIndex {
         &self.conflicts
     }
 
+    /// Takes out the results whose files are being removed.
+    pub(crate) fn without(mut self, condemned: &BTreeMap<String, u64>) -> Self {
+        let alive = |cell: &Arc<Cell>| {
+            let file = cell.file.as_ref();
+            file.is_none_or(|file| !condemned.contains_key(&file.path))
+        };
+        if !condemned.is_empty() {
+            self.cells.retain(|_, cells| {
+                cells.retain(alive);
+                !cells.is_empty()
+            });
+        }
+        self
+    }
+
     /// Adds a result; a different one with the same fingerprint is replaced and noted as a conflict.
     pub fn insert(&mut self, cell: Arc<Cell>) {
         let cells = self.cells.entry(cell.fingerprint).or_default();
@@ -159,36 +174,58 @@ pub(crate) fn check_numbers(cells: &[Cell]) -> Result<(), StoreError> {
 
 /// Reads all segments, runs in the order of their names.
 pub(crate) fn read_all(door: &Door) -> Result<CellIndex, StoreError> {
-    let mut segments: Vec<(String, String)> = door
-        .list_all(FOLDER)?
-        .into_iter()
-        .filter_map(|stored| {
-            let (run, name) = stored.path.rsplit_once('/')?;
-            let finished = run != FOLDER && !name.starts_with(TEMPORARY);
-            finished.then(|| (run.to_owned(), name.to_owned()))
-        })
-        .collect();
-    segments.sort_unstable();
-    let paths = segments
-        .into_iter()
-        .map(|(run, name)| format!("{run}/{name}"));
-    let paths: Vec<String> = paths.collect();
     let mut index = CellIndex::default();
-    for some in paths.chunks(SEGMENTS_AT_A_TIME) {
-        for (path, bytes) in some.iter().zip(door.get_all(some)?) {
-            let verify =
-                |bytes: Vec<u8>| unseal::<Segment<Vec<Cell>>>(&door.full(path), &bytes, REPAIR);
+    walk(door, |_, cells| {
+        for cell in cells? {
+            index.insert(Arc::new(cell));
+        }
+        Ok(())
+    })?;
+    Ok(index)
+}
+
+/// Hands over every segment with what it holds, or what is wrong with it, runs in the order of their names.
+pub(crate) fn walk(
+    door: &Door,
+    mut each: impl FnMut(&Stored, Result<Vec<Cell>, StoreError>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut segments = door.list_all(FOLDER)?;
+    segments.retain(|file| {
+        let (run, name) = file.path.rsplit_once('/').unwrap_or_default();
+        run != FOLDER && !name.starts_with(TEMPORARY)
+    });
+    // In the order of the runs' names, which is not that of the paths: `/` stands after `-`.
+    segments.sort_by_cached_key(|file| file.path.split('/').map(str::to_owned).collect::<Vec<_>>());
+    for some in segments.chunks(SEGMENTS_AT_A_TIME) {
+        let paths: Vec<String> = some.iter().map(|file| file.path.clone()).collect();
+        for (file, bytes) in some.iter().zip(door.get_all(&paths)?) {
+            let full = door.full(&file.path);
+            let verify = |bytes: Vec<u8>| unseal::<Segment<Vec<Cell>>>(&full, &bytes, REPAIR);
             // Gone since it was listed: collection drops segments that nothing needs.
-            let read = bytes.map(|bytes| door.verified(path, bytes, verify));
-            let Some((segment, _)) = read.transpose()?.flatten() else {
+            let Some(read) = bytes.map(|bytes| door.verified(&file.path, bytes, verify)) else {
                 continue;
             };
-            for cell in segment.cells {
-                index.insert(Arc::new(cell));
+            match read {
+                Ok(None) => {}
+                Ok(Some((segment, _))) => each(file, Ok(segment.cells))?,
+                Err(error) => each(file, Err(error))?,
             }
         }
     }
-    Ok(index)
+    Ok(())
+}
+
+/// Puts the cells that are left of a segment into a new one of the same run, and removes the old one after that.
+pub(crate) fn rewrite(door: &Door, path: &str, left: &[Cell]) -> Result<(), StoreError> {
+    let run = path.split('/').nth(1).unwrap_or_default();
+    record(door, run, left)?;
+    door.delete(path)
+}
+
+/// Tells whether a file is a segment that cannot be read.
+pub(crate) fn is_damaged(door: &Door, path: &str, bytes: &[u8]) -> bool {
+    let read = || unseal::<Segment<Vec<Cell>>>(&door.full(path), bytes, REPAIR);
+    path.starts_with(FOLDER) && read().is_err()
 }
 
 /// A run's name becomes a folder.

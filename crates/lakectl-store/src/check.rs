@@ -8,9 +8,9 @@ use lakectl_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::StoreError;
 use crate::cell::check_run;
 use crate::object::{Door, Entry, FORMAT, Put, seal, unseal};
+use crate::{StoreError, workers};
 
 const FOLDER: &str = "_checks";
 const REPAIR: &str =
@@ -152,16 +152,28 @@ pub(crate) fn read_all(door: &Door) -> Result<CheckIndex, StoreError> {
     for run in door.list(FOLDER, Entry::Folder)? {
         let folder = format!("{FOLDER}/{run}");
         for name in door.list(&folder, Entry::File)? {
-            let path = format!("{folder}/{name}");
-            // Gone since it was listed: collection drops segments that nothing needs.
-            let Some(bytes) = door.get(&path)? else {
+            let Some(segment) = read(door, &format!("{folder}/{name}"))? else {
                 continue;
             };
-            let (segment, _) = unseal::<Segment>(&door.full(&path), &bytes, REPAIR)?;
             for group in segment.groups {
                 unpack(&segment.run, group, |check| index.insert(check));
             }
         }
     }
     Ok(index)
+}
+
+/// Reads a segment; `None` if it is gone since it was listed.
+fn read(door: &Door, path: &str) -> Result<Option<Segment>, StoreError> {
+    let bytes = door.get(path)?;
+    let segment = bytes.map(|bytes| unseal::<Segment>(&door.full(path), &bytes, REPAIR));
+    Ok(segment.transpose()?.map(|(segment, _)| segment))
+}
+
+/// Reads every segment, and returns their paths with what is wrong with those that cannot be read.
+pub(crate) fn check_all(door: &Door) -> Result<Vec<(String, Option<StoreError>)>, StoreError> {
+    let segments = door.list_all(FOLDER)?;
+    Ok(workers::map(&segments, |file| {
+        (file.path.clone(), read(door, &file.path).err())
+    }))
 }

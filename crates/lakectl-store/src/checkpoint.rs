@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use lakectl_core::{Cell, Fingerprint, PartitionKey, TableId, UtcTime};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ pub(crate) struct Checkpoint {
     pub(crate) chunks: Chunks,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     records: BTreeMap<String, serde_json::Value>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    condemned: BTreeMap<String, u64>,
 }
 
 /// Partitions that changed since a checkpoint.
@@ -71,6 +74,15 @@ pub(crate) fn newest(
     }
 }
 
+/// Reads every checkpoint of a log, and returns their paths with what is wrong with those that cannot be read.
+pub(crate) fn check_all(log: Log<'_>) -> Result<Vec<(String, Option<StoreError>)>, StoreError> {
+    let there = versions(log.door.list(&folder(log), Entry::File)?);
+    let checked = there
+        .into_iter()
+        .map(|version| (path_of(log, version), read(log, version).err()));
+    Ok(checked.collect())
+}
+
 /// Tells whether there is a checkpoint of this version or a later one.
 pub(crate) fn covers(log: Log<'_>, version: u64) -> Result<bool, StoreError> {
     let there = versions(log.door.list(&folder(log), Entry::File)?);
@@ -99,6 +111,7 @@ fn read(log: Log<'_>, version: u64) -> Result<Option<(Checkpoint, Snapshot)>, St
         id: Some(checkpoint.id),
         tables: checkpoint.tables.clone(),
         records: checkpoint.records.clone(),
+        condemned: Arc::new(checkpoint.condemned.clone()),
         ..Snapshot::empty()
     };
     snapshot.fill(chunk::read(log.door, &checkpoint.chunks, REPAIR)?);
@@ -134,6 +147,7 @@ pub(crate) fn write(
         tables: head.tables.clone(),
         chunks,
         records: head.records.clone(),
+        condemned: BTreeMap::clone(&head.condemned),
     };
     let path = path_of(log, head.version);
     let (bytes, _) = seal(&checkpoint).map_err(|e| StoreError::Damaged {

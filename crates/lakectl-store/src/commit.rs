@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lakectl_core::{Cell, Fingerprint, PartitionKey, TableId, TaskKey, UtcTime};
 use serde::{Deserialize, Serialize};
 
-use crate::chunk::{self, Chunks};
+use crate::chunk::{self, ChunkRef, Chunks};
 use crate::log::REPAIR;
 use crate::object::{Door, FORMAT};
 use crate::{CommitRequest, Origin, Snapshot, StoreError, TableMeta};
@@ -48,7 +48,16 @@ pub(crate) struct Commit {
     /// Notes that are new or changed; none where one was removed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) records: BTreeMap<String, Option<serde_json::Value>>,
+    /// Data files that no version may refer to from now on: collection removes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) condemned: Vec<String>,
+    /// Condemned names that may be used again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) forgiven: Vec<String>,
 }
+
+/// The reason of a commit that collection makes.
+pub(crate) const COLLECTION: &str = "gc";
 
 #[allow(
     clippy::trivially_copy_pass_by_ref,
@@ -118,7 +127,19 @@ impl Commit {
             dropped: Vec::new(),
             tables: BTreeMap::new(),
             records: BTreeMap::new(),
+            condemned: Vec::new(),
+            forgiven: Vec::new(),
         }
+    }
+
+    /// Tells whether collection made this version; its rows are those of the version before.
+    pub(crate) fn is_collection(&self) -> bool {
+        self.reason == COLLECTION
+    }
+
+    /// Returns the paths of the files that hold its cells, if they are many.
+    pub(crate) fn chunk_paths(&self) -> impl Iterator<Item = String> {
+        self.chunks.values().flatten().map(ChunkRef::path)
     }
 
     /// Gives the commit its cells, in the order of their tables and partitions: inside, or as chunks if they are many.
@@ -170,6 +191,17 @@ impl Commit {
                 Some(record) => snapshot.records.insert(name.clone(), record.clone()),
                 None => snapshot.records.remove(name),
             };
+        }
+        if !self.condemned.is_empty() || !self.forgiven.is_empty() {
+            let condemned = Arc::make_mut(&mut snapshot.condemned);
+            for name in &self.forgiven {
+                condemned.remove(name);
+            }
+            condemned.extend(
+                self.condemned
+                    .iter()
+                    .map(|name| (name.clone(), self.version)),
+            );
         }
         snapshot.version = self.version;
         snapshot.time = self.time;

@@ -8,6 +8,9 @@ use thiserror::Error;
 
 use crate::Nondeterminism;
 
+/// What to do about rows that are gone.
+pub(crate) const DATA_REPAIR: &str = "`lakectl repair` writes the file again from its inputs or its source, as a run of its stage with `--force` does; or restore it from a copy of the lake";
+
 /// An error of the store.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -275,6 +278,44 @@ pub enum StoreError {
         /// Attempts made.
         attempts: u32,
     },
+    /// A lake that cannot take over the versions of another one.
+    #[error("the lake at {} has another version {version} of branch {branch}", path.display())]
+    Diverged {
+        /// The lake that was to be copied to.
+        path: PathBuf,
+        /// The branch.
+        branch: String,
+        /// The first version that differs.
+        version: u64,
+    },
+    /// A version whose rows were collected.
+    #[error(
+        "the rows of version {version} are not kept any more: the oldest version kept is {oldest}"
+    )]
+    Expired {
+        /// What was asked for.
+        version: u64,
+        /// The oldest version whose rows are kept.
+        oldest: u64,
+    },
+    /// A result whose file is being removed.
+    #[error("run {run} cannot be published: collection is removing a file of {table} {partition}")]
+    Condemned {
+        /// The run that wanted to commit.
+        run: String,
+        /// The table.
+        table: TableId,
+        /// The partition.
+        partition: PartitionKey,
+    },
+    /// A run that gave no sign of life for so long that collection took it for dead.
+    #[error(
+        "run {run} gave no sign of life for too long, so collection may have removed its files"
+    )]
+    LeaseLost {
+        /// The run.
+        run: String,
+    },
     /// A version or time that the lake does not have.
     #[error("the lake has no version {asked}: {known}")]
     NoVersion {
@@ -311,6 +352,8 @@ impl StoreError {
         match self {
             Self::Conflict { .. }
             | Self::RecordConflict { .. }
+            | Self::Condemned { .. }
+            | Self::LeaseLost { .. }
             | Self::HeadMoved { .. }
             | Self::Busy { .. } => ErrorKind::Conflict,
             Self::Io { .. }
@@ -322,6 +365,18 @@ impl StoreError {
             Self::Nondeterministic(_) | Self::Twice { .. } => ErrorKind::Bug,
             _ => ErrorKind::Input,
         }
+    }
+
+    /// Tells whether trying the same again may help: what is damaged stays so.
+    pub fn is_transient(&self) -> bool {
+        self.kind() == ErrorKind::Environment
+            && !self.is_damage()
+            && !matches!(self, Self::FlushFailed { .. })
+    }
+
+    /// Tells whether a file of the lake is missing or not what was written.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::DamagedData { .. })
     }
 
     /// Returns advice, if there is any.
@@ -347,11 +402,17 @@ impl StoreError {
                 "look at the disk, then run again: finished results are reused"
             }
             Self::Damaged { repair, .. } => repair,
-            Self::DamagedData { .. } => {
-                "restore the file from a copy, or run its stage with `--force`: it is written again from its inputs"
-            }
+            Self::DamagedData { .. } => DATA_REPAIR,
             Self::Value { .. } => {
                 "quarantine such rows, or write null into a column that allows it"
+            }
+            Self::Diverged { .. } => {
+                "copy to a new folder, or to a lake that was copied from this one and not written to since"
+            }
+            Self::Expired { oldest, .. } => {
+                return Some(format!(
+                    "ask for version {oldest} or a later one; `[retention]` in configs/ says how long versions are kept"
+                ));
             }
             Self::NoBranch { branch, .. } => {
                 return Some(format!("`lakectl branch create {branch}` makes one"));
@@ -366,6 +427,8 @@ impl StoreError {
             Self::Conflict { .. }
             | Self::RecordConflict { .. }
             | Self::HeadMoved { .. }
+            | Self::Condemned { .. }
+            | Self::LeaseLost { .. }
             | Self::Busy { .. } => {
                 "run again: finished results are reused and only what changed is computed"
             }

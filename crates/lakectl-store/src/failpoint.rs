@@ -24,6 +24,14 @@ pub enum Failpoint {
     Committed,
     /// A file of a projection is written; others may not be, and nothing says how far it is.
     Projecting,
+    /// Collection has said which versions are not kept any more.
+    VersionsExpired,
+    /// Collection has committed the names of what it is going to remove to one branch.
+    NamesCondemned,
+    /// No recorded result refers to what collection is going to remove.
+    ResultsForgotten,
+    /// Collection has removed some files.
+    FilesRemoved,
 }
 
 impl Failpoint {
@@ -38,6 +46,14 @@ impl Failpoint {
         Self::Projecting,
     ];
 
+    /// Every point of a collection, in the order in which it gets there.
+    pub const COLLECTION: [Self; 4] = [
+        Self::VersionsExpired,
+        Self::NamesCondemned,
+        Self::ResultsForgotten,
+        Self::FilesRemoved,
+    ];
+
     /// Its name in `LAKE_FAILPOINT`.
     pub fn word(self) -> &'static str {
         match self {
@@ -48,6 +64,10 @@ impl Failpoint {
             Self::BeforeCommit => "before-commit",
             Self::Committed => "committed",
             Self::Projecting => "projecting",
+            Self::VersionsExpired => "versions-expired",
+            Self::NamesCondemned => "names-condemned",
+            Self::ResultsForgotten => "results-forgotten",
+            Self::FilesRemoved => "files-removed",
         }
     }
 

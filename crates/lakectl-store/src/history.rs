@@ -10,7 +10,10 @@ use crate::commit::Commit;
 use crate::log::Span;
 use crate::object::lock;
 use crate::request::Moved;
-use crate::{CommitInfo, CommitRequest, Failpoint, Lake, Place, Snapshot, StoreError, VersionRef};
+use crate::{
+    CommitInfo, CommitRequest, Failpoint, Lake, Lease, Place, Snapshot, StoreError, VersionRef,
+    versions,
+};
 
 /// Each lost race means that another run committed, so only a crowd gets near this.
 const COMMIT_ATTEMPTS: u32 = 1_000;
@@ -171,11 +174,30 @@ impl Lake {
         };
         let last = self.files().span()?.map_or(0, |span| span.last);
         match number.filter(|number| *number <= last) {
-            Some(number) => self.version_of(&self.branch, number),
+            Some(number) => {
+                self.check_kept(number, last)?;
+                self.version_of(&self.branch, number)
+            }
             None => Err(StoreError::NoVersion {
                 asked: version.to_string(),
                 known: known_versions(&self.log()?),
             }),
+        }
+    }
+
+    /// Refuses a version whose rows were collected.
+    fn check_kept(&self, version: u64, last: u64) -> Result<(), StoreError> {
+        let stretches = self.lineage(last)?;
+        let stretch = stretches
+            .iter()
+            .find(|stretch| (stretch.first..=stretch.last).contains(&version));
+        let oldest = match stretch {
+            Some(stretch) => versions::oldest(&self.door, &stretch.branch)?,
+            None => 0,
+        };
+        match version > 0 && version < oldest {
+            true => Err(StoreError::Expired { version, oldest }),
+            false => Ok(()),
         }
     }
 
@@ -280,7 +302,15 @@ impl Lake {
                 self.files().settle()?;
                 return Ok(Snapshot::clone(&head));
             };
+            if let Some(cell) = request.condemned(&head, &cells) {
+                return Err(StoreError::Condemned {
+                    run: request.run,
+                    table: cell.table.clone(),
+                    partition: cell.partition.clone(),
+                });
+            }
             self.check_files(&cells)?;
+            request.lease.map_or(Ok(()), Lease::renew)?;
             Failpoint::BeforeCommit.reached();
             if let Some(id) = self.files().put(&commit)? {
                 Failpoint::Committed.reached();

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::branch::MAIN;
+use crate::error::DATA_REPAIR;
 use crate::history::Head;
 use crate::object::{Door, lock};
 use crate::open::{self, Open};
@@ -102,6 +103,20 @@ impl Lake {
     ) -> Result<Self, StoreError> {
         let door = open::door(&address.into(), profile, mode)?;
         Ok(Self::behind(door, profile))
+    }
+
+    /// Opens the lake at an address, whatever its profile.
+    ///
+    /// # Errors
+    /// As [`Lake::open`].
+    pub fn open_any(address: impl Into<LakeAddress>) -> Result<Self, StoreError> {
+        let door = Door::at(&address.into())?;
+        match open::profile(&door)? {
+            Some(profile) => Ok(Self::behind(door, &profile)),
+            None => Err(StoreError::NoLake {
+                path: door.root().to_owned(),
+            }),
+        }
     }
 
     /// The lake behind a door that was found to lead to one.
@@ -193,7 +208,15 @@ impl Lake {
         if !partition.is_all() {
             path.push_str(&format!("{partition}/"));
         }
-        path.push_str(&format!("{hash}.parquet"));
+        // A name that was condemned stays so: who removes its file may come at any time.
+        let condemned = Arc::clone(&lock(&self.head).snapshot.condemned);
+        let mut name = format!("{path}{hash}.parquet");
+        let mut number = 0;
+        while condemned.contains_key(&name) {
+            number += 1;
+            name = format!("{path}{hash}-{number}.parquet");
+        }
+        let path = name;
         self.door.put_content_named(&path, bytes)?;
         Ok(CellFile {
             path,
@@ -263,7 +286,8 @@ impl Lake {
     /// # Errors
     /// [`StoreError::Damaged`] naming the segment that is.
     pub fn cells(&self) -> Result<CellIndex, StoreError> {
-        cell::read_all(&self.door)
+        let condemned = Arc::clone(&self.newest()?.condemned);
+        Ok(cell::read_all(&self.door)?.without(&condemned))
     }
 
     /// Returns what a result's fingerprint was made of; nothing if that is not kept any more.
@@ -314,7 +338,7 @@ impl Lake {
         StoreError::Damaged {
             path: self.path_of(file),
             problem: problem.to_owned(),
-            repair: "restore the file from a copy, or run its stage with `--force`: it is written again from its inputs",
+            repair: DATA_REPAIR,
         }
     }
 }

@@ -10,6 +10,8 @@
 //!        _parts/<run>/<hash>.parts                         what the fingerprints of results were made of
 //!        _checks/<run>/<n>.json                            what every check found: none is evaluated twice
 //!        _runs/<run>.json                                  what a run did and could not do, for people
+//!        _runs/leases/<run>/                               signs of life of the runs under way
+//!        _aside/                                           damaged files that repair moved out of the way
 //!        data/<schema>/<table>/_delta_log, _projections     the same for other engines, made from the log
 //! ```
 //!
@@ -24,12 +26,17 @@ mod check;
 mod checkpoint;
 mod chunk;
 mod commit;
+mod copy;
+mod disk;
 mod error;
 mod failpoint;
+mod gc;
 mod history;
 mod lake;
+mod lease;
 mod log;
 mod memo;
+mod mend;
 mod merge;
 mod note;
 mod object;
@@ -40,21 +47,32 @@ mod projection;
 mod request;
 mod rows;
 mod snapshot;
+mod uses;
+mod verify;
+mod versions;
+mod workers;
 
 pub use crate::parquet::{contract_of, schema_of};
 pub use branch::{BranchInfo, MAIN, Origin, Signed};
 pub use cell::{CellIndex, Nondeterminism};
 pub use check::CheckIndex;
 pub use commit::CommitInfo;
+pub use copy::{Copied, Copying};
+pub use disk::{DiskUse, Size};
 pub use error::StoreError;
 pub use failpoint::Failpoint;
+pub use gc::{Collection, GcRequest, GcStep, Removal, Retention, Spared};
 pub use lake::{Lake, WriteSpec, Written};
+pub use lease::Lease;
+pub use mend::rows_hash;
 pub use merge::{Merge, MergeConflict};
 pub use object::{Bucket, LakeAddress};
 pub use open::Open;
 pub use projection::{DeltaTable, DeltaVersion, Projected, duckdb_views};
 pub use request::CommitRequest;
 pub use snapshot::{Partitions, Place, Snapshot, TableMeta, VersionRef};
+pub use uses::{Cause, Span};
+pub use verify::{Damage, FileKind, Progress, Verification, VerifyRequest};
 
 #[cfg(test)]
 mod tests;

@@ -30,7 +30,7 @@ impl Log<'_> {
         format!("{FOLDER}/{}", self.branch)
     }
 
-    fn path_of(&self, version: u64) -> String {
+    pub(crate) fn path_of(&self, version: u64) -> String {
         format!("{}/{version:020}.json", self.folder())
     }
 

@@ -59,8 +59,25 @@ fn stranger(door: &Door) -> Result<Option<String>, StoreError> {
         .find(|name| !HARMLESS.contains(&name.as_str())))
 }
 
+/// Returns the profile of the lake behind the door, or `None` if there is no lake.
+pub(crate) fn profile(door: &Door) -> Result<Option<String>, StoreError> {
+    Ok(identity(door)?.map(|identity| identity.profile))
+}
+
 /// Returns false if there is no lake.json, an error if it says that this lake is not for us.
 fn check_identity(door: &Door, profile: &str) -> Result<bool, StoreError> {
+    match identity(door)? {
+        None => Ok(false),
+        Some(found) if found.profile == profile => Ok(true),
+        Some(found) => Err(StoreError::OtherProfile {
+            path: door.root().to_owned(),
+            lake: found.profile,
+            run: profile.to_owned(),
+        }),
+    }
+}
+
+fn identity(door: &Door) -> Result<Option<Identity>, StoreError> {
     let path = door.full(LAKE_JSON);
     let read = |bytes: Vec<u8>| {
         serde_json::from_slice::<Identity>(&bytes).map_err(|e| StoreError::Damaged {
@@ -70,7 +87,7 @@ fn check_identity(door: &Door, profile: &str) -> Result<bool, StoreError> {
         })
     };
     let Some(found) = door.get_verified(LAKE_JSON, read)? else {
-        return Ok(false);
+        return Ok(None);
     };
     if found.format > FORMAT {
         return Err(StoreError::NewerFormat {
@@ -79,14 +96,7 @@ fn check_identity(door: &Door, profile: &str) -> Result<bool, StoreError> {
             known: FORMAT,
         });
     }
-    if found.profile != profile {
-        return Err(StoreError::OtherProfile {
-            path: door.root().to_owned(),
-            lake: found.profile,
-            run: profile.to_owned(),
-        });
-    }
-    Ok(true)
+    Ok(Some(found))
 }
 
 /// Makes the place ready and puts lake.json; another process may do the same at the same time.

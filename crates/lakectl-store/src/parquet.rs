@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
@@ -124,7 +124,35 @@ pub(crate) fn decode(
     bytes: Vec<u8>,
     projection: Option<&[String]>,
 ) -> Result<Vec<RecordBatch>, StoreError> {
-    let table = &cell.table;
+    let batches: Vec<RecordBatch> =
+        batches(&cell.table, bytes, projection)?.collect::<Result<_, _>>()?;
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    if rows as u64 != cell.rows {
+        let problem = format!("expected {} rows, found {rows}", cell.rows);
+        return Err(rows_error("decode", &cell.table, problem));
+    }
+    Ok(batches)
+}
+
+/// Returns what can be read of a damaged file. Nothing that comes out of it may be believed unverified.
+pub(crate) fn salvage(
+    table: &TableId,
+    bytes: Vec<u8>,
+    projection: Option<&[String]>,
+) -> Vec<RecordBatch> {
+    // Decoders of damaged bytes may give up in any way.
+    let read = std::panic::catch_unwind(|| {
+        let batches = batches(table, bytes, projection).ok()?;
+        Some(batches.map_while(Result::ok).collect())
+    });
+    read.ok().flatten().unwrap_or_default()
+}
+
+fn batches(
+    table: &TableId,
+    bytes: Vec<u8>,
+    projection: Option<&[String]>,
+) -> Result<impl Iterator<Item = Result<RecordBatch, StoreError>>, StoreError> {
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let mut builder =
         ParquetRecordBatchReaderBuilder::try_new_with_options(Bytes::from(bytes), options)
@@ -145,22 +173,42 @@ pub(crate) fn decode(
     let reader = builder
         .build()
         .map_err(|e| rows_error("decode", table, e))?;
-    let mut batches = Vec::new();
-    for batch in reader {
-        let batch = batch.map_err(|e| rows_error("decode", table, e))?;
-        batches.push(match &order {
+    let table = table.clone();
+    Ok(reader.map(move |batch| {
+        let batch = batch.map_err(|e| rows_error("decode", &table, e))?;
+        match &order {
             Some(order) => batch
                 .project(order)
-                .map_err(|e| rows_error("decode", table, e))?,
-            None => batch,
-        });
+                .map_err(|e| rows_error("decode", &table, e)),
+            None => Ok(batch),
+        }
+    }))
+}
+
+/// Returns text columns of a file, row by row.
+pub(crate) fn texts(
+    table: &TableId,
+    bytes: Vec<u8>,
+    columns: &[&str],
+) -> Result<Vec<Vec<String>>, StoreError> {
+    let names: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+    let mut rows = Vec::new();
+    for batch in batches(table, bytes, Some(&names))? {
+        let batch = batch?;
+        let texts = batch
+            .columns()
+            .iter()
+            .zip(&names)
+            .map(|(column, name)| {
+                column.as_string_opt::<i32>().ok_or_else(|| {
+                    rows_error("decode", table, format!("column `{name}` is not text"))
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let row = |i| texts.iter().map(|text| text.value(i).to_owned()).collect();
+        rows.extend((0..batch.num_rows()).map(row));
     }
-    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    if rows as u64 != cell.rows {
-        let problem = format!("expected {} rows, found {rows}", cell.rows);
-        return Err(rows_error("decode", table, problem));
-    }
-    Ok(batches)
+    Ok(rows)
 }
 
 fn indices_of(

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use lakectl_core::{Cell, Fingerprint, Parts};
 use serde::{Deserialize, Serialize};
 
-use crate::StoreError;
 use crate::object::{Door, Entry, FORMAT};
+use crate::{StoreError, workers};
 
 const FOLDER: &str = "_parts";
 const MAGIC: &[u8; 4] = b"LKP1";
@@ -113,8 +113,7 @@ fn read(door: &Door, path: &str) -> Result<Option<Wave>, StoreError> {
         repair: REPAIR,
     };
     let verified = |bytes: &[u8]| {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        if name.strip_suffix(".parts") != Some(&Fingerprint::of(bytes).to_string()) {
+        if is_damaged(path, bytes) {
             return Err(damaged(
                 "its content does not match its name (cut off or altered)",
             ));
@@ -122,6 +121,27 @@ fn read(door: &Door, path: &str) -> Result<Option<Wave>, StoreError> {
         decode(bytes).ok_or_else(|| damaged("it is of another make"))
     };
     door.get_verified(path, |bytes| verified(&bytes))
+}
+
+/// Reads every manifest, and returns their paths with what is wrong with those that cannot be read.
+pub(crate) fn check_all(door: &Door) -> Result<Vec<(String, Option<StoreError>)>, StoreError> {
+    let mut manifests = door.list_all(FOLDER)?;
+    manifests.retain(|file| file.path.ends_with(".parts"));
+    Ok(workers::map(&manifests, |file| {
+        (file.path.clone(), read(door, &file.path).err())
+    }))
+}
+
+/// Tells whether a file is a manifest whose name is not the digest of its bytes.
+pub(crate) fn is_damaged(path: &str, bytes: &[u8]) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let digest = name.strip_suffix(".parts");
+    digest.is_some_and(|digest| digest != Fingerprint::of(bytes).to_string())
+}
+
+/// Returns the folder of the manifests of a run.
+pub(crate) fn folder(run: &str) -> String {
+    format!("{FOLDER}/{run}")
 }
 
 fn decode(bytes: &[u8]) -> Option<Wave> {

@@ -7,7 +7,7 @@ use lakectl_core::{Cell, PartitionKey, TableId, TaskKey, UtcTime};
 
 use crate::commit::Commit;
 use crate::object::Door;
-use crate::{Origin, Snapshot, StoreError, TableMeta};
+use crate::{Lease, Origin, Snapshot, StoreError, TableMeta};
 
 /// A run's wish to publish.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub struct CommitRequest<'a> {
     pub records: BTreeMap<String, Option<serde_json::Value>>,
     /// The version of another branch whose changes these are.
     pub merged: Option<Origin>,
+    /// The run's sign of life, if it has one: a run that collection took for dead may not publish.
+    pub lease: Option<&'a Lease>,
 }
 
 /// What somebody changed since the base and this run depends on.
@@ -65,7 +67,16 @@ impl<'a> CommitRequest<'a> {
             exact: false,
             records: BTreeMap::new(),
             merged: None,
+            lease: None,
         }
+    }
+
+    /// Returns a result that is to be published and whose file is being removed.
+    pub(crate) fn condemned<'c>(&self, head: &Snapshot, cells: &'c [Cell]) -> Option<&'c Cell> {
+        cells.iter().find(|cell| {
+            let file = cell.file.as_ref();
+            file.is_some_and(|file| head.condemned.contains_key(&file.path))
+        })
     }
 
     /// Refuses a request that contradicts itself.

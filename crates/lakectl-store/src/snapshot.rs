@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub tables: BTreeMap<TableId, TableMeta>,
     /// Notes of the lake that are versioned with it, such as overrides. What they mean is the caller's matter.
     pub records: BTreeMap<String, serde_json::Value>,
+    /// Names of files that are being removed, with the version that condemned them: no later version may refer to one.
+    pub(crate) condemned: Arc<BTreeMap<String, u64>>,
 }
 
 impl Snapshot {
@@ -55,6 +57,7 @@ impl Snapshot {
             cells: BTreeMap::new(),
             tables: BTreeMap::new(),
             records: BTreeMap::new(),
+            condemned: Arc::default(),
         }
     }
 

@@ -184,6 +184,67 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: OverrideCommand,
     },
+    /// Look at every file of the lake: is it there, and is it what was written
+    #[command(after_long_help = help::VERIFY)]
+    Verify {
+        /// Read every data file, hash it and decode its rows, instead of asking for its size only
+        #[arg(long)]
+        deep: bool,
+        /// Only the data files of this version
+        #[arg(long, value_name = "VERSION|TIME")]
+        at: Option<String>,
+    },
+    /// Compute or fetch again what is damaged or missing
+    #[command(after_long_help = help::REPAIR)]
+    Repair {
+        /// Say what would be done, change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Tasks at the same time (default: one for each processor)
+        #[arg(long, value_name = "N", env = "LAKE_JOBS")]
+        jobs: Option<usize>,
+    },
+    /// Remove what no kept version, no branch and no recent result needs
+    #[command(after_long_help = help::GC)]
+    Gc(GcArgs),
+    /// Copy a version, a branch or a whole lake to another place
+    #[command(after_long_help = help::COPY)]
+    Copy(CopyArgs),
+}
+
+/// Arguments of `gc`.
+#[derive(Debug, Args)]
+pub(crate) struct GcArgs {
+    /// Say what would go and why, change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Keep at least so many of the newest versions of each branch (default: `retention.versions`)
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_versions: Option<u64>,
+    /// Keep all versions of so many days (default: `retention.days`)
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) keep_days: Option<u32>,
+    /// Keep results that no version holds for so many days (default: `retention.cache_days`)
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) keep_cache_days: Option<u32>,
+    /// List every file
+    #[arg(long)]
+    pub(crate) files: bool,
+}
+
+/// Arguments of `copy`.
+#[derive(Debug, Args)]
+pub(crate) struct CopyArgs {
+    /// The lake to copy
+    pub(crate) from: String,
+    /// Where to: a new or empty place, or an earlier copy
+    pub(crate) to: String,
+    /// Only this version, with the log up to it
+    #[arg(long, value_name = "VERSION|TIME", conflicts_with = "all")]
+    pub(crate) at: Option<String>,
+    /// Every branch, every recorded result and the notes of runs
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// Arguments of `diff`.

@@ -72,7 +72,8 @@ pub(crate) const STATUS: &str = "\
   {profile, lake, version, published_at, tasks: {total, reuse, restore, run, pending, blocked},
    tables: [{table, partitions, rows, newest, stale}],
    failures: [{run, task, message, hint}],
-   quarantine: [{table, reason, severity, rows, documents, example}], checks: [...], note}
+   quarantine: [{table, reason, severity, rows, documents, example}], checks: [...], note,
+   disk: {tables: {table: {cause: {files, bytes}}}, other: {cause: {files, bytes}}}}
 `tasks` are those of `plan`, `newest` is the latest time in the rows, `stale` the number of tasks that are not `reuse`; `failures` are those of \
 earlier runs that are still to be mended. A quarantine entry of severity `warn` was kept; `reject` was left out.";
 
@@ -199,3 +200,45 @@ one stays in the list. `--format json` prints the override, `list` an array of t
   {id, kind, ..., made: {who, when, why}, revoked: {who, when, why} | null}
 `kind` is `exclude-document` {document, name, places}, `accept-check` {check, table, partition, digest, rows_hash} or \
 `drop-partition` {table, partition}.";
+
+pub(crate) const VERIFY: &str = "\
+Every version of the log, every record of results, and every data file that a kept version or a recorded result needs. \
+Exit code 2 if something is damaged or missing; each such file is named with its partition, the versions that hold it and \
+what to do.
+
+`--format json` prints one object:
+  {ok, lake, deep, records, files, bytes,
+   damages: [{path, kind, table, partition, cause, versions: [{branch, first, last}], problem, advice}]}
+`kind` is log, checkpoint, cells, parts, checks, projection or data; `cause` is published, older, branch or cache.";
+
+pub(crate) const REPAIR: &str = "\
+Derived partitions are computed again by their own tasks, and their rows have to come out equal. Raw documents are taken \
+from what is left of their file and from their source, and proved by their digests. Damaged records of results are moved \
+below `_aside` in the lake. Nothing is published: a file comes back under its own name. Exit code 2 if something could \
+not be repaired; the reason and what to do are said.
+
+`--format json` prints one object:
+  {dry_run, lake, records, files, bytes, seconds, executed: [task], warnings,
+   damaged: [{path, task, cause, problem, fix, detail}]}
+`fix` is computed, fetched, projected, set_aside, forgotten or none.";
+
+pub(crate) const GC: &str = "\
+A version is kept if it is young enough or among the newest. Rows of versions that are not kept can be asked for no more; \
+the log still says what they were. Raw documents go only when a newest version has them as well. What a run under way \
+has written stays. Ages are told by the clock of the place that keeps the lake. Defaults are in `[retention]` of \
+configs/base.toml.
+
+`--format json` prints one object:
+  {lake, dry_run, keep: {versions, days, cache_days}, expired: {branch: oldest kept version},
+   removed: [{path, table, partition, bytes, cause, why}], spared: [{path, bytes, why}],
+   temporary: {files, bytes}, results, dead_runs: [run],
+   disk: {tables: {table: {cause: {files, bytes}}}, other: {cause: {files, bytes}}}}
+`disk` is what the lake took before.";
+
+pub(crate) const COPY: &str = "\
+Files are copied first and the log last, so the copy can be read when it is complete. What is there and right is passed \
+over: an interrupted copy goes on, and a copy over a damaged lake mends it. A target with another profile or other \
+versions is refused.
+
+`--format json` prints one object:
+  {from, to, versions: {branch: newest}, copied: {files, bytes}, skipped: {files, bytes}, records}";

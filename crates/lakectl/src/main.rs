@@ -7,6 +7,7 @@ mod context;
 mod events;
 mod help;
 mod layout;
+mod meter;
 mod progress;
 #[cfg(test)]
 mod reference;

@@ -106,10 +106,16 @@ impl Need {
             let partitions = &scope.partitions[pipeline.main_table(stage)];
             numbers.push(vec![u32::MAX; needed.len()]);
             for entry in (0..needed.len()).filter(|entry| needed[*entry]) {
-                // Forcing and refreshing are for the selected days and values only.
+                // Forcing and refreshing are for the selected days, values and tasks only.
+                let asked = &partitions.entries[entry];
                 let demand = match demands[stage] {
                     Demand::None => Demand::None,
-                    demand if wanted(&partitions.entries[entry], selection) => demand,
+                    demand
+                        if wanted(asked, selection)
+                            && named(&partitions.table, asked, selection) =>
+                    {
+                        demand
+                    }
                     _ => Demand::None,
                 };
                 let number = tasks.len() as u32;

@@ -38,6 +38,9 @@ pub(crate) use remote::Remote;
 /// Names beginning so are unfinished files of a writer that may have died; nobody reads them.
 pub(crate) const TEMPORARY: &str = ".tmp-";
 
+/// What [`Door::set_aside`] moves files to.
+const ASIDE: &str = "_aside";
+
 /// What became of a name that had to be new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Put {
@@ -211,6 +214,21 @@ impl Door {
     /// Returns the sizes of several files in the order of `paths`.
     pub(crate) fn sizes(&self, paths: &[String]) -> Result<Vec<Option<u64>>, StoreError> {
         self.backend.sizes(paths)
+    }
+
+    /// Moves a damaged file out of the way, below `_aside`, where people may look at it. Returns its new path.
+    pub(crate) fn set_aside(&self, path: &str) -> Result<String, StoreError> {
+        let bytes = self.get(path)?.unwrap_or_default();
+        let mut number = 0;
+        let aside = loop {
+            let aside = format!("{ASIDE}/{path}.{number}");
+            if self.put_new(&aside, &bytes)? == Put::Created {
+                break aside;
+            }
+            number += 1;
+        };
+        self.delete(path)?;
+        Ok(aside)
     }
 
     /// Returns the sorted names in a folder, without unfinished files; nothing if there is no such folder.

@@ -11,6 +11,7 @@ use super::checkpoint::{Checkpoint, checkpoint_of};
 use super::data_folder;
 use crate::branch::MAIN;
 use crate::object::{Entry, FORMAT, seal, unseal};
+use crate::uses::Unreadable;
 use crate::{Failpoint, Lake, Snapshot, StoreError, VersionRef};
 
 /// How far the log is projected. Written last: whatever a crash leaves undone is done again.
@@ -178,6 +179,31 @@ impl Lake {
         projector.finish(snapshot)
     }
 
+    /// Compares what is projected with what the log gives, and returns the files that are something else.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if the disk refuses. A log that is damaged itself gives nothing to compare with.
+    pub(crate) fn check_delta(&self) -> Result<Vec<Unreadable>, StoreError> {
+        if self.branch() != MAIN {
+            return self.on_branch(MAIN)?.check_delta();
+        }
+        let mut projector = Projector::new(self, State::new());
+        projector.wrong = Some(Vec::new());
+        let projected = self.delta_state()?;
+        let until = projected.map_or(0, |state| state.version);
+        let compared = self
+            .newest()
+            .and_then(|newest| match newest.version < until {
+                // Restored from a copy: the next projection makes everything anew.
+                true => Ok(()),
+                false => projector.compare(until),
+            });
+        match compared {
+            Err(error) if !error.is_damage() => Err(error),
+            _ => Ok(projector.wrong.unwrap_or_default()),
+        }
+    }
+
     /// Returns the tables that have a Delta log, as far as they are projected.
     ///
     /// # Errors
@@ -252,6 +278,8 @@ struct Projector<'a> {
     written: BTreeSet<String>,
     /// Where the newest checkpoints are, by the path that is to say so: written when the checkpoints are there.
     pointers: BTreeMap<String, Vec<u8>>,
+    /// Files that are not as they would be written, if nothing is to be written.
+    wrong: Option<Vec<Unreadable>>,
     done: Projected,
 }
 
@@ -262,6 +290,7 @@ impl<'a> Projector<'a> {
             state,
             written: BTreeSet::new(),
             pointers: BTreeMap::new(),
+            wrong: None,
             done: Projected::default(),
         }
     }
@@ -286,6 +315,15 @@ impl<'a> Projector<'a> {
         door.put_content_named(STATE, &bytes)?;
         door.sync_pending()?;
         Ok(self.done)
+    }
+
+    /// Goes through the versions up to `until` without writing.
+    fn compare(&mut self, until: u64) -> Result<(), StoreError> {
+        self.advance(&mut Snapshot::empty(), until, |_| true)?;
+        for (path, bytes) in std::mem::take(&mut self.pointers) {
+            self.put(path, &bytes)?;
+        }
+        Ok(())
     }
 
     fn advance_to_newest(&mut self, snapshot: &mut Snapshot) -> Result<(), StoreError> {
@@ -350,6 +388,20 @@ impl<'a> Projector<'a> {
 
     /// Other writers of the same log bring the same bytes, so it does not matter whose are kept.
     fn put(&mut self, path: String, bytes: &[u8]) -> Result<(), StoreError> {
+        if let Some(wrong) = &mut self.wrong {
+            let problem = match self.lake.door().get(&path)? {
+                Some(found) if found == bytes => return Ok(()),
+                Some(_) => "it is not what the log of the lake gives",
+                None => "it is missing",
+            };
+            let error = StoreError::Damaged {
+                path: self.lake.door().full(&path),
+                problem: problem.to_owned(),
+                repair: REPAIR,
+            };
+            wrong.push(Unreadable { path, error });
+            return Ok(());
+        }
         self.lake.door().put_content_named(&path, bytes)?;
         Failpoint::Projecting.reached();
         self.done.bytes += bytes.len() as u64;

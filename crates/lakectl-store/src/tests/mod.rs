@@ -2,11 +2,15 @@
 
 mod branches;
 mod checkpoints;
+mod collecting;
 mod commits;
+mod copying;
 mod faults;
 mod opening;
 mod projection;
+mod racing;
 mod simulate;
+mod verifying;
 mod writing;
 
 use std::path::Path;

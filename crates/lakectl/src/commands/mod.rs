@@ -4,8 +4,10 @@ mod audit;
 mod backfill;
 mod branch;
 mod checks;
+mod copy;
 mod diff;
 mod doctor;
+mod gc;
 mod graph;
 mod history;
 mod init;
@@ -13,6 +15,7 @@ mod lineage;
 mod overrides;
 mod plan;
 mod project;
+mod repair;
 mod rollback;
 mod run;
 mod show;
@@ -20,6 +23,7 @@ mod sql;
 mod status;
 mod summary;
 mod tally;
+mod verify;
 mod views;
 
 use anyhow::Result;
@@ -61,6 +65,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
             Ok(Done::Well)
         }
         Command::Doctor => doctor::doctor(cli.global),
+        Command::Copy(args) => copy::copy(&cli.global, &args),
         command => {
             let context = Context::open(cli.global)?;
             match command {
@@ -83,9 +88,13 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
                 } => audit::lookahead(&context, &args),
                 Command::Backfill(args) => backfill::backfill(&context, &args),
                 Command::Override { command } => overrides::overrides(&context, &command),
-                Command::Init { .. } | Command::Completions { .. } | Command::Doctor => {
-                    Ok(Done::Well)
-                }
+                Command::Verify { deep, at } => verify::verify(&context, deep, at.as_deref()),
+                Command::Repair { dry_run, jobs } => repair::repair(&context, dry_run, jobs),
+                Command::Gc(args) => gc::gc(&context, &args),
+                Command::Init { .. }
+                | Command::Completions { .. }
+                | Command::Doctor
+                | Command::Copy(_) => Ok(Done::Well),
             }
         }
     }
@@ -114,6 +123,10 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Audit { .. } => ("audit", &[]),
         Command::Backfill(_) => ("backfill", &[]),
         Command::Override { .. } => ("override", &[]),
+        Command::Verify { .. } => ("verify", &[]),
+        Command::Repair { .. } => ("repair", &[]),
+        Command::Gc(_) => ("gc", &[]),
+        Command::Copy(_) => ("copy", &[]),
     };
     if matches!(format, Format::Text | Format::Json) || more.contains(&format) {
         return Ok(());
@@ -141,8 +154,8 @@ pub(crate) fn selected(selection: &Selection) -> Result<Selected> {
         from: selection.from,
         to: selection.to,
         asset: selection.asset.clone(),
+        tasks: None,
         force: selection.force.clone(),
         refresh: selection.refresh.clone(),
-        tasks: None,
     })
 }

@@ -1,11 +1,12 @@
 //! `lakectl status`: freshness, what is stale or held, what is in quarantine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
 use lakectl_core::{DayRange, UtcTime};
 use lakectl_pipeline::engine::Plan;
-use lakectl_pipeline::lake::Lake;
+use lakectl_pipeline::lake::{DiskUse, Lake};
 use lakectl_pipeline::{CheckFailure, OpenFailure, PipelineError, Quarantine, Selected, Sources};
 use serde::Serialize;
 
@@ -37,6 +38,7 @@ struct StatusJson {
     quarantine: Vec<Quarantine>,
     checks: Vec<CheckFailure>,
     note: Option<String>,
+    disk: DiskUse,
 }
 
 pub(crate) fn status(context: &Context) -> Result<Done> {
@@ -83,6 +85,7 @@ pub(crate) fn status(context: &Context) -> Result<Done> {
         quarantine: context.bench.quarantine(&Arc::clone(&lake))?,
         checks: context.bench.check_failures(&lake, &plan, now())?,
         note,
+        disk: lake.disk().map_err(PipelineError::from)?,
     };
     if context.json() {
         render::json(&status);
@@ -125,11 +128,16 @@ fn text(status: &StatusJson) -> String {
             .iter()
             .position(|schema| *schema == schema_of(&t.table))
     });
+    let sizes = status.disk.tables.keys();
+    let disk: BTreeMap<String, u64> = sizes
+        .map(|table| (table.to_string(), status.disk.table(table).bytes))
+        .collect();
     let rows = tables.into_iter().map(|t| {
         vec![
             t.table.clone(),
             render::count(t.partitions as u64),
             render::count(t.rows),
+            render::bytes(disk.get(&t.table).copied().unwrap_or(0)),
             t.newest.as_deref().map(short).unwrap_or_default(),
             if t.stale > 0 {
                 format!("{} stale", render::count(t.stale as u64))
@@ -139,8 +147,8 @@ fn text(status: &StatusJson) -> String {
         ]
     });
     parts.push(table(
-        &["table", "partitions", "rows", "newest", "state"],
-        &[1, 2],
+        &["table", "partitions", "rows", "disk", "newest", "state"],
+        &[1, 2, 3],
         rows.collect(),
     ));
     let words: Vec<String> = status
@@ -158,6 +166,16 @@ fn text(status: &StatusJson) -> String {
         ),
     });
     parts.extend(status.note.clone());
+    let causes = status.disk.causes();
+    let causes: Vec<String> = causes
+        .iter()
+        .map(|(cause, size)| format!("{} {}", render::bytes(size.bytes), cause.words()))
+        .collect();
+    parts.push(format!(
+        "{} on disk: {}; `gc --dry-run` says what can go",
+        render::bytes(status.disk.total().bytes),
+        causes.join(", ")
+    ));
     let rows = status.failures.iter().map(|f| {
         vec![
             f.failure.task.clone(),

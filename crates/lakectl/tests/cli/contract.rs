@@ -118,7 +118,8 @@ fn every_command_speaks_json() {
             "failures",
             "quarantine",
             "checks",
-            "note"
+            "note",
+            "disk"
         ]
     );
     assert_eq!(

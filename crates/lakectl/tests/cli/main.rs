@@ -20,6 +20,7 @@ mod disk;
 mod environment;
 mod events;
 mod interrupts;
+mod keeping;
 mod kills;
 mod lineage;
 mod plans;
