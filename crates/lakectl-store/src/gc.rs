@@ -6,23 +6,22 @@
 //! branches have condemned. No later commit may refer to a condemned name, so a writer can come at any time: it loses
 //! the race for the log's next version, reads the names, and writes its content under another one.
 
+mod condemn;
+mod documents;
+mod mark;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use lakectl_core::{Cell, Fingerprint, PartitionKey, TableId, UtcTime};
+use lakectl_core::{Cell, PartitionKey, TableId, UtcTime};
 use serde::Serialize;
 
-use crate::commit::{COLLECTION, Commit};
+use self::documents::Documents;
+use self::mark::Marked;
 use crate::object::{Stored, TEMPORARY};
-use crate::uses::{Cause, Use, Uses, each, place_of};
-use crate::{
-    CommitRequest, DiskUse, Failpoint, Lake, Lease, Size, Snapshot, StoreError, cell, lease,
-    parquet, versions,
-};
+use crate::uses::{Cause, place_of};
+use crate::{DiskUse, Failpoint, Lake, Lease, Size, StoreError, cell, lease, versions};
 
-const MICROS_PER_DAY: i64 = 86_400_000_000;
-/// A condemned name whose file is gone may be used again after so many days: nobody who saw it condemned is still at work.
-const FORGET_DAYS: i64 = 7;
 /// Few enough to be interrupted between them, many enough to make one wait of many for a bucket.
 const REMOVED_AT_A_TIME: usize = 256;
 
@@ -138,20 +137,6 @@ impl Collection {
     }
 }
 
-/// What is known when everything is marked.
-struct Marked {
-    now: UtcTime,
-    files: Vec<Stored>,
-    uses: Uses,
-    /// By branch: the version up to which the log was read.
-    heads: BTreeMap<String, u64>,
-    /// By branch: the first version to keep.
-    oldest: BTreeMap<String, u64>,
-    /// Files older than this belong to no live run.
-    horizon: UtcTime,
-    stale: Vec<String>,
-}
-
 impl Lake {
     /// Removes what nobody needs any more.
     ///
@@ -192,73 +177,6 @@ impl Lake {
         self.remove(request, &marked, &names, &mut done)?;
         drop(lease);
         Ok(done)
-    }
-
-    fn mark(&self, request: &GcRequest<'_>) -> Result<Marked, StoreError> {
-        let door = self.door();
-        let leases = lease::all(door)?;
-        let now = leases
-            .get(&request.run)
-            .map_or(request.now, |own| own.since);
-        let (stale, live): (Vec<_>, Vec<_>) = leases
-            .into_iter()
-            .partition(|(_, alive)| alive.is_stale(now));
-        let young = i64::try_from(request.young.as_micros()).unwrap_or(i64::MAX);
-        let horizon = live
-            .iter()
-            .map(|(_, alive)| alive.since)
-            .chain([UtcTime::from_micros(now.micros().saturating_sub(young))])
-            .min()
-            .unwrap_or(now);
-        // Listed before the records are read: whatever is written from here on is not among the candidates.
-        let files = door.list_all("")?;
-        let branches = self.branches()?;
-        let heads: BTreeMap<String, u64> = branches
-            .into_iter()
-            .map(|branch| (branch.name, branch.version))
-            .collect();
-        let mut oldest = BTreeMap::new();
-        for branch in heads.keys() {
-            let first = self.beside(branch).first_kept(&request.keep, now, &files)?;
-            oldest.insert(branch.clone(), first);
-        }
-        Ok(Marked {
-            now,
-            uses: Uses::strict(self)?,
-            files,
-            heads,
-            oldest,
-            horizon,
-            stale: stale.into_iter().map(|(run, _)| run).collect(),
-        })
-    }
-
-    /// Returns the first version of this branch's own log that is young enough or among the newest.
-    fn first_kept(
-        &self,
-        keep: &Retention,
-        now: UtcTime,
-        files: &[Stored],
-    ) -> Result<u64, StoreError> {
-        let log = self.files();
-        let known = self.oldest()?;
-        let Some(span) = log.span()? else {
-            return Ok(known);
-        };
-        let since = now.micros() - i64::from(keep.days) * MICROS_PER_DAY;
-        let (mut first, mut counted) = (span.last, 0);
-        for version in (known.max(span.first)..=span.last).rev() {
-            let written = find(files, &log.path_of(version));
-            // A version that came after the listing is young.
-            let young = written.is_none_or(|file| file.modified.micros() >= since);
-            if !young && counted >= keep.versions.max(1) {
-                break;
-            }
-            first = version;
-            let (commit, _) = log.read(version)?;
-            counted += u64::from(!commit.is_collection());
-        }
-        Ok(first.max(known))
     }
 
     /// Chooses the files that can go, and says why, and why others that nothing needs cannot.
@@ -319,96 +237,6 @@ impl Lake {
         Ok(condemned)
     }
 
-    /// Commits the names to every branch's log, and returns those that all of them have condemned, now or before.
-    fn condemn_everywhere(
-        &self,
-        request: &GcRequest<'_>,
-        marked: &Marked,
-        names: BTreeSet<String>,
-    ) -> Result<BTreeSet<String>, StoreError> {
-        let mut agreed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        loop {
-            // A branch that appeared meanwhile has to agree as well; one that was deleted does not.
-            let branches = self.branches()?;
-            agreed.retain(|name, _| branches.iter().any(|branch| branch.name == *name));
-            let next = branches
-                .into_iter()
-                .find(|branch| !agreed.contains_key(&branch.name));
-            let Some(branch) = next else {
-                break;
-            };
-            match self.beside(&branch.name).condemn(request, marked, &names) {
-                Err(StoreError::NoBranch { .. }) => continue,
-                all => agreed.insert(branch.name.clone(), all?),
-            };
-            request.told(GcStep::Condemned(&branch.name))?;
-        }
-        let mut sets = agreed.values();
-        let first = sets.next().cloned().unwrap_or_default();
-        let all = sets.fold(first, |all, set| all.intersection(set).cloned().collect());
-        for (branch, set) in agreed {
-            // Some branch goes on using these; nobody is going to remove them.
-            let used: Vec<String> = set.difference(&all).cloned().collect();
-            if !used.is_empty() {
-                self.beside(&branch)
-                    .sign(request, Vec::new(), |_| used.clone())?;
-            }
-        }
-        Ok(all)
-    }
-
-    /// Commits the names to this branch's log. Those that its versions after the marked one refer to are left out; if the
-    /// branch was not there then, all of its versions count. Returns every name that the branch has condemned.
-    fn condemn(
-        &self,
-        request: &GcRequest<'_>,
-        marked: &Marked,
-        names: &BTreeSet<String>,
-    ) -> Result<BTreeSet<String>, StoreError> {
-        let mut names = names.clone();
-        let log = self.files();
-        let mut seen = marked.heads.get(self.branch()).copied();
-        loop {
-            let head = self.head()?;
-            each(&head).for_each(|cell| leave_out(&mut names, cell));
-            let span = log.span()?;
-            let first = seen.map_or_else(|| span.map_or(1, |span| span.first), |seen| seen + 1);
-            for version in first..=span.map_or(0, |span| span.last) {
-                let (commit, _) = log.read(version)?;
-                let cells = commit.cells(self.door())?;
-                cells.iter().for_each(|cell| leave_out(&mut names, cell));
-            }
-            seen = Some(head.version);
-            let new = names
-                .iter()
-                .filter(|name| !head.condemned.contains_key(*name));
-            let new: Vec<String> = new.cloned().collect();
-            if new.is_empty() {
-                return Ok(head.condemned.keys().cloned().collect());
-            }
-            let commit = request.commit(&head, new, marked.forgiven(self, &head, &names));
-            if log.put(&commit)?.is_some() {
-                return Ok(self.head()?.condemned.keys().cloned().collect());
-            }
-        }
-    }
-
-    /// Commits condemned and forgiven names to this branch's log, whatever else is committed meanwhile.
-    fn sign(
-        &self,
-        request: &GcRequest<'_>,
-        condemned: Vec<String>,
-        forgiven: impl Fn(&Snapshot) -> Vec<String>,
-    ) -> Result<(), StoreError> {
-        loop {
-            let head = self.head()?;
-            let commit = request.commit(&head, condemned.clone(), forgiven(&head));
-            if self.files().put(&commit)?.is_some() {
-                return Ok(());
-            }
-        }
-    }
-
     /// Drops the recorded results that are kept in files of these names.
     pub(crate) fn forget_results(&self, names: &BTreeSet<String>) -> Result<u64, StoreError> {
         let mut dropped = 0;
@@ -458,17 +286,6 @@ impl Lake {
 }
 
 impl GcRequest<'_> {
-    fn commit(&self, head: &Snapshot, condemned: Vec<String>, forgiven: Vec<String>) -> Commit {
-        let request = CommitRequest {
-            who: self.who.clone(),
-            message: format!("{} files that nothing needs", condemned.len()),
-            ..CommitRequest::new(head, &self.run, self.now, COLLECTION)
-        };
-        let mut commit = Commit::following(head, &request);
-        (commit.condemned, commit.forgiven) = (condemned, forgiven);
-        commit
-    }
-
     fn told(&self, step: GcStep<'_>) -> Result<(), StoreError> {
         match step {
             GcStep::Marked => {}
@@ -479,167 +296,4 @@ impl GcRequest<'_> {
         }
         (self.watch)(step)
     }
-}
-
-fn leave_out(names: &mut BTreeSet<String>, cell: &Cell) {
-    if let Some(file) = &cell.file {
-        names.remove(&file.path);
-    }
-}
-
-/// Finds a file in a listing.
-fn find<'f>(files: &'f [Stored], path: &str) -> Option<&'f Stored> {
-    let at = files.binary_search_by(|file| file.path.as_str().cmp(path));
-    at.ok().map(|at| &files[at])
-}
-
-impl Marked {
-    /// Tells whether a version that is kept or a recent result needs a file.
-    fn needs(&self, used: &Use, keep: &Retention) -> bool {
-        let kept = |branch: &str| self.oldest.get(branch).copied().unwrap_or(1);
-        let held = used
-            .spans
-            .iter()
-            .any(|span| span.last >= kept(&span.branch));
-        held || used.recorded.is_some_and(|time| time >= self.recent(keep))
-    }
-
-    fn recent(&self, keep: &Retention) -> UtcTime {
-        UtcTime::from_micros(self.now.micros() - i64::from(keep.cache_days) * MICROS_PER_DAY)
-    }
-
-    fn why(&self, used: Option<&Use>, keep: &Retention) -> String {
-        let Some(used) = used else {
-            return "nothing refers to it".to_owned();
-        };
-        match used.spans.as_slice() {
-            [] => format!(
-                "no version holds it, and its result is older than {} days",
-                keep.cache_days
-            ),
-            spans => {
-                let spans: Vec<String> = spans.iter().map(ToString::to_string).collect();
-                format!(
-                    "only held by {}: older than {} days and not among the newest {}",
-                    spans.join(" and "),
-                    keep.days,
-                    keep.versions.max(1)
-                )
-            }
-        }
-    }
-
-    /// Returns the branches of which versions lose files, with the first version that keeps its own.
-    fn expired(&self, condemned: &BTreeSet<String>) -> BTreeMap<String, u64> {
-        let used = condemned
-            .iter()
-            .filter_map(|name| self.uses.files.get(name));
-        let branches = used.flat_map(|used| used.spans.iter().map(|span| span.branch.as_str()));
-        let branches: BTreeSet<&str> = branches.collect();
-        let oldest = |branch: &str| Some((branch.to_owned(), *self.oldest.get(branch)?));
-        branches.into_iter().filter_map(oldest).collect()
-    }
-
-    /// Returns names that a branch condemned so long ago that they may be used again: their files are gone.
-    fn forgiven(
-        &self,
-        lake: &Lake,
-        snapshot: &Snapshot,
-        condemned: &BTreeSet<String>,
-    ) -> Vec<String> {
-        let since = self.now.micros() - FORGET_DAYS * MICROS_PER_DAY;
-        let log = lake.files();
-        let past = |(name, version): &(&String, &u64)| {
-            let log = find(&self.files, &log.path_of(**version));
-            log.is_some_and(|log| log.modified.micros() < since)
-                && find(&self.files, name).is_none()
-                && !condemned.contains(*name)
-                && !self.uses.files.contains_key(*name)
-        };
-        let past = snapshot.condemned.iter().filter(past);
-        past.map(|(name, _)| name.clone()).collect()
-    }
-}
-
-/// The rows of tables that cannot be computed again.
-struct Documents<'a> {
-    lake: &'a Lake,
-    request: &'a GcRequest<'a>,
-    branches: Vec<String>,
-    /// What the newest versions have, by table and partition.
-    kept: BTreeMap<(TableId, PartitionKey), BTreeSet<Vec<String>>>,
-    heads: Option<Vec<Snapshot>>,
-}
-
-impl<'a> Documents<'a> {
-    fn new(lake: &'a Lake, request: &'a GcRequest<'a>, marked: &Marked) -> Self {
-        Self {
-            lake,
-            request,
-            branches: marked.heads.keys().cloned().collect(),
-            kept: BTreeMap::new(),
-            heads: None,
-        }
-    }
-
-    /// Returns why a file may not go: rows of it that no newest version has.
-    fn missing(
-        &mut self,
-        table: &TableId,
-        partition: &PartitionKey,
-        file: &Stored,
-    ) -> Result<Option<String>, StoreError> {
-        let Some(bytes) = self.lake.door().get(&file.path)? else {
-            return Ok(None);
-        };
-        if !named_by(&file.path, &bytes) {
-            return Ok(Some("it is damaged; `verify --deep` says more".to_owned()));
-        }
-        let Ok(found) = parquet::texts(table, bytes, &self.request.identity) else {
-            return Ok(Some("its documents cannot be read".to_owned()));
-        };
-        let key = (table.clone(), partition.clone());
-        if !self.kept.contains_key(&key) {
-            let kept = self.of_heads(table, partition)?;
-            self.kept.insert(key.clone(), kept);
-        }
-        let kept = self.kept.get(&key);
-        let lost = found
-            .iter()
-            .filter(|row| kept.is_none_or(|kept| !kept.contains(*row)))
-            .count();
-        Ok((lost > 0).then(|| {
-            format!("{lost} of its documents are in no newest version, and nobody may have them any more")
-        }))
-    }
-
-    fn of_heads(
-        &mut self,
-        table: &TableId,
-        partition: &PartitionKey,
-    ) -> Result<BTreeSet<Vec<String>>, StoreError> {
-        if self.heads.is_none() {
-            let heads = self.branches.iter();
-            let heads = heads.map(|branch| self.lake.beside(branch).head());
-            self.heads = Some(heads.collect::<Result<_, _>>()?);
-        }
-        let mut kept = BTreeSet::new();
-        for head in self.heads.iter().flatten() {
-            let file = head
-                .cell(table, partition)
-                .and_then(|cell| cell.file.as_ref());
-            if let Some(file) = file {
-                let bytes = self.lake.read_file(file)?;
-                kept.extend(parquet::texts(table, bytes, &self.request.identity)?);
-            }
-        }
-        Ok(kept)
-    }
-}
-
-/// Tells whether a data file's name is the digest of its bytes.
-fn named_by(path: &str, bytes: &[u8]) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let name = name.strip_suffix(".parquet").unwrap_or(name);
-    name.split('-').next() == Some(Fingerprint::of(bytes).to_string().as_str())
 }

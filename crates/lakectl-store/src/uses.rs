@@ -171,7 +171,7 @@ impl Uses {
         let Some(span) = lake.files().span()? else {
             return Ok(());
         };
-        let first = lake.oldest()?.max(span.first);
+        let first = lake.oldest()?.max(begun(lake, span.first, span.last));
         let mut snapshot = lake.version_of(lake.branch(), first)?;
         each(&snapshot).for_each(|cell| self.held(cell, lake.branch(), first));
         for version in first + 1..=span.last {
@@ -194,7 +194,7 @@ impl Uses {
         let Some(span) = log.span()? else {
             return Ok(());
         };
-        let first = lake.oldest()?.max(span.first);
+        let first = lake.oldest()?.max(begun(lake, span.first, span.last));
         let mut snapshot = Snapshot::empty();
         let mut parent = None;
         for version in span.first..=span.last {
@@ -249,9 +249,12 @@ impl Uses {
         }
         let news = cells.clone();
         commit.apply(id, cells, snapshot);
+        if version < first {
+            return Ok(());
+        }
         if version == first || commit.origin.is_some() {
             each(snapshot).for_each(|cell| self.held(cell, lake.branch(), version));
-        } else if version > first {
+        } else {
             news.iter()
                 .for_each(|cell| self.held(cell, lake.branch(), version));
         }
@@ -323,6 +326,24 @@ impl Uses {
         }
         self.files.get_mut(&file.path)
     }
+}
+
+/// Returns the first version of a branch since it last began; the one after `last` if it has ended. What it held before
+/// that can be asked for no more.
+fn begun(lake: &Lake, first: u64, last: u64) -> u64 {
+    // The main branch neither begins at another one nor ends, and its log is long.
+    if lake.branch() == MAIN {
+        return first;
+    }
+    for version in (first..=last).rev() {
+        match lake.files().read(version) {
+            Ok((commit, _)) if commit.closes => return version + 1,
+            Ok((commit, _)) if commit.origin.is_some() => return version,
+            // One that cannot be read is reported by whoever walks the log.
+            _ => {}
+        }
+    }
+    first
 }
 
 /// Returns every published result of a version.

@@ -13,6 +13,8 @@ mod progress;
 mod reference;
 mod render;
 mod signals;
+#[cfg(feature = "otel")]
+mod telemetry;
 
 use std::process::ExitCode;
 
@@ -37,7 +39,10 @@ fn main() -> ExitCode {
     // Clap keeps only those after the command if there are some on both sides of it.
     cli.global.set = args::sets(std::env::args());
     render::start(&cli.global);
-    match commands::dispatch(cli) {
+    let done = commands::dispatch(cli);
+    #[cfg(feature = "otel")]
+    telemetry::finish();
+    match done {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::WithFailures) => ExitCode::from(EXIT_FAILED),
         Ok(Done::Unwell) => ExitCode::from(EXIT_USAGE),

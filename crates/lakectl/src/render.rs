@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Error;
 use lakectl_pipeline::PipelineError;
 use serde::Serialize;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::{Color, Global};
 
@@ -36,12 +39,15 @@ pub(crate) fn start(global: &Global) {
     };
     let filter =
         tracing_subscriber::EnvFilter::try_from_env("LAKE_LOG").unwrap_or_else(|_| level.into());
-    let logger = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let log = tracing_subscriber::fmt::layer()
         .with_ansi(color)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .with_filter(filter);
+    let listeners = tracing_subscriber::registry().with(log);
+    #[cfg(feature = "otel")]
+    let listeners = listeners.with(crate::telemetry::layer());
     // A second logger in one process would be a defect, but no reason to stop.
-    let _ = logger.try_init();
+    let _ = listeners.try_init();
 }
 
 fn paint(on: &AtomicBool, code: &str, text: &str) -> String {

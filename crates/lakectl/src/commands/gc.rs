@@ -94,14 +94,12 @@ fn text(lake: &str, keep: Retention, done: &Collection, files: bool) -> String {
         ));
     }
     if files && !done.removed.is_empty() {
-        let rows = done.removed.iter().map(|file| {
-            vec![
-                format!("{} {}", file.table, file.partition),
-                render::bytes(file.bytes),
-                file.path.clone(),
-            ]
-        });
-        parts.push(table(&["partition", "bytes", "file"], &[1], rows.collect()));
+        // Whole paths, whatever the width of a line: people and scripts go on with them.
+        let lines = done
+            .removed
+            .iter()
+            .map(|file| format!("{:>10}  {}", render::bytes(file.bytes), file.path));
+        parts.push(lines.collect::<Vec<_>>().join("\n"));
     }
     parts.push(format!(
         "{}\n{}",

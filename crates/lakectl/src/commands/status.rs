@@ -14,7 +14,7 @@ use super::summary::{self, DATASET_SCHEMAS, schema_of};
 use super::tally::{self, Counts};
 use super::{Done, checks};
 use crate::context::{Context, now};
-use crate::layout::table;
+use crate::layout::{self, table};
 use crate::render;
 
 #[derive(Serialize)]
@@ -25,6 +25,10 @@ struct TableLine {
     newest: Option<String>,
     stale: usize,
 }
+
+/// The column of bytes, and the least width of a line that has room for it.
+const DISK: usize = 3;
+const DISK_WIDTH: usize = 100;
 
 #[derive(Serialize)]
 struct StatusJson {
@@ -132,25 +136,32 @@ fn text(status: &StatusJson) -> String {
     let disk: BTreeMap<String, u64> = sizes
         .map(|table| (table.to_string(), status.disk.table(table).bytes))
         .collect();
+    // The sums below say it as well, and `gc --dry-run` by table.
+    let narrow = layout::told_width().is_some_and(|width| width < DISK_WIDTH);
     let rows = tables.into_iter().map(|t| {
-        vec![
+        let bytes = render::bytes(disk.get(&t.table).copied().unwrap_or(0));
+        let mut row = vec![
             t.table.clone(),
             render::count(t.partitions as u64),
             render::count(t.rows),
-            render::bytes(disk.get(&t.table).copied().unwrap_or(0)),
+            bytes,
             t.newest.as_deref().map(short).unwrap_or_default(),
-            if t.stale > 0 {
-                format!("{} stale", render::count(t.stale as u64))
-            } else {
-                "up to date".to_owned()
+            match t.stale {
+                0 => "up to date".to_owned(),
+                stale => format!("{} stale", render::count(stale as u64)),
             },
-        ]
+        ];
+        if narrow {
+            row.remove(DISK);
+        }
+        row
     });
-    parts.push(table(
-        &["table", "partitions", "rows", "disk", "newest", "state"],
-        &[1, 2, 3],
-        rows.collect(),
-    ));
+    let mut heads = vec!["table", "partitions", "rows", "disk", "newest", "state"];
+    if narrow {
+        heads.remove(DISK);
+    }
+    let right: &[usize] = if narrow { &[1, 2] } else { &[1, 2, DISK] };
+    parts.push(table(&heads, right, rows.collect()));
     let words: Vec<String> = status
         .tasks
         .named()

@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::common::{Place, files_below};
+use lakectl_pipeline::lake::Failpoint;
+
+use crate::common::{Place, SHORT, files_below};
 
 /// A data file of a table of the published lake.
 fn data_file(place: &Place, table: &str) -> PathBuf {
@@ -172,15 +174,10 @@ fn a_collection_that_is_killed_is_finished_by_the_next() {
         let files = files_below(&place.lake().join("data"));
         files.into_iter().map(|(path, _)| path).collect()
     };
-    for point in [
-        "versions-expired",
-        "names-condemned",
-        "results-forgotten",
-        "files-removed",
-    ] {
+    for point in Failpoint::COLLECTION.map(Failpoint::word) {
         let place = two_versions();
         let hashes = place.hashes();
-        let args = [&crate::common::SHORT[..], &args].concat();
+        let args = [&SHORT[..], &args].concat();
         let killed = place
             .command(&args)
             .env("LAKE_FAILPOINT", point)

@@ -28,4 +28,6 @@ mod project;
 mod projections;
 mod queries;
 mod refusals;
+#[cfg(feature = "otel")]
+mod spans;
 mod texts;
