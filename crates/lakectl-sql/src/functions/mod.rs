@@ -35,19 +35,17 @@ pub struct FunctionInfo {
 }
 
 fn scalar_specs() -> impl Iterator<Item = &'static ScalarSpec> {
-    [options::SCALARS, statistics::SCALARS, onchain::SCALARS]
-        .into_iter()
+    let options = options::SCALARS.iter().copied();
+    options
+        .chain([statistics::SCALARS, onchain::SCALARS])
         .flatten()
 }
 
 fn aggregate_specs() -> impl Iterator<Item = &'static AggregateSpec> {
-    [
-        options::AGGREGATES,
-        statistics::AGGREGATES,
-        onchain::AGGREGATES,
-    ]
-    .into_iter()
-    .flatten()
+    let options = options::AGGREGATES.iter().copied();
+    options
+        .chain([statistics::AGGREGATES, onchain::AGGREGATES])
+        .flatten()
 }
 
 /// Returns every function of ours, sorted by name.
