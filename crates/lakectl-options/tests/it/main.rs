@@ -3,4 +3,5 @@
 
 mod fits;
 mod oracles;
+mod properties;
 mod recorded;
