@@ -196,7 +196,7 @@ pub struct Comparison {
     pub market: (f64, f64),
     /// Vega at the market's volatility.
     pub vega: f64,
-    /// Both sides of the quote, where there are two.
+    /// Volatilities of bid and ask, where there are two.
     pub sides: Option<(f64, f64)>,
 }
 
@@ -213,7 +213,7 @@ pub struct Score {
     pub mae_share: f64,
     /// Mean price error over the market price.
     pub bias_share: f64,
-    /// Share of two-sided quotes whose bid and ask enclose the model's price; `None` without any.
+    /// Share of two-sided quotes whose bid and ask enclose the model; `None` without any.
     pub inside_share: Option<f64>,
     /// Sum of the vegas.
     pub vega: f64,
@@ -240,7 +240,7 @@ pub fn score(comparisons: &[Comparison]) -> Option<Score> {
         sum_share += share;
         if let Some((bid, ask)) = c.sides {
             sides += 1;
-            inside += usize::from(bid <= c.model.1 && c.model.1 <= ask);
+            inside += usize::from(bid <= c.model.0 && c.model.0 <= ask);
         }
     }
     let n = quotes as f64;
@@ -335,8 +335,8 @@ mod tests {
             sides,
         };
         let found = score(&[
-            one(0.02, 3.0, Some((10.0, 11.0))),
-            one(-0.06, 1.0, Some((10.0, 11.0))),
+            one(0.02, 3.0, Some((0.49, 0.53))),
+            one(-0.06, 1.0, Some((0.49, 0.53))),
             one(0.5, 0.0, None),
         ])
         .unwrap();
