@@ -4,4 +4,5 @@
 mod fits;
 mod oracles;
 mod properties;
+mod quotes;
 mod recorded;
