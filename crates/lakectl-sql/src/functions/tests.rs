@@ -439,12 +439,12 @@ fn forwards_come_from_quotes_and_from_futures() {
     let futures = batch(
         "years f64, price f64",
         vec![
-            floats([Some(0.25), Some(0.5)]),
-            floats([Some(101.0), Some(103.0)]),
+            floats([Some(0.25), Some(0.0), Some(0.5), Some(0.25)]),
+            floats([Some(100.5), Some(100.0), Some(103.0), Some(101.5)]),
         ],
     );
-    let sql = "SELECT forward_curve(years, price, 100.0, 0.125) AS near, forward_curve(years, price, 100.0, 0.375) AS middle,
-                      forward_curve(years, price, 100.0, -1.0) AS never FROM demo.futures";
+    let sql = "SELECT forward_curve(years, price, 0.125) AS near, forward_curve(years, price, 0.375) AS middle,
+                      forward_curve(years, price, -1.0) AS never FROM demo.futures";
     let found = run(sql, vec![table("demo.futures", vec![futures])], &[])
         .unwrap()
         .1;
