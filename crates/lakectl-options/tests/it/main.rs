@@ -3,4 +3,6 @@
 
 mod fits;
 mod oracles;
+mod properties;
+mod quotes;
 mod recorded;

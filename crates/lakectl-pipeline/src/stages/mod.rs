@@ -4,6 +4,7 @@ mod columns;
 mod forecast;
 mod regime;
 mod surface;
+mod synthetic;
 #[cfg(test)]
 mod tests;
 
@@ -126,7 +127,7 @@ impl NativeStage {
 }
 
 /// Every native stage, by name.
-pub static NATIVE_STAGES: [NativeStage; 7] = [
+pub static NATIVE_STAGES: [NativeStage; 9] = [
     NativeStage {
         name: "density",
         version: 1,
@@ -156,6 +157,18 @@ pub static NATIVE_STAGES: [NativeStage; 7] = [
         version: 1,
         made: regime::FIT_MADE,
         run: regime::fit,
+    },
+    NativeStage {
+        name: "skew_fit",
+        version: 1,
+        made: synthetic::FIT_MADE,
+        run: synthetic::fit,
+    },
+    NativeStage {
+        name: "skew_report",
+        version: 1,
+        made: synthetic::REPORT_MADE,
+        run: synthetic::report,
     },
     NativeStage {
         name: "surface_nodes",

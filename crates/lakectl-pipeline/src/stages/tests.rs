@@ -62,6 +62,10 @@ fn rows(table: &str, count: usize, fill: &dyn Fn(&str, usize) -> Option<Cell>) -
             Some(Cell::Whole(x)) => Some(x),
             _ => (!column.nullable).then_some(0),
         };
+        let truth = |row| match value(row) {
+            Some(Cell::Truth(x)) => Some(x),
+            _ => (!column.nullable).then_some(false),
+        };
         let text = |row| match value(row) {
             Some(Cell::Text(x)) => Some(x),
             _ => (!column.nullable).then(String::new),
@@ -70,7 +74,7 @@ fn rows(table: &str, count: usize, fill: &dyn Fn(&str, usize) -> Option<Cell>) -
             T::F64 => Out::F64((0..count).map(number).collect()),
             T::I64 => Out::I64((0..count).map(whole).collect()),
             T::Ts => Out::Ts((0..count).map(whole).collect()),
-            T::Bool => Out::Bool(vec![None; count]),
+            T::Bool => Out::Bool((0..count).map(truth).collect()),
             _ => Out::Utf8((0..count).map(text).collect()),
         }
     });
@@ -81,6 +85,69 @@ enum Cell {
     Number(f64),
     Whole(i64),
     Text(String),
+    Truth(bool),
+}
+
+/// Calls and puts of three expiries in a morning and an afternoon, on a smile that is not the model's.
+fn greeks() -> RecordBatch {
+    use lakectl_options::OptionKind;
+    use lakectl_options::black::{BlackInput, greeks};
+    const STRIKES: usize = 41;
+    rows("options.greeks", 2 * 3 * 2 * STRIKES, &|column, row| {
+        let (snapshot, rest) = (row / (6 * STRIKES), row % (6 * STRIKES));
+        let (expiry, rest) = (rest / (2 * STRIKES), rest % (2 * STRIKES));
+        let (call, strike) = (rest < STRIKES, 60_000.0 + 1_500.0 * (rest % STRIKES) as f64);
+        let years = [9.0, 12.0, 120.0][expiry] / 365.0;
+        let time = Day::from_days(20_000).start().micros() + (8 + snapshot as i64 * 6) * HOUR;
+        let forward = 90_000.0 + 200.0 * expiry as f64;
+        let k = (strike / forward).ln();
+        let vol = 0.5 + 0.01 * snapshot as f64 - 0.1 * k + 0.4 * k * k;
+        let kind = if call {
+            OptionKind::Call
+        } else {
+            OptionKind::Put
+        };
+        let priced = greeks(&BlackInput::forward(kind, forward, strike, years, vol)).unwrap();
+        Some(match column {
+            "asset" => Cell::Text("BTC".to_owned()),
+            "event_time" => Cell::Whole(time),
+            "known_at" => Cell::Whole(time + HOUR),
+            "expiry" => Cell::Whole(time + (years * 365.0 * 24.0) as i64 * HOUR),
+            "settlement" => Cell::Text("inverse".to_owned()),
+            "option_type" => Cell::Text(kind.word().to_owned()),
+            "strike" => Cell::Number(strike),
+            "expiry_years" => Cell::Number(years),
+            "forward" => Cell::Number(forward),
+            "log_moneyness" => Cell::Number(k),
+            "iv" => Cell::Number(vol),
+            "bid_iv" => Cell::Number(vol - 0.01 - 0.01 * wobble(row as u64).abs()),
+            "ask_iv" => Cell::Number(vol + 0.01),
+            "price_usd" => Cell::Number(priced.price),
+            "delta" => Cell::Number(priced.delta),
+            "vega" => Cell::Number(priced.vega),
+            "two_sided" => Cell::Truth(row % 9 != 0),
+            "out_of_the_money" => Cell::Truth(call == (strike >= forward)),
+            "open_interest" => Cell::Number((10.0 * wobble(row as u64)).max(0.0)),
+            _ => return None,
+        })
+    })
+}
+
+/// Hourly bars of the days before the chains of [`greeks`].
+fn bars() -> RecordBatch {
+    rows("market.spot_bars", 10 * 24, &|column, row| {
+        let time = Day::from_days(19_990).start().micros() + row as i64 * HOUR;
+        Some(match column {
+            "asset" => Cell::Text("BTC".to_owned()),
+            "series" => Cell::Text("perpetual".to_owned()),
+            "venue" => Cell::Text("binance".to_owned()),
+            "width_s" => Cell::Whole(3_600),
+            "event_time" => Cell::Whole(time),
+            "known_at" => Cell::Whole(time + HOUR + HOUR / 60),
+            "close" => Cell::Number(90_000.0 * (1.0 + 0.03 * wobble(row as u64 / 24))),
+            _ => return None,
+        })
+    })
 }
 
 fn slices() -> RecordBatch {
@@ -180,7 +247,9 @@ fn run(name: &str, table: &str, inputs: &BTreeMap<String, RecordBatch>) -> Recor
 }
 
 /// Native stages with their tables, each after those that it reads.
-const STAGES: [(&str, &str); 7] = [
+const STAGES: [(&str, &str); 9] = [
+    ("skew_fit", "options.skew_fit"),
+    ("skew_report", "options.skew_report"),
     ("surface_nodes", "options.surface_nodes"),
     ("density", "options.density"),
     ("surface_pca", "features.surface_pca"),
@@ -193,6 +262,8 @@ const STAGES: [(&str, &str); 7] = [
 /// Inputs that no stage makes here; the hand-made nodes stay, for they cover more snapshots than one would give.
 fn inputs() -> BTreeMap<String, RecordBatch> {
     BTreeMap::from([
+        ("market.spot_bars".to_owned(), bars()),
+        ("options.greeks".to_owned(), greeks()),
         ("options.slices".to_owned(), slices()),
         ("options.surface_nodes".to_owned(), nodes()),
         ("features.matrix".to_owned(), matrix()),
@@ -328,4 +399,60 @@ fn native_stages_declare_columns_that_there_are() {
         }
     }
     assert_eq!(STAGES.len(), NATIVE_STAGES.len());
+}
+
+fn numbers(rows: &RecordBatch, column: &str) -> Vec<Option<f64>> {
+    let array = rows.column_by_name(column).unwrap();
+    array.as_primitive::<Float64Type>().iter().collect()
+}
+
+/// The morning of [`greeks`] gives the model; the afternoon, a point of volatility higher, is scored by it.
+#[test]
+fn a_morning_is_fitted_and_the_afternoon_scored() {
+    let mut tables = inputs();
+    let fit = run("skew_fit", "options.skew_fit", &tables);
+    assert_eq!(fit.num_rows(), 1, "the afternoon is no morning");
+    let one = |rows: &RecordBatch, column: &str| numbers(rows, column)[0].unwrap();
+    let (level, realised) = (one(&fit, "atm_iv"), one(&fit, "realised_vol"));
+    assert!((level - 0.5).abs() < 1e-3, "{level}");
+    assert_eq!(one(&fit, "multiplier"), level / realised);
+    // Puts are dear on this smile, the money costs what it costs.
+    assert!(one(&fit, "put_15") > 1.02 && one(&fit, "put_50") < 1.02);
+    tables.insert("options.skew_fit".to_owned(), fit);
+    let report = run("skew_report", "options.skew_report", &tables);
+    let labels = |column: &str| {
+        let array = report.column_by_name(column).unwrap();
+        let words = array.as_string::<i32>().iter();
+        words
+            .map(|word| word.unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let (samples, models, deltas) = (labels("sample"), labels("model"), labels("delta_band"));
+    let bias = numbers(&report, "bias_vol");
+    for row in
+        (0..report.num_rows()).filter(|&row| models[row] == "skewed" && deltas[row] == "45-55")
+    {
+        let expected = if samples[row] == "morning" {
+            0.0
+        } else {
+            -0.01
+        };
+        assert!(
+            (bias[row].unwrap() - expected).abs() < 0.004,
+            "{row}: {:?}",
+            bias[row]
+        );
+    }
+    assert!(samples.iter().any(|sample| sample == "later"));
+    // No closes, no model, and the reason for it.
+    tables.insert("market.spot_bars".to_owned(), bars().slice(0, 48));
+    let fit = run("skew_fit", "options.skew_fit", &tables);
+    assert_eq!(numbers(&fit, "multiplier"), [None]);
+    let reason = fit.column_by_name("reason").unwrap();
+    assert_eq!(reason.as_string::<i32>().value(0), "no_closes");
+    tables.insert("options.skew_fit".to_owned(), fit);
+    assert_eq!(
+        run("skew_report", "options.skew_report", &tables).num_rows(),
+        0
+    );
 }

@@ -12,11 +12,11 @@ use super::{function_version, reference_markdown, registry};
 use crate::StageTable;
 use crate::tests::{batch, column, floats, noise, run, table, texts};
 
-const ROWS: usize = 240;
+pub(super) const ROWS: usize = 240;
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/functions/golden.txt");
 
 /// The reference grid: the columns that the examples use, with gaps and values outside every domain.
-fn grid() -> StageTable {
+pub(super) fn grid() -> StageTable {
     let at = |seed: u64, low: f64, high: f64| -> ArrayRef {
         let values = noise(ROWS, seed).into_iter().enumerate();
         floats(values.map(|(i, u)| match i % 29 {
@@ -32,6 +32,20 @@ fn grid() -> StageTable {
         i if i % 2 == 0 => Some("call"),
         _ => Some("put"),
     }));
+    let settlements = texts((0..ROWS).map(|i| match i % 11 {
+        4 => None,
+        i if i % 2 == 0 => Some("inverse"),
+        _ => Some("linear"),
+    }));
+    let names = [
+        "BTC-3JAN26-88000-C",
+        "ETH_USDC-27MAR26-2400-P",
+        "BTC-27MAR26",
+        "SOL_USDC-PERPETUAL",
+        "SYN.BTC-3JAN26",
+        "BTC-3JAN26-88000-X",
+    ];
+    let instruments = texts((0..ROWS).map(|i| names.get(i % 7).copied()));
     let times = |step: i64, start: i64| -> ArrayRef {
         let micros = (0..ROWS as i64).map(|i| start + i * step);
         Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
@@ -62,11 +76,15 @@ fn grid() -> StageTable {
         ("x", at(22, -3.0, 3.0)),
         ("y", at(23, -0.1, 0.1)),
     ];
-    let mut contract = "option_type utf8?, event_time ts, expiry ts".to_owned();
+    let mut contract =
+        "option_type utf8?, event_time ts, expiry ts, settlement utf8?, instrument utf8?"
+            .to_owned();
     let mut arrays = vec![
         kinds,
         times(3_600_000_000, start),
         times(7_200_000_000, start + 86_400_000_000),
+        settlements,
+        instruments,
     ];
     for (name, array) in columns {
         let _ = write!(contract, ", {name} f64?");
@@ -231,6 +249,49 @@ fn names_lead_to_their_kernels() {
             "svi_vol(0.04, 0.1, 0.0, 0.0, 0.1, 0.0, 0.5)",
             0.1_f64.sqrt(),
         ),
+        (
+            "black76_vomma('call', 100, 100, 1, 0.2)",
+            -1.984_762_737_385_059,
+        ),
+        (
+            "black_scholes_greeks('call', 100, 100, 1, 0.2, 0.05, 0.05)['price']",
+            7.965_567_455_405_804 * (-0.05_f64).exp(),
+        ),
+        (
+            "coin_greeks('put', 100, 100, 1, 0.2)['price']",
+            0.079_655_674_554_058_04,
+        ),
+        (
+            "premium_adjusted_delta('put', 100, 100, 1, 0.2)",
+            -0.460_172_162_722_971 - 0.079_655_674_554_058_04,
+        ),
+        (
+            "deribit_greeks('call', 'inverse', 100, 100, 1, 0.2)['mark_price']",
+            0.079_655_674_554_058_04,
+        ),
+        (
+            "deribit_greeks('call', 'linear', 100, 100, 1, 0.2)['vega']",
+            0.396_952_547_477_011_8,
+        ),
+        (
+            "implied_vol_coin('call', 100, 100, 1, 0.07965567455405804)",
+            0.2,
+        ),
+        (
+            "quote_iv('call', 100, 100, 1, 7.965567455405804, 7.965567455405804)['half_width']",
+            0.0,
+        ),
+        ("continuous_rate(0.036, 1)", (1.0_f64 + 0.0365).ln()),
+        ("skew_ratio(-0.2, 1.2, 1.0, 1.0, 1.0)", 1.1),
+        (
+            "synthetic_vol('put', 100, 70, 0.1, 0.5, 1.2, 1.1, 1.05, 1.0)",
+            0.6,
+        ),
+        ("contract('XRP_USDC-30JUN23-0d5-C')['strike']", 0.5),
+        (
+            "contract('BTC-USD-260103-88000-C', 'okx')['strike']",
+            88_000.0,
+        ),
         ("pinball(0.9, 1.0, 3.0)", 1.8),
         ("crps_quantiles(1, 1, 1, 1, 1, 3)", 2.0),
         ("quantile_cdf(-2, -1, 0, 1, 2, 0)", 0.5),
@@ -280,6 +341,27 @@ fn what_has_no_value_is_null_with_a_reason() {
         ),
         ("implied_vol_status('x', 100, 90, 1, 11)", "option_type"),
         ("black76_status('call', 100, 90, -1, 0.5)", "expiry_years"),
+        ("black_scholes_status('call', 0, 90, 1, 0.5)", "spot"),
+        ("quote_iv_status('call', 100, 90, 1, 12, 11)", "bad_input"),
+        (
+            "quote_iv_status('call', 100, 90, 1, 10, 11)",
+            "no_time_value",
+        ),
+        ("quote_exclusions(0.1, 1.0, 1.04, 0.5, 3, NULL)", "kept"),
+        ("quote_exclusions(0.1, 1.0, 1.04, 0.5, 3, 11)", "stale"),
+        (
+            "quote_exclusions(0.1, 1.0, 1.04, 0.5, 3, 11, 0.03, 60)",
+            "wide_spread",
+        ),
+        (
+            "quote_exclusions(0.1, NULL, 1.04, 4.5, 0, NULL)",
+            "no_bid+no_open_interest+extreme_iv",
+        ),
+        ("contract('BTC-PERPETUAL')['contract_type']", "perpetual"),
+        ("contract('BTC-PERPETUAL')['settlement']", "inverse"),
+        ("contract('BTC_EURC-PERPETUAL')['status']", "settlement"),
+        ("contract('BTC-3JAN26', 'kraken')['status']", "venue"),
+        ("contract(NULL)['status']", "missing_input"),
     ] {
         assert_eq!(word(call), expected, "{call}");
     }
