@@ -22,6 +22,7 @@ pub mod density;
 pub mod forward;
 pub mod implied;
 pub mod normal;
+pub mod slices;
 pub mod smile;
 pub mod strike;
 pub mod surface;

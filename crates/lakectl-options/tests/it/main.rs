@@ -1,6 +1,8 @@
 //! Option kernels against numbers made elsewhere: oracle files and recorded chains.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod chains;
 mod fits;
+mod models;
 mod oracles;
 mod recorded;

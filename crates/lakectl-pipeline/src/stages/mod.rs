@@ -1,8 +1,10 @@
 //! Native stages: read columns, call one domain crate, return columns. No stage knows another.
 
 mod columns;
+mod factors;
 mod forecast;
 mod regime;
+mod slices;
 mod surface;
 #[cfg(test)]
 mod tests;
@@ -126,7 +128,7 @@ impl NativeStage {
 }
 
 /// Every native stage, by name.
-pub static NATIVE_STAGES: [NativeStage; 7] = [
+pub static NATIVE_STAGES: [NativeStage; 10] = [
     NativeStage {
         name: "density",
         version: 1,
@@ -158,15 +160,33 @@ pub static NATIVE_STAGES: [NativeStage; 7] = [
         run: regime::fit,
     },
     NativeStage {
-        name: "surface_nodes",
+        name: "slices",
         version: 1,
+        made: slices::SLICES_MADE,
+        run: slices::slices,
+    },
+    NativeStage {
+        name: "smile_models",
+        version: 1,
+        made: slices::MODELS_MADE,
+        run: slices::models,
+    },
+    NativeStage {
+        name: "surface_nodes",
+        version: 2,
         made: surface::NODES_MADE,
         run: surface::nodes,
     },
     NativeStage {
         name: "surface_pca",
+        version: 2,
+        made: factors::PCA_MADE,
+        run: factors::pca,
+    },
+    NativeStage {
+        name: "term_structure",
         version: 1,
-        made: surface::PCA_MADE,
-        run: surface::pca,
+        made: surface::TERM_MADE,
+        run: surface::term_structure,
     },
 ];

@@ -76,12 +76,9 @@ fn grid() -> StageTable {
 }
 
 fn example(call: &str) -> Vec<RecordBatch> {
-    let sorted = if call.starts_with("svi_fit") {
-        ""
-    } else {
-        " ORDER BY event_time"
-    };
-    let grid = if call.starts_with("svi_fit") {
+    let fit = call.contains("_fit(");
+    let sorted = if fit { "" } else { " ORDER BY event_time" };
+    let grid = if fit {
         "(SELECT * FROM demo.grid WHERE iv > 0.3)"
     } else {
         "demo.grid"
