@@ -20,7 +20,7 @@ fn everything() -> Vec<String> {
         "market.rates year=YEARS",
         "{onchain.global_metrics,sentiment.daily} year=YEARS",
         "onchain.{metrics,daily,indices} asset=ASSETS/year=YEARS",
-        "options.{forwards,greeks,slices,surface_nodes,density} asset=ASSETS/date=DAYS",
+        "options.{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density} asset=ASSETS/date=DAYS",
         "features.{surface_pca,surface_factors} asset=ASSETS/month=MONTHS",
         "features.{mdia,whales,mvrv,sentiment,flows,onchain_signals,divergence,matrix} asset=ASSETS/year=YEARS",
         "signals.market_state asset=ASSETS/year=YEARS",

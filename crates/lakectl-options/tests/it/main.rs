@@ -3,6 +3,7 @@
 
 mod chains;
 mod fits;
+mod fuzz;
 mod models;
 mod oracles;
 mod recorded;
