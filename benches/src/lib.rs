@@ -1,5 +1,6 @@
 //! Projects and queries to measure with.
 
+pub mod peers;
 pub mod queries;
 
 use std::path::Path;
@@ -140,7 +141,7 @@ pub fn write_project(project: &Project, root: &Path) -> std::io::Result<()> {
 const ROUNDS: usize = 41;
 
 /// Measures two ways of doing the same `calls` calls in turns and prints the best time of each for one call, and their
-/// ratio. The best of many short rounds is what an idle processor needs, even when this one is not idle.
+/// ratio; returns ours in nanoseconds. The best of many short rounds is what an idle processor needs, even when this one is not idle.
 #[allow(clippy::print_stdout, reason = "a benchmark reports on the terminal")]
 pub fn compare(
     what: &str,
@@ -148,7 +149,7 @@ pub fn compare(
     mut ours: impl FnMut(),
     peer_name: &str,
     mut peer: impl FnMut(),
-) {
+) -> f64 {
     let (mut best_ours, mut best_peer) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..ROUNDS {
         best_ours = best_ours.min(seconds(&mut ours));
@@ -161,6 +162,7 @@ pub fn compare(
         nanos(best_peer),
         best_ours / best_peer
     );
+    nanos(best_ours)
 }
 
 fn seconds(work: &mut impl FnMut()) -> f64 {

@@ -4,6 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use lakectl_benches::peers;
 use lakectl_options::OptionKind;
 use lakectl_options::black::{BlackInput, coin_greeks, greeks, price};
 
@@ -81,7 +82,7 @@ fn text_book(o: &BlackInput) -> [f64; 6] {
 
 fn ratio(_: &mut Criterion) {
     let options = options();
-    lakectl_benches::compare(
+    let ours = lakectl_benches::compare(
         "price and ten greeks",
         options.len(),
         || {
@@ -96,6 +97,18 @@ fn ratio(_: &mut Criterion) {
             }
         },
     );
+    let rows: Vec<peers::Quote> = options
+        .iter()
+        .map(|o| {
+            let premium = price(o).expect("a priced option");
+            let sign = o.kind.sign();
+            [sign, o.underlying, o.strike, o.expiry_years, o.vol, premium]
+        })
+        .collect();
+    let peers = peers::measure(&rows);
+    peers::report("price and ten greeks", ours, &peers, |peer| {
+        (peer.greeks_ns, &peer.greeks)
+    });
 }
 
 criterion_group!(benches, bench, ratio);

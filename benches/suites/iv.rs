@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use ::implied_vol::{DefaultSpecialFn, ImpliedBlackVolatility};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use lakectl_benches::peers;
 use lakectl_options::OptionKind;
 use lakectl_options::black::{BlackInput, price};
 use lakectl_options::implied::{implied_vol, implied_vol_coin, quote_vol};
@@ -91,7 +92,7 @@ fn bench(c: &mut Criterion) {
 
 fn ratio(_: &mut Criterion) {
     let quotes = quotes();
-    lakectl_benches::compare(
+    let ours = lakectl_benches::compare(
         "implied volatility",
         quotes.len(),
         || {
@@ -112,6 +113,24 @@ fn ratio(_: &mut Criterion) {
             }
         },
     );
+    let rows: Vec<peers::Quote> = quotes
+        .iter()
+        .map(|(o, premium)| {
+            let sign = o.kind.sign();
+            [
+                sign,
+                o.underlying,
+                o.strike,
+                o.expiry_years,
+                o.vol,
+                *premium,
+            ]
+        })
+        .collect();
+    let peers = peers::measure(&rows);
+    peers::report("implied volatility", ours, &peers, |peer| {
+        (peer.iv_ns, "one volatility")
+    });
 }
 
 fn bare_solver(o: &BlackInput, premium: f64) -> Option<f64> {

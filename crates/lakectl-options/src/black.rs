@@ -142,6 +142,14 @@ pub struct Greeks {
     pub dual_delta: f64,
 }
 
+impl Greeks {
+    /// Returns `d2V/ds2` under its other name.
+    #[must_use]
+    pub const fn vomma(&self) -> f64 {
+        self.volga
+    }
+}
+
 /// Premium and partial derivatives in coin, `C = V / F`, of a coin-settled option on a forward.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CoinGreeks {

@@ -1,14 +1,12 @@
 //! What an option is: its kind, settlement, and the names that venues give to it.
 
-use lakectl_core::{Day, UtcTime};
+use lakectl_core::UtcTime;
 
-const MICROS_PER_HOUR: i64 = 3_600_000_000;
+mod names;
+
+pub use names::{Contract, Quote, Terms, Venue, contract_name, parse_contract};
+
 const MICROS_PER_YEAR: f64 = 365.0 * 86_400.0 * 1e6;
-/// Hour of the day, UTC, at which options expire.
-const EXPIRY_HOUR: i64 = 8;
-const MONTHS: [&str; 12] = [
-    "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
-];
 
 /// Right of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +18,16 @@ pub enum OptionKind {
 }
 
 impl OptionKind {
+    /// Reads the first letter of `call` or `put` in any of the spellings that feeds use.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "call" | "CALL" | "Call" | "C" | "c" => Some(Self::Call),
+            "put" | "PUT" | "Put" | "P" | "p" => Some(Self::Put),
+            _ => None,
+        }
+    }
+
     /// Returns `+1.0` for a call and `-1.0` for a put, the sign in Black's formula.
     #[must_use]
     pub const fn sign(self) -> f64 {
@@ -57,6 +65,17 @@ pub enum Settlement {
     Linear,
 }
 
+impl Settlement {
+    /// Returns the lower-case word that tables use.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Inverse => "inverse",
+            Self::Linear => "linear",
+        }
+    }
+}
+
 /// An option as its name describes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Instrument {
@@ -72,63 +91,69 @@ pub struct Instrument {
     pub settlement: Settlement,
 }
 
-/// Why a text is not the name of an option.
+/// Why a text is not the name of a contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Not four parts joined by `-`.
-    #[error("expected ASSET-DAYMONTHYEAR-STRIKE-C|P")]
+    /// No form of name that the venue uses.
+    #[error("not a form of name that this venue uses")]
     Shape,
     /// The asset is empty or has characters other than `A-Z` and `0-9`.
     #[error("the asset must be upper-case letters and digits")]
     Asset,
-    /// A quote currency other than `USDC`.
-    #[error("only coin-settled and USDC-settled names are known")]
+    /// A quote currency that the venue does not use for this kind of contract.
+    #[error("the contract is not quoted in this currency")]
     Settlement,
-    /// Not a date like `3JAN26`, or no such day.
-    #[error("the expiry must be a date like 3JAN26")]
+    /// Not a date as the venue writes it, or no such day.
+    #[error("the expiry must be a date as the venue writes it, like 3JAN26 or 260103")]
     Date,
-    /// Not a positive number like `88000` or `0d5`.
-    #[error("the strike must be a positive number like 88000 or 0d5")]
+    /// Not a positive number like `88000`, `0d5` or `0.5`.
+    #[error("the strike must be a positive number without leading or trailing zeros")]
     Strike,
     /// Neither `C` nor `P`.
     #[error("the last part must be C or P")]
     Kind,
 }
 
+impl NameError {
+    /// Returns the word that tables use for this status.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Shape => "shape",
+            Self::Asset => "asset",
+            Self::Settlement => "settlement",
+            Self::Date => "date",
+            Self::Strike => "strike",
+            Self::Kind => "option_type",
+        }
+    }
+}
+
 /// Reads a Deribit option name: `BTC-3JAN26-88000-C`, `BTC_USDC-26JUN26-60000-P`,
 /// `XRP_USDC-30JUN23-0d5-C` (`d` is the decimal point).
 ///
 /// Only the spelling that [`instrument_name`] writes is accepted (no leading zeros), so name and
-/// instrument identify each other. Years are 2000 to 2099.
+/// instrument identify each other. Years are 2000 to 2099. For futures, perpetuals and other venues
+/// see [`parse_contract`].
 ///
 /// # Errors
 /// The first part of the name that cannot be read.
 pub fn parse_instrument(name: &str) -> Result<Instrument, NameError> {
-    let mut parts = name.split('-');
-    let mut next = || parts.next().ok_or(NameError::Shape);
-    let (product, date, strike, kind) = (next()?, next()?, next()?, next()?);
-    if parts.next().is_some() {
+    let contract = parse_contract(name, Venue::Deribit)?;
+    let Terms::Option {
+        expiry,
+        strike,
+        kind,
+    } = contract.terms
+    else {
         return Err(NameError::Shape);
-    }
-    let (asset, settlement) = match product.split_once('_') {
-        None => (product, Settlement::Inverse),
-        Some((asset, "USDC")) => (asset, Settlement::Linear),
-        Some(_) => return Err(NameError::Settlement),
     };
-    let plain = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
-    if asset.is_empty() || !asset.bytes().all(plain) {
-        return Err(NameError::Asset);
-    }
     Ok(Instrument {
-        asset: asset.to_owned(),
-        expiry: parse_expiry(date).ok_or(NameError::Date)?,
-        strike: parse_strike(strike).ok_or(NameError::Strike)?,
-        kind: match kind {
-            "C" => OptionKind::Call,
-            "P" => OptionKind::Put,
-            _ => return Err(NameError::Kind),
-        },
-        settlement,
+        asset: contract.asset,
+        expiry,
+        strike,
+        kind,
+        settlement: contract.quote.settlement(),
     })
 }
 
@@ -137,20 +162,14 @@ pub fn parse_instrument(name: &str) -> Result<Instrument, NameError> {
 /// The time of day of the expiry is not part of the name.
 #[must_use]
 pub fn instrument_name(instrument: &Instrument) -> String {
-    let (year, month, day) = instrument.expiry.day().ymd();
-    let product = match instrument.settlement {
-        Settlement::Inverse => "",
-        Settlement::Linear => "_USDC",
+    let quote = match instrument.settlement {
+        Settlement::Inverse => Quote::Usd,
+        Settlement::Linear => Quote::Usdc,
     };
-    let month = MONTHS[(month as usize + 11) % 12];
-    // Display of a double is its shortest exact decimal form, never an exponent.
-    let strike = instrument.strike.to_string().replace('.', "d");
-    format!(
-        "{}{product}-{day}{month}{:02}-{strike}-{}",
-        instrument.asset,
-        year.rem_euclid(100),
-        instrument.kind.letter()
-    )
+    let product = names::pair(&instrument.asset, quote);
+    let date = names::month_date(instrument.expiry);
+    let strike = names::strike_text(instrument.strike, 'd');
+    format!("{product}-{date}-{strike}-{}", instrument.kind.letter())
 }
 
 /// Returns the time between two instants in years of 365 days, negative if `to` is earlier.
@@ -160,42 +179,6 @@ pub fn instrument_name(instrument: &Instrument) -> String {
 pub fn year_fraction(from_micros: i64, to_micros: i64) -> f64 {
     // Through i128: the difference of two extreme instants does not fit into i64.
     (i128::from(to_micros) - i128::from(from_micros)) as f64 / MICROS_PER_YEAR
-}
-
-fn parse_expiry(text: &str) -> Option<UtcTime> {
-    // 3JAN26 or 13JAN26, ASCII only, so byte positions are character positions.
-    if !text.is_ascii() || !(6..=7).contains(&text.len()) || text.starts_with('0') {
-        return None;
-    }
-    let (day, rest) = text.split_at(text.len() - 5);
-    let (month, year) = rest.split_at(3);
-    let month = MONTHS.iter().position(|m| *m == month)? as u32 + 1;
-    let year = 2000 + i32::try_from(digits(year)?).ok()?;
-    let day = Day::from_ymd(year, month, digits(day)?)?;
-    Some(UtcTime::from_micros(
-        day.start().micros() + EXPIRY_HOUR * MICROS_PER_HOUR,
-    ))
-}
-
-fn parse_strike(text: &str) -> Option<f64> {
-    let (whole, fraction) = match text.split_once('d') {
-        None => (text, None),
-        Some((whole, fraction)) => (whole, Some(fraction)),
-    };
-    let all_digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-    if !all_digits(whole) || (whole.len() > 1 && whole.starts_with('0')) {
-        return None;
-    }
-    if fraction.is_some_and(|f| !all_digits(f) || f.ends_with('0')) {
-        return None;
-    }
-    let strike: f64 = text.replace('d', ".").parse().ok()?;
-    (strike > 0.0 && strike.is_finite()).then_some(strike)
-}
-
-fn digits(text: &str) -> Option<u32> {
-    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if plain { text.parse().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -263,6 +246,7 @@ mod tests {
             ("", NameError::Shape),
             ("BTC-PERPETUAL", NameError::Shape),
             ("BTC-3JAN26-88000-C-X", NameError::Shape),
+            ("BTC-3JAN26", NameError::Shape),
             ("-3JAN26-88000-C", NameError::Asset),
             ("btc-3JAN26-88000-C", NameError::Asset),
             ("BTC_EURC-3JAN26-88000-C", NameError::Settlement),

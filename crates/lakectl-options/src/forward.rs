@@ -2,6 +2,8 @@
 
 use crate::black::log_ratio;
 
+const DAYS_PER_YEAR: f64 = 365.0;
+
 /// A call and a put of the same strike and expiry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ParityQuote {
@@ -58,6 +60,41 @@ pub fn parity_regression(quotes: &[ParityQuote]) -> Result<ParityFit, ForwardErr
     }
     let discount = -sxy / sxx;
     positive(mean_k + mean_y / discount, discount, quotes.len())
+}
+
+/// Regresses `C - P` in coin on the strike: `C - P = discount * (1 - K / forward)`.
+///
+/// A coin premium is a dollar premium over the forward, so one line gives both numbers and no
+/// iteration over the forward is needed.
+///
+/// # Errors
+/// As [`parity_regression`].
+pub fn parity_regression_coin(quotes: &[ParityQuote]) -> Result<ParityFit, ForwardError> {
+    let line = parity_regression(quotes)?;
+    positive(line.forward, line.discount * line.forward, line.quotes)
+}
+
+/// The continuous rate, for a year of 365 days, of a money-market rate that is simple over a year of
+/// `year_days` days (SOFR: 360).
+///
+/// # Errors
+/// A time or day count that is not positive and finite, or a rate that eats up the principal.
+pub fn continuous_rate(
+    simple_rate: f64,
+    expiry_years: f64,
+    year_days: f64,
+) -> Result<f64, ForwardError> {
+    let valid = |x: f64| x > 0.0 && x.is_finite();
+    let growth = simple_rate * expiry_years * (DAYS_PER_YEAR / year_days);
+    if !valid(expiry_years) || !valid(year_days) || !(growth > -1.0 && growth.is_finite()) {
+        return Err(ForwardError::BadInput);
+    }
+    let rate = libm::log1p(growth) / expiry_years;
+    if rate.is_finite() {
+        Ok(rate)
+    } else {
+        Err(ForwardError::BadInput)
+    }
 }
 
 /// The median over strikes of `K + (C - P) / discount` (dollars); a wild quote does not move it.
@@ -118,6 +155,18 @@ pub struct ForwardCurve {
     nodes: Vec<(f64, f64)>,
 }
 
+impl ForwardError {
+    /// Returns the word that tables use for this status.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::TooFew => "too_few_quotes",
+            Self::BadInput => "bad_input",
+            Self::NotPositive => "not_positive",
+        }
+    }
+}
+
 impl ForwardCurve {
     /// Builds a curve from a spot price and (years, forward) pairs in any order.
     ///
@@ -146,7 +195,7 @@ impl ForwardCurve {
     /// annualised rate of the last expiry behind it.
     ///
     /// # Errors
-    /// `years` negative or not finite.
+    /// `years` negative or not finite, or so far out that the forward overflows.
     pub fn at(&self, years: f64) -> Result<f64, ForwardError> {
         if !(years >= 0.0 && years.is_finite()) {
             return Err(ForwardError::BadInput);
@@ -161,7 +210,12 @@ impl ForwardCurve {
             (Some((t, x)), None) => x * years / t,
             (Some((t0, x0)), Some(&(t1, x1))) => x0 + (x1 - x0) * (years - t0) / (t1 - t0),
         };
-        Ok(self.spot * libm::exp(log))
+        let forward = self.spot * libm::exp(log);
+        if forward > 0.0 && forward.is_finite() {
+            Ok(forward)
+        } else {
+            Err(ForwardError::NotPositive)
+        }
     }
 }
 
@@ -218,9 +272,24 @@ mod tests {
                 put: 0.2,
             })
             .collect();
+        let line = parity_regression_coin(&quotes).unwrap();
+        assert!((line.forward / forward - 1.0).abs() < 1e-12);
+        assert!((line.discount - 1.0).abs() < 1e-12);
         let fit = parity_coin(&quotes, 5).unwrap();
         assert!((fit.forward / forward - 1.0).abs() < 1e-14);
         assert_eq!(fit.quotes, 5);
+    }
+
+    #[test]
+    fn a_simple_rate_and_its_continuous_rate_grow_alike() {
+        let years = 0.25;
+        let rate = continuous_rate(0.036, years, 360.0).unwrap();
+        let simple = 1.0 + 0.036 * years * 365.0 / 360.0;
+        assert!((libm::exp(rate * years) - simple).abs() < 1e-15);
+        assert_eq!(continuous_rate(0.0, years, 360.0), Ok(0.0));
+        for (rate, years) in [(0.04, 0.0), (f64::NAN, 1.0), (-4.0, 1.0)] {
+            assert!(continuous_rate(rate, years, 360.0).is_err());
+        }
     }
 
     #[test]

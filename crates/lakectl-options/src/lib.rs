@@ -17,8 +17,10 @@
 #![allow(clippy::neg_cmp_op_on_partial_ord)]
 
 pub mod black;
+pub mod clean;
 pub mod contract;
 pub mod density;
+pub mod display;
 pub mod forward;
 pub mod implied;
 pub mod normal;
@@ -26,6 +28,7 @@ pub mod slices;
 pub mod smile;
 pub mod strike;
 pub mod surface;
+pub mod synthetic;
 
 mod solve;
 

@@ -6,4 +6,5 @@ mod fits;
 mod fuzz;
 mod models;
 mod oracles;
+mod properties;
 mod recorded;

@@ -426,7 +426,55 @@ fn a_real_ticker_follows_the_stated_conventions() {
         assert!((g.delta - float(&quoted["delta"])).abs() < 2e-4);
         assert!(relative(g.vega / 100.0, float(&quoted["vega"])) < 2e-3);
         assert!(relative(g.theta / 365.0, float(&quoted["theta"])) < 2e-3);
+        let shown = lakectl_options::display::deribit_greeks(
+            option.kind,
+            option.settlement,
+            forward,
+            option.strike,
+            years,
+            n("mark_iv") / 100.0,
+        )
+        .unwrap();
+        assert!((shown.mark_price - n("mark_price")).abs() < 1e-4);
+        assert!((shown.delta - float(&quoted["delta"])).abs() < 2e-4);
+        // The ticker's gamma has five decimals.
+        assert!((shown.gamma - float(&quoted["gamma"])).abs() < 5e-6);
+        assert!(relative(shown.vega, float(&quoted["vega"])) < 2e-3);
+        assert!(relative(shown.theta, float(&quoted["theta"])) < 2e-3);
+        assert!(relative(shown.rho, float(&quoted["rho"])) < 3e-3);
         let spot_rho = greeks(&input.on_spot(0.0, 0.0)).unwrap().rho;
         assert!(relative(spot_rho / 100.0, float(&quoted["rho"])) < 3e-3);
+    }
+}
+
+#[test]
+fn synthetic_volatilities() {
+    use lakectl_options::synthetic::{Skew, Synthetic, realised_vol};
+    for case in cases("covered_call.json") {
+        let n = |key: &str| float(&case[key]);
+        if case["kind"] == "skew_anchor" {
+            let ratios = ["0.15", "0.25", "0.35", "0.5"].map(|key| float(&case["anchors"][key]));
+            let skew = Skew {
+                ratios,
+                ..Skew::FLAT
+            };
+            let model = Synthetic {
+                realised: n("rv7"),
+                multiplier: n("iv_multiplier"),
+                calls: skew,
+                puts: Skew::FLAT,
+            };
+            for (i, delta) in floats(&case["query_abs_delta"]).into_iter().enumerate() {
+                assert!(relative(skew.at(delta), float(&case["skew"][i])) < 1e-9);
+                let vol = model.vol_at_delta(OptionKind::Call, delta);
+                assert!(relative(vol, float(&case["sigma"][i])) < 1e-9, "{case}");
+            }
+        } else if case["kind"] == "realised_vol" {
+            let closes = floats(&case["close"]);
+            for (days, key) in [(7, "rv7_std_ddof1"), (30, "rv30_std_ddof1")] {
+                let found = realised_vol(&closes[closes.len() - days - 1..]).unwrap();
+                assert!(relative(found, n(key)) < 1e-9, "{found} {case}");
+            }
+        }
     }
 }

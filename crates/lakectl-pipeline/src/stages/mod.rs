@@ -6,6 +6,7 @@ mod forecast;
 mod regime;
 mod slices;
 mod surface;
+mod synthetic;
 #[cfg(test)]
 mod tests;
 
@@ -128,7 +129,7 @@ impl NativeStage {
 }
 
 /// Every native stage, by name.
-pub static NATIVE_STAGES: [NativeStage; 10] = [
+pub static NATIVE_STAGES: &[NativeStage] = &[
     NativeStage {
         name: "density",
         version: 1,
@@ -158,6 +159,18 @@ pub static NATIVE_STAGES: [NativeStage; 10] = [
         version: 1,
         made: regime::FIT_MADE,
         run: regime::fit,
+    },
+    NativeStage {
+        name: "skew_fit",
+        version: 1,
+        made: synthetic::FIT_MADE,
+        run: synthetic::fit,
+    },
+    NativeStage {
+        name: "skew_report",
+        version: 1,
+        made: synthetic::REPORT_MADE,
+        run: synthetic::report,
     },
     NativeStage {
         name: "slices",

@@ -48,21 +48,29 @@ fn aggregate_specs() -> impl Iterator<Item = &'static AggregateSpec> {
         .flatten()
 }
 
-/// Returns every function of ours, sorted by name.
-pub fn registry() -> Vec<FunctionInfo> {
-    let mut all: Vec<FunctionInfo> = scalar_specs()
+/// A function that is not a kernel over numbers.
+struct OwnFunction {
+    info: FunctionInfo,
+    make: fn() -> ScalarUDF,
+}
+
+fn infos() -> impl Iterator<Item = FunctionInfo> {
+    scalar_specs()
         .map(|spec| spec.info)
         .chain(aggregate_specs().map(|spec| spec.info))
-        .collect();
+        .chain(options::OWN.iter().map(|own| own.info))
+}
+
+/// Returns every function of ours, sorted by name.
+pub fn registry() -> Vec<FunctionInfo> {
+    let mut all: Vec<FunctionInfo> = infos().collect();
     all.sort_by_key(|info| info.name);
     all
 }
 
 /// Returns the version of a function of ours, or `None` for one of the engine's own.
 pub fn function_version(name: &str) -> Option<u32> {
-    scalar_specs()
-        .map(|spec| &spec.info)
-        .chain(aggregate_specs().map(|spec| &spec.info))
+    infos()
         .find(|info| info.name == name)
         .map(|info| info.version)
 }
@@ -93,7 +101,9 @@ pub fn reference_markdown() -> String {
 /// Our scalar functions for a session.
 pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     scalar_specs()
-        .map(|spec| Arc::new(ScalarUDF::new_from_impl(KernelFunction::new(spec))))
+        .map(|spec| ScalarUDF::new_from_impl(KernelFunction::new(spec)))
+        .chain(options::OWN.iter().map(|own| (own.make)()))
+        .map(Arc::new)
         .collect()
 }
 
@@ -105,5 +115,7 @@ pub(crate) fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
         .collect()
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,8 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
+use lakectl_options::OptionKind;
+
 use super::FunctionInfo;
 
 /// The most arguments a function may have.
@@ -28,6 +30,8 @@ pub(super) enum Arg {
     Part(&'static str),
     /// `call` or `put` (or `C`, `P`, any case): +1 or -1, and 0 for anything else.
     Kind,
+    /// `linear` or `inverse`: +1 or -1, and 0 for anything else.
+    Settlement,
     /// An instant: microseconds since 1970, exact in a double until the year 2255.
     Time,
 }
@@ -39,6 +43,8 @@ pub(super) enum Body {
     Number(fn(&[f64]) -> Option<f64>),
     /// A word, for rows with all arguments; `missing_input` otherwise.
     Word(fn(&[f64]) -> &'static str),
+    /// A word for every row; a missing argument is NaN.
+    Verdict(fn(&[f64]) -> &'static str),
     /// A record of numbers under these names, or a null record.
     Record(
         &'static [&'static str],
@@ -114,7 +120,7 @@ pub(super) fn coerced(info: &FunctionInfo, arg: Arg, found: &DataType) -> Result
     let number = found.is_numeric() || *found == DataType::Null;
     match arg {
         Arg::Number | Arg::Part(_) if number => Ok(DataType::Float64),
-        Arg::Kind if text => Ok(DataType::Utf8),
+        Arg::Kind | Arg::Settlement if text => Ok(DataType::Utf8),
         Arg::Time if time => Ok(utc_micros()),
         _ => plan_err!(
             "{} takes {}, found an argument of type {found}",
@@ -236,7 +242,7 @@ impl ScalarUDFImpl for KernelFunction {
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(match self.spec.body {
             Body::Number(_) => DataType::Float64,
-            Body::Word(_) => DataType::Utf8,
+            Body::Word(_) | Body::Verdict(_) => DataType::Utf8,
             Body::Record(names, _) => DataType::Struct(record_fields(names)),
         })
     }
@@ -321,22 +327,23 @@ fn numbers(arg: Arg, array: &ArrayRef) -> Result<Float64Array> {
                 .map(|t| t.map(|micros| micros as f64))
                 .collect())
         }
-        Arg::Kind => {
-            let texts = cast(array, &DataType::Utf8)?;
-            let Some(texts) = texts.as_any().downcast_ref::<StringArray>() else {
-                return exec_err!("an option type must be text");
-            };
-            Ok(texts.iter().map(|text| text.map(kind_sign)).collect())
-        }
+        Arg::Kind => words(array, |text| {
+            OptionKind::from_word(text).map_or(0.0, OptionKind::sign)
+        }),
+        Arg::Settlement => words(array, |text| match text {
+            "linear" => 1.0,
+            "inverse" => -1.0,
+            _ => 0.0,
+        }),
     }
 }
 
-fn kind_sign(text: &str) -> f64 {
-    match text {
-        "call" | "CALL" | "Call" | "C" | "c" => 1.0,
-        "put" | "PUT" | "Put" | "P" | "p" => -1.0,
-        _ => 0.0,
-    }
+fn words(array: &ArrayRef, number: fn(&str) -> f64) -> Result<Float64Array> {
+    let texts = cast(array, &DataType::Utf8)?;
+    let Some(texts) = texts.as_any().downcast_ref::<StringArray>() else {
+        return exec_err!("an option type or settlement must be text");
+    };
+    Ok(texts.iter().map(|text| text.map(number)).collect())
 }
 
 struct Rows {
@@ -347,6 +354,11 @@ struct Rows {
 impl Rows {
     /// Calls `each` for every row with its arguments, or with `None` if one is missing.
     fn visit(&self, mut each: impl FnMut(Option<&[f64]>)) {
+        self.visit_all(|row, missing| each((!missing).then_some(row)));
+    }
+
+    /// Calls `each` for every row with its arguments, NaN where they are missing, and whether one is.
+    fn visit_all(&self, mut each: impl FnMut(&[f64], bool)) {
         let mut row = [0.0; MAX_ARGS];
         let count = self.inputs.len();
         for i in 0..self.rows {
@@ -355,7 +367,7 @@ impl Rows {
                 *value = input.get(i);
                 missing |= value.is_nan();
             }
-            each((!missing).then_some(&row[..count]));
+            each(&row[..count], missing);
         }
     }
 }
@@ -373,6 +385,11 @@ impl Body {
             Self::Word(kernel) => {
                 let mut out = StringBuilder::new();
                 rows.visit(|row| out.append_value(row.map_or("missing_input", kernel)));
+                Arc::new(out.finish())
+            }
+            Self::Verdict(kernel) => {
+                let mut out = StringBuilder::new();
+                rows.visit_all(|row, _| out.append_value(kernel(row)));
                 Arc::new(out.finish())
             }
             Self::Record(names, kernel) => record(names, *kernel, rows),

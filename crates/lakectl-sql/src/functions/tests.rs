@@ -12,11 +12,11 @@ use super::{function_version, reference_markdown, registry};
 use crate::StageTable;
 use crate::tests::{batch, column, floats, noise, run, table, texts};
 
-const ROWS: usize = 240;
+pub(super) const ROWS: usize = 240;
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/functions/golden.txt");
 
 /// The reference grid: the columns that the examples use, with gaps and values outside every domain.
-fn grid() -> StageTable {
+pub(super) fn grid() -> StageTable {
     let at = |seed: u64, low: f64, high: f64| -> ArrayRef {
         let values = noise(ROWS, seed).into_iter().enumerate();
         floats(values.map(|(i, u)| match i % 29 {
@@ -32,6 +32,20 @@ fn grid() -> StageTable {
         i if i % 2 == 0 => Some("call"),
         _ => Some("put"),
     }));
+    let settlements = texts((0..ROWS).map(|i| match i % 11 {
+        4 => None,
+        i if i % 2 == 0 => Some("inverse"),
+        _ => Some("linear"),
+    }));
+    let names = [
+        "BTC-3JAN26-88000-C",
+        "ETH_USDC-27MAR26-2400-P",
+        "BTC-27MAR26",
+        "SOL_USDC-PERPETUAL",
+        "SYN.BTC-3JAN26",
+        "BTC-3JAN26-88000-X",
+    ];
+    let instruments = texts((0..ROWS).map(|i| names.get(i % 7).copied()));
     let times = |step: i64, start: i64| -> ArrayRef {
         let micros = (0..ROWS as i64).map(|i| start + i * step);
         Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
@@ -62,11 +76,15 @@ fn grid() -> StageTable {
         ("x", at(22, -3.0, 3.0)),
         ("y", at(23, -0.1, 0.1)),
     ];
-    let mut contract = "option_type utf8?, event_time ts, expiry ts".to_owned();
+    let mut contract =
+        "option_type utf8?, event_time ts, expiry ts, settlement utf8?, instrument utf8?"
+            .to_owned();
     let mut arrays = vec![
         kinds,
         times(3_600_000_000, start),
         times(7_200_000_000, start + 86_400_000_000),
+        settlements,
+        instruments,
     ];
     for (name, array) in columns {
         let _ = write!(contract, ", {name} f64?");
@@ -228,6 +246,49 @@ fn names_lead_to_their_kernels() {
             "svi_vol(0.04, 0.1, 0.0, 0.0, 0.1, 0.0, 0.5)",
             0.1_f64.sqrt(),
         ),
+        (
+            "black76_vomma('call', 100, 100, 1, 0.2)",
+            -1.984_762_737_385_059,
+        ),
+        (
+            "black_scholes_greeks('call', 100, 100, 1, 0.2, 0.05, 0.05)['price']",
+            7.965_567_455_405_804 * (-0.05_f64).exp(),
+        ),
+        (
+            "coin_greeks('put', 100, 100, 1, 0.2)['price']",
+            0.079_655_674_554_058_04,
+        ),
+        (
+            "premium_adjusted_delta('put', 100, 100, 1, 0.2)",
+            -0.460_172_162_722_971 - 0.079_655_674_554_058_04,
+        ),
+        (
+            "deribit_greeks('call', 'inverse', 100, 100, 1, 0.2)['mark_price']",
+            0.079_655_674_554_058_04,
+        ),
+        (
+            "deribit_greeks('call', 'linear', 100, 100, 1, 0.2)['vega']",
+            0.396_952_547_477_011_8,
+        ),
+        (
+            "implied_vol_coin('call', 100, 100, 1, 0.07965567455405804)",
+            0.2,
+        ),
+        (
+            "quote_iv('call', 100, 100, 1, 7.965567455405804, 7.965567455405804)['half_width']",
+            0.0,
+        ),
+        ("continuous_rate(0.036, 1)", (1.0_f64 + 0.0365).ln()),
+        ("skew_ratio(-0.2, 1.2, 1.0, 1.0, 1.0)", 1.1),
+        (
+            "synthetic_vol('put', 100, 70, 0.1, 0.5, 1.2, 1.1, 1.05, 1.0)",
+            0.6,
+        ),
+        ("contract('XRP_USDC-30JUN23-0d5-C')['strike']", 0.5),
+        (
+            "contract('BTC-USD-260103-88000-C', 'okx')['strike']",
+            88_000.0,
+        ),
         ("pinball(0.9, 1.0, 3.0)", 1.8),
         ("crps_quantiles(1, 1, 1, 1, 1, 3)", 2.0),
         ("quantile_cdf(-2, -1, 0, 1, 2, 0)", 0.5),
@@ -277,9 +338,121 @@ fn what_has_no_value_is_null_with_a_reason() {
         ),
         ("implied_vol_status('x', 100, 90, 1, 11)", "option_type"),
         ("black76_status('call', 100, 90, -1, 0.5)", "expiry_years"),
+        ("black_scholes_status('call', 0, 90, 1, 0.5)", "spot"),
+        ("quote_iv_status('call', 100, 90, 1, 12, 11)", "bad_input"),
+        (
+            "quote_iv_status('call', 100, 90, 1, 10, 11)",
+            "no_time_value",
+        ),
+        ("quote_exclusions(0.1, 1.0, 1.04, 0.5, 3, NULL)", "kept"),
+        ("quote_exclusions(0.1, 1.0, 1.04, 0.5, 3, 11)", "stale"),
+        (
+            "quote_exclusions(0.1, 1.0, 1.04, 0.5, 3, 11, 0.03, 60)",
+            "wide_spread",
+        ),
+        (
+            "quote_exclusions(0.1, NULL, 1.04, 4.5, 0, NULL)",
+            "no_bid+no_open_interest+extreme_iv",
+        ),
+        ("contract('BTC-PERPETUAL')['contract_type']", "perpetual"),
+        ("contract('BTC-PERPETUAL')['settlement']", "inverse"),
+        ("contract('BTC_EURC-PERPETUAL')['status']", "settlement"),
+        ("contract('BTC-3JAN26', 'kraken')['status']", "venue"),
+        ("contract(NULL)['status']", "missing_input"),
     ] {
         assert_eq!(word(call), expected, "{call}");
     }
+}
+
+/// Inverse and linear options in one table: each is priced in its own unit, each null has its reason.
+#[test]
+fn inverse_and_linear_options_mix_in_one_call() {
+    let rows = batch(
+        "settlement utf8, option_type utf8, forward f64?, strike f64, price f64",
+        vec![
+            texts([
+                Some("inverse"),
+                Some("linear"),
+                Some("inverse"),
+                Some("linear"),
+            ]),
+            texts([Some("call"), Some("put"), Some("put"), Some("call")]),
+            floats([Some(60_000.0), Some(2_500.0), None, Some(2_500.0)]),
+            floats([
+                Some(60_000.0),
+                Some(2_400.0),
+                Some(60_000.0),
+                Some(1_000_000.0),
+            ]),
+            floats([Some(0.05), Some(100.0), Some(0.05), Some(0.0)]),
+        ],
+    );
+    let sql = "SELECT implied_vol(option_type, forward, strike, 0.1, usd) AS iv,
+                      implied_vol_status(option_type, forward, strike, 0.1, usd) AS status FROM
+               (SELECT *, CASE WHEN settlement = 'inverse' THEN price * forward ELSE price END AS usd FROM demo.mixed)";
+    let found = run(sql, vec![table("demo.mixed", vec![rows])], &[])
+        .unwrap()
+        .1;
+    let iv = column(&found, "iv");
+    // QuantLib's numbers.
+    assert!((iv[0].unwrap() - 0.396_592_486).abs() < 1e-9, "{iv:?}");
+    assert!((iv[1].unwrap() - 0.468_095_634).abs() < 1e-9, "{iv:?}");
+    assert_eq!(iv[2..], [None, None]);
+    let status = found[0].column_by_name("status").unwrap();
+    let words: Vec<Option<&str>> = status.as_string::<i32>().iter().collect();
+    let expected = ["ok", "ok", "missing_input", "no_time_value"];
+    assert_eq!(words, expected.map(Some));
+}
+
+/// Premiums of a forward of 100 and a discount factor of 0.98, in dollars and in coin; and the curve of two futures.
+#[test]
+fn forwards_come_from_quotes_and_from_futures() {
+    let strikes = [80.0, 90.0, 100.0, 110.0, 120.0];
+    let rows = batch(
+        "strike f64, call f64?, put f64",
+        vec![
+            floats(strikes.map(Some)),
+            floats(strikes.map(|k| (k < 115.0).then_some(30.0 + 0.98 * (100.0 - k)))),
+            floats(strikes.map(|_| Some(30.0))),
+        ],
+    );
+    let sql = "SELECT u['forward'] AS uf, u['discount'] AS ud, c['forward'] AS cf, c['discount'] AS cd,
+                      CAST(u['quotes'] AS DOUBLE) AS quotes FROM
+               (SELECT parity_forward(strike, call, put) AS u, parity_forward_coin(strike, call / 100, put / 100) AS c
+                FROM demo.pairs)";
+    let found = run(sql, vec![table("demo.pairs", vec![rows])], &[])
+        .unwrap()
+        .1;
+    for (name, expected) in [
+        ("uf", 100.0),
+        ("ud", 0.98),
+        ("cf", 100.0),
+        ("cd", 0.98),
+        ("quotes", 4.0),
+    ] {
+        let value = column(&found, name)[0].unwrap();
+        assert!((value / expected - 1.0).abs() < 1e-12, "{name}: {value}");
+    }
+    let futures = batch(
+        "years f64, price f64",
+        vec![
+            floats([Some(0.25), Some(0.5)]),
+            floats([Some(101.0), Some(103.0)]),
+        ],
+    );
+    let sql = "SELECT forward_curve(years, price, 100.0, 0.125) AS near, forward_curve(years, price, 100.0, 0.375) AS middle,
+                      forward_curve(years, price, 100.0, -1.0) AS never FROM demo.futures";
+    let found = run(sql, vec![table("demo.futures", vec![futures])], &[])
+        .unwrap()
+        .1;
+    let near = column(&found, "near")[0].unwrap();
+    assert!((near - 101.0_f64.sqrt() * 10.0).abs() < 1e-10, "{near}");
+    let middle = column(&found, "middle")[0].unwrap();
+    assert!(
+        (middle - (101.0_f64 * 103.0).sqrt()).abs() < 1e-10,
+        "{middle}"
+    );
+    assert_eq!(column(&found, "never"), [None]);
 }
 
 #[test]

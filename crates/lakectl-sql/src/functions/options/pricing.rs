@@ -1,13 +1,13 @@
-//! Pricing in SQL: Black-76, implied volatility, times and strikes.
+//! Pricing in SQL: Black-76, Black-Scholes-Merton, coin and venue units, times and strikes.
 
-use lakectl_options::black::{self, BlackError, BlackInput, Greeks};
+use lakectl_options::black::{self, BlackError, BlackInput, CoinGreeks, Greeks};
 use lakectl_options::contract::year_fraction;
-use lakectl_options::implied::implied_vol;
+use lakectl_options::display::deribit_greeks;
 use lakectl_options::strike::{DeltaConvention, strike_from_delta};
 
 use super::super::FunctionInfo;
 use super::super::scalar::{Arg, Body, ScalarSpec};
-use super::kind;
+use super::{kind, settlement};
 
 const BLACK_ARGS: &[Arg] = &[
     Arg::Kind,
@@ -18,7 +18,41 @@ const BLACK_ARGS: &[Arg] = &[
     Arg::Number,
 ];
 
-/// The names of the fields that `black76_greeks` returns.
+const SCHOLES_ARGS: &[Arg] = &[
+    Arg::Kind,
+    Arg::Number,
+    Arg::Number,
+    Arg::Number,
+    Arg::Number,
+    Arg::Number,
+    Arg::Number,
+];
+
+/// The names of the fields that `coin_greeks` returns.
+const COIN_GREEKS: &[&str] = &[
+    "price",
+    "delta",
+    "premium_adjusted_delta",
+    "gamma",
+    "vega",
+    "theta",
+    "vanna",
+    "volga",
+    "charm",
+];
+
+/// The names of the fields that `deribit_greeks` returns.
+const DERIBIT_GREEKS: &[&str] = &[
+    "mark_price",
+    "delta",
+    "net_delta",
+    "gamma",
+    "vega",
+    "theta",
+    "rho",
+];
+
+/// The names of the fields that `black76_greeks` and `black_scholes_greeks` return.
 const GREEKS: &[&str] = &[
     "price",
     "delta",
@@ -39,17 +73,29 @@ fn black_input(row: &[f64]) -> Option<BlackInput> {
     Some(input.discounted(row.get(5).copied().unwrap_or(0.0)))
 }
 
+/// (option_type, spot, strike, expiry_years, sigma [, rate [, yield_rate]])
+fn scholes_input(row: &[f64]) -> Option<BlackInput> {
+    let input = BlackInput::forward(kind(row[0])?, row[1], row[2], row[3], row[4]);
+    let rate = |i: usize| row.get(i).copied().unwrap_or(0.0);
+    Some(input.on_spot(rate(5), rate(6)))
+}
+
 fn greeks(row: &[f64]) -> Option<Greeks> {
     black::greeks(&black_input(row)?).ok()
 }
 
-fn black_status(row: &[f64]) -> &'static str {
-    let Some(input) = black_input(row) else {
+fn coin_greeks(row: &[f64]) -> Option<CoinGreeks> {
+    black::coin_greeks(&black_input(row)?).ok()
+}
+
+/// Why there are no greeks; `underlying` is the name of the argument.
+fn status(input: Option<BlackInput>, underlying: &'static str) -> &'static str {
+    let Some(input) = input else {
         return "option_type";
     };
     match black::greeks(&input) {
         Ok(_) => "ok",
-        Err(BlackError::Underlying) => "forward",
+        Err(BlackError::Underlying) => underlying,
         Err(BlackError::Strike) => "strike",
         Err(BlackError::Expiry) => "expiry_years",
         Err(BlackError::Volatility) => "sigma",
@@ -58,8 +104,7 @@ fn black_status(row: &[f64]) -> &'static str {
     }
 }
 
-fn all_greeks(row: &[f64], out: &mut [f64]) -> Option<()> {
-    let g = greeks(row)?;
+fn write_greeks(g: &Greeks, out: &mut [f64]) {
     out.copy_from_slice(&[
         g.price,
         g.delta,
@@ -72,6 +117,47 @@ fn all_greeks(row: &[f64], out: &mut [f64]) -> Option<()> {
         g.charm,
         g.speed,
         g.dual_delta,
+    ]);
+}
+
+fn all_greeks(row: &[f64], out: &mut [f64]) -> Option<()> {
+    write_greeks(&greeks(row)?, out);
+    Some(())
+}
+
+fn all_scholes(row: &[f64], out: &mut [f64]) -> Option<()> {
+    write_greeks(&black::greeks(&scholes_input(row)?).ok()?, out);
+    Some(())
+}
+
+fn all_coin(row: &[f64], out: &mut [f64]) -> Option<()> {
+    let g = coin_greeks(row)?;
+    out.copy_from_slice(&[
+        g.price,
+        g.delta,
+        g.premium_adjusted_delta,
+        g.gamma,
+        g.vega,
+        g.theta,
+        g.vanna,
+        g.volga,
+        g.charm,
+    ]);
+    Some(())
+}
+
+/// (option_type, settlement, forward, strike, expiry_years, sigma)
+fn all_deribit(row: &[f64], out: &mut [f64]) -> Option<()> {
+    let (kind, settlement) = (kind(row[0])?, settlement(row[1])?);
+    let g = deribit_greeks(kind, settlement, row[2], row[3], row[4], row[5]).ok()?;
+    out.copy_from_slice(&[
+        g.mark_price,
+        g.delta,
+        g.net_delta,
+        g.gamma,
+        g.vega,
+        g.theta,
+        g.rho,
     ]);
     Some(())
 }
@@ -99,21 +185,6 @@ macro_rules! black76 {
     };
 }
 
-/// (option_type, forward, strike, expiry_years, price)
-fn implied(row: &[f64]) -> Option<f64> {
-    implied_vol(kind(row[0])?, row[4], row[1], row[2], row[3]).ok()
-}
-
-fn implied_status(row: &[f64]) -> &'static str {
-    let Some(kind) = kind(row[0]) else {
-        return "option_type";
-    };
-    match implied_vol(kind, row[4], row[1], row[2], row[3]) {
-        Ok(_) => "ok",
-        Err(error) => error.word(),
-    }
-}
-
 /// (option_type, delta, forward, expiry_years, sigma)
 fn strike_at(row: &[f64], convention: DeltaConvention) -> Option<f64> {
     strike_from_delta(kind(row[0])?, row[1], row[2], row[3], row[4], convention).ok()
@@ -136,6 +207,11 @@ pub(super) static SCALARS: &[ScalarSpec] = &[
     ),
     black76!("black76_vanna", vanna, "Vanna d2V/dF dsigma"),
     black76!("black76_volga", volga, "Volga d2V/dsigma2"),
+    black76!(
+        "black76_vomma",
+        volga,
+        "Vomma d2V/dsigma2, another name of volga,"
+    ),
     black76!(
         "black76_charm",
         charm,
@@ -165,44 +241,80 @@ pub(super) static SCALARS: &[ScalarSpec] = &[
         },
         args: BLACK_ARGS,
         required: 5,
-        body: Body::Word(black_status),
+        body: Body::Word(|row| status(black_input(row), "forward")),
     },
     ScalarSpec {
         info: FunctionInfo {
-            name: "implied_vol",
+            name: "black_scholes_greeks",
             version: 1,
-            signature: "implied_vol(option_type, forward, strike, expiry_years, price) -> double",
-            doc: "Black-76 volatility of an undiscounted price in dollars (a coin price times the forward). Null without one: see \
-                  `implied_vol_status`.",
-            example: "implied_vol(option_type, forward, strike, expiry_years, price)",
+            signature: "black_scholes_greeks(option_type, spot, strike, expiry_years, sigma [, rate [, yield_rate]]) -> struct{price, delta, gamma, vega, theta, rho, vanna, volga, charm, speed, dual_delta}",
+            doc: "Premium and ten greeks of a European option on a spot price (Black-Scholes-Merton; rates continuous, 0 unless given): \
+                  `black_scholes_greeks(...)['price']`. Rho holds the spot. A null struct where `black_scholes_status` is not `ok`.",
+            example: "black_scholes_greeks(option_type, forward, strike, expiry_years, sigma, y, 0.01)",
+        },
+        args: SCHOLES_ARGS,
+        required: 5,
+        body: Body::Record(GREEKS, all_scholes),
+    },
+    ScalarSpec {
+        info: FunctionInfo {
+            name: "black_scholes_status",
+            version: 1,
+            signature: "black_scholes_status(option_type, spot, strike, expiry_years, sigma [, rate [, yield_rate]]) -> text",
+            doc: "Why `black_scholes_greeks` is null: `ok`, `missing_input`, `overflow`, or the argument outside its domain (`option_type`, \
+                  `spot`, `strike`, `expiry_years`, `sigma`, `rate`).",
+            example: "black_scholes_status(option_type, forward, strike, expiry_years, sigma)",
+        },
+        args: SCHOLES_ARGS,
+        required: 5,
+        body: Body::Word(|row| status(scholes_input(row), "spot")),
+    },
+    ScalarSpec {
+        info: FunctionInfo {
+            name: "coin_greeks",
+            version: 1,
+            signature: "coin_greeks(option_type, forward, strike, expiry_years, sigma [, rate]) -> struct{price, delta, premium_adjusted_delta, gamma, vega, theta, vanna, volga, charm}",
+            doc: "Premium and greeks of a coin-settled option in coin, `C = V / F`: derivatives of C, and the premium-adjusted delta, \
+                  which is the Black delta less C. A null struct where `black76_status` is not `ok`.",
+            example: "coin_greeks(option_type, forward, strike, expiry_years, sigma)",
+        },
+        args: BLACK_ARGS,
+        required: 5,
+        body: Body::Record(COIN_GREEKS, all_coin),
+    },
+    ScalarSpec {
+        info: FunctionInfo {
+            name: "premium_adjusted_delta",
+            version: 1,
+            signature: "premium_adjusted_delta(option_type, forward, strike, expiry_years, sigma [, rate]) -> double",
+            doc: "Delta of an option whose premium is paid in coin, `(K/F) N(d2)` for a call: the Black delta less the premium in coin. \
+                  Null where `black76_status` is not `ok`.",
+            example: "premium_adjusted_delta(option_type, forward, strike, expiry_years, sigma)",
+        },
+        args: BLACK_ARGS,
+        required: 5,
+        body: Body::Number(|row| coin_greeks(row).map(|g| g.premium_adjusted_delta)),
+    },
+    ScalarSpec {
+        info: FunctionInfo {
+            name: "deribit_greeks",
+            version: 1,
+            signature: "deribit_greeks(option_type, settlement, forward, strike, expiry_years, sigma) -> struct{mark_price, delta, net_delta, gamma, vega, theta, rho}",
+            doc: "An option as Deribit's ticker shows it: mark in coin (`inverse`) or dollars (`linear`), Black delta, delta less the coin \
+                  premium, vega and rho in dollars a percentage point, theta in dollars a day (over the rest of the life when that is \
+                  less than a day), rho with the spot held. A null struct where `black76_status` is not `ok` or the settlement is neither.",
+            example: "deribit_greeks(option_type, settlement, forward, strike, expiry_years, sigma)",
         },
         args: &[
             Arg::Kind,
+            Arg::Settlement,
             Arg::Number,
             Arg::Number,
             Arg::Number,
             Arg::Number,
         ],
-        required: 5,
-        body: Body::Number(implied),
-    },
-    ScalarSpec {
-        info: FunctionInfo {
-            name: "implied_vol_status",
-            version: 1,
-            signature: "implied_vol_status(option_type, forward, strike, expiry_years, price) -> text",
-            doc: "Why `implied_vol` is null: `ok`, `missing_input`, `option_type`, `no_time_value`, `below_intrinsic`, `above_max`, `bad_input`.",
-            example: "implied_vol_status(option_type, forward, strike, expiry_years, price)",
-        },
-        args: &[
-            Arg::Kind,
-            Arg::Number,
-            Arg::Number,
-            Arg::Number,
-            Arg::Number,
-        ],
-        required: 5,
-        body: Body::Word(implied_status),
+        required: 6,
+        body: Body::Record(DERIBIT_GREEKS, all_deribit),
     },
     ScalarSpec {
         info: FunctionInfo {

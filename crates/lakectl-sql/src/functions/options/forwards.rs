@@ -1,0 +1,154 @@
+//! Forwards in SQL: put-call parity, the curve of dated futures, rates.
+
+use arrow::datatypes::{DataType, Field, Fields};
+use datafusion::common::scalar::ScalarStructBuilder;
+use datafusion::common::{Result, ScalarValue};
+use lakectl_options::forward::{
+    ForwardCurve, ForwardError, ParityFit, ParityQuote, continuous_rate, parity_regression,
+    parity_regression_coin,
+};
+
+use super::super::FunctionInfo;
+use super::super::aggregate::AggregateSpec;
+use super::super::scalar::{Arg, Body, ScalarSpec};
+
+/// Days in the year of a money market.
+const MONEY_MARKET_DAYS: f64 = 360.0;
+
+pub(super) static SCALARS: &[ScalarSpec] = &[ScalarSpec {
+    info: FunctionInfo {
+        name: "continuous_rate",
+        version: 1,
+        signature: "continuous_rate(simple_rate, expiry_years [, year_days]) -> double",
+        doc: "Continuous rate, for years of 365 days, of a money-market rate that is simple over a year of `year_days` days (360 unless \
+              given, as SOFR). Null for a time that is not positive or a rate that eats up the principal.",
+        example: "continuous_rate(y, expiry_years)",
+    },
+    args: &[Arg::Number; 3],
+    required: 2,
+    body: Body::Number(|row| {
+        let year_days = row.get(2).copied().unwrap_or(MONEY_MARKET_DAYS);
+        continuous_rate(row[0], row[1], year_days).ok()
+    }),
+}];
+
+/// An aggregate over the pairs of one expiry.
+macro_rules! parity {
+    ($name:literal, $fit:path, $doc:literal) => {
+        AggregateSpec {
+            info: FunctionInfo {
+                name: $name,
+                version: 1,
+                signature: concat!($name, "(strike, call, put) -> struct{forward, discount, quotes, status}"),
+                doc: concat!(
+                    $doc,
+                    " One row is a strike with both premiums; rows with a missing value are left out. `status` is `ok`, \
+                     `too_few_quotes` (less than two strikes), `bad_input` or `not_positive` (no falling line); forward and discount are \
+                     null unless it is `ok`."
+                ),
+                example: concat!(
+                    $name,
+                    "(strike, 100 + (forward - strike), 100 + x) OVER (ORDER BY event_time ROWS BETWEEN 9 PRECEDING AND CURRENT ROW)"
+                ),
+            },
+            args: 3,
+            required: 3,
+            ordered: false,
+            output: parity_type,
+            evaluate: |columns| parity_value(columns, $fit),
+        }
+    };
+}
+
+pub(super) static AGGREGATES: &[AggregateSpec] = &[
+    parity!(
+        "parity_forward",
+        parity_regression,
+        "Forward and discount factor of an expiry from premiums in dollars, by the line `C - P = discount (forward - K)`."
+    ),
+    parity!(
+        "parity_forward_coin",
+        parity_regression_coin,
+        "Forward and discount factor of an expiry from premiums in coin, by the line `C - P = discount (1 - K / forward)`."
+    ),
+    AggregateSpec {
+        info: FunctionInfo {
+            name: "forward_curve",
+            version: 1,
+            signature: "forward_curve(expiry_years, forward, spot, at_years) -> double",
+            doc: "Forward at `at_years` from the forwards of other times: ln(forward / spot) is linear in time through (0, 0) and keeps the \
+                  annualised rate of the last one behind it. `spot` and `at_years` are the same in all rows. Rows with a missing value \
+                  are left out; null with none left, two spots, two query times, two rows of one time, or numbers that are not positive.",
+            example: "forward_curve(expiry_years, forward, 100.0, 0.5) OVER (ORDER BY event_time ROWS BETWEEN 2 PRECEDING AND CURRENT ROW)",
+        },
+        args: 4,
+        required: 4,
+        ordered: false,
+        output: || DataType::Float64,
+        evaluate: |columns| Ok(ScalarValue::Float64(curve_at(columns))),
+    },
+];
+
+/// The rows without a missing value.
+fn complete<'a, const N: usize>(columns: &'a [&[f64]]) -> impl Iterator<Item = [f64; N]> + 'a {
+    let rows = columns.first().map_or(0, |column| column.len());
+    (0..rows)
+        .map(|row| std::array::from_fn(|i| columns[i][row]))
+        .filter(|row: &[f64; N]| row.iter().all(|value| !value.is_nan()))
+}
+
+fn curve_at(columns: &[&[f64]]) -> Option<f64> {
+    let rows: Vec<[f64; 4]> = complete(columns).collect();
+    let [_, _, spot, at_years] = *rows.first()?;
+    if rows.iter().any(|row| row[2] != spot || row[3] != at_years) {
+        return None;
+    }
+    let nodes: Vec<(f64, f64)> = rows.iter().map(|row| (row[0], row[1])).collect();
+    ForwardCurve::new(spot, &nodes).ok()?.at(at_years).ok()
+}
+
+fn parity_fields() -> Fields {
+    vec![
+        Field::new("forward", DataType::Float64, true),
+        Field::new("discount", DataType::Float64, true),
+        Field::new("quotes", DataType::Int64, true),
+        Field::new("status", DataType::Utf8, true),
+    ]
+    .into()
+}
+
+fn parity_type() -> DataType {
+    DataType::Struct(parity_fields())
+}
+
+fn parity_value(
+    columns: &[&[f64]],
+    fit: fn(&[ParityQuote]) -> std::result::Result<ParityFit, ForwardError>,
+) -> Result<ScalarValue> {
+    let mut quotes: Vec<ParityQuote> = complete(columns)
+        .map(|[strike, call, put]| ParityQuote { strike, call, put })
+        .collect();
+    // The order of rows is not part of the question, so it may not be part of the rounding.
+    quotes.sort_by(|a, b| {
+        let key = |q: &ParityQuote| [q.strike, q.call, q.put];
+        let pairs = key(a).into_iter().zip(key(b));
+        pairs.fold(std::cmp::Ordering::Equal, |order, (x, y)| {
+            order.then(x.total_cmp(&y))
+        })
+    });
+    let found = fit(&quotes);
+    let status = found.map_or_else(|error| error.word(), |_| "ok");
+    let values = [
+        ScalarValue::Float64(found.ok().map(|fit| fit.forward)),
+        ScalarValue::Float64(found.ok().map(|fit| fit.discount)),
+        ScalarValue::Int64(Some(quotes.len() as i64)),
+        ScalarValue::Utf8(Some(status.to_owned())),
+    ];
+    parity_fields()
+        .iter()
+        .zip(values)
+        .fold(ScalarStructBuilder::new(), |row, (field, value)| {
+            row.with_scalar(field.clone(), value)
+        })
+        .build()
+}
