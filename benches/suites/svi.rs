@@ -2,11 +2,10 @@
 #![allow(missing_docs)]
 
 use std::hint::black_box;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use lakectl_benches::peers::ask;
 use lakectl_options::OptionKind;
 use lakectl_options::black::{BlackInput, greeks, price};
 use lakectl_options::density::quantiles;
@@ -129,25 +128,13 @@ fn ours((k, iv, years): &Clean) -> [f64; 2] {
     [best, error]
 }
 
-/// What scipy makes of the slices, if there is a Python that has it: `LAKE_BENCH_PYTHON`, or `python3`.
+/// What scipy makes of the slices, if it is installed beside.
 fn scipy(slices: &[Clean]) -> Option<Value> {
-    let python = std::env::var("LAKE_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let input: Vec<Value> = slices
         .iter()
         .map(|(k, iv, years)| json!({"k": k, "iv": iv, "years": years}))
         .collect();
-    let mut child = Command::new(python)
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/suites/svi_scipy.py"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let text = Value::from(input).to_string();
-    // A Python without scipy closes its ears before it has heard everything.
-    let _ = child.stdin.take()?.write_all(text.as_bytes());
-    let output = child.wait_with_output().ok()?;
-    serde_json::from_slice(&output.stdout).ok()
+    serde_json::from_str(&ask("svi.py", &Value::from(input))?).ok()
 }
 
 #[allow(clippy::print_stdout, reason = "a benchmark reports on the terminal")]
@@ -173,7 +160,7 @@ fn ratio(_: &mut Criterion) {
     let rows: Vec<[f64; 2]> = slices.iter().map(ours).collect();
     let middle = summary("ours", &rows);
     let Some(peer) = scipy(&slices) else {
-        println!("no Python with scipy beside: set LAKE_BENCH_PYTHON to one for the ratio");
+        println!("no peer (pip install scipy)");
         return;
     };
     for name in ["plain", "quasi"] {

@@ -310,3 +310,7 @@ fn repaired(row: &[f64], out: &mut [f64]) -> Option<()> {
     out.copy_from_slice(&[svi.a, svi.b, svi.rho, svi.m, svi.sigma, distance]);
     Some(())
 }
+
+#[cfg(test)]
+#[path = "smile_tests.rs"]
+mod tests;
