@@ -1,12 +1,8 @@
 -- Up to three forwards of every expiry: the venue's underlying price (its future or synthetic forward; rows of one expiry can
 -- differ by cents, so their median), put-call parity of two-sided quotes (C - P = 1 - K/F in coin, C - P = F - K in USD), and
--- the dated future, or the curve through the futures where none is listed.
+-- the dated future, or the curve through the perpetual and the futures where none is listed.
 WITH live AS (
     SELECT * FROM market.option_quotes WHERE expiry > event_time
-),
-snapshots AS (
-    SELECT event_time, max(known_at) AS known_at, median(index_price) FILTER (WHERE index_price > 0) AS index_price
-    FROM live GROUP BY event_time
 ),
 pairs AS (
     SELECT c.event_time, c.expiry, c.settlement, c.strike, (c.bid + c.ask) / 2 AS call, (p.bid + p.ask) / 2 AS put
@@ -18,98 +14,73 @@ pairs AS (
       AND c.ask - c.bid <= 0.25 * (c.ask + c.bid) / 2 AND p.ask - p.bid <= 0.25 * (p.ask + p.bid) / 2
       AND coalesce(abs(ln(c.strike / c.underlying_price)) < 0.15, true)
 ),
+-- The line through all pairs has the discount factor in its slope, which the median takes to be one.
 parity AS (
     SELECT event_time, expiry, CASE WHEN count(implied_forward) >= 3 THEN median(implied_forward) END AS forward_parity,
-           count(implied_forward) AS parity_pairs
+           count(implied_forward) AS parity_pairs,
+           CASE WHEN count(*) FILTER (WHERE settlement = 'inverse') >= 3
+                THEN parity_forward_coin(strike, call, put) FILTER (WHERE settlement = 'inverse')
+                WHEN count(*) FILTER (WHERE settlement = 'linear') >= 3
+                THEN parity_forward(strike, call, put) FILTER (WHERE settlement = 'linear') END AS line
     FROM (SELECT *, CASE WHEN settlement = 'inverse' THEN strike / nullif(1 - (call - put), 0)
                          ELSE strike + call - put END AS implied_forward
           FROM pairs)
     GROUP BY event_time, expiry
 ),
--- The line through all pairs has the discount factor in its slope, which the median takes to be one.
-lines AS (
-    SELECT event_time, expiry,
-           CASE WHEN settlement = 'inverse' THEN parity_forward_coin(strike, call, put)
-                ELSE parity_forward(strike, call, put) END AS line
-    FROM pairs GROUP BY event_time, expiry, settlement
-    HAVING count(*) >= 3
-    QUALIFY row_number() OVER (PARTITION BY event_time, expiry ORDER BY settlement) = 1
+expiries AS (
+    SELECT asset, event_time, expiry, max(known_at) AS known_at, year_fraction(event_time, expiry) AS expiry_years,
+           median(underlying_price) FILTER (WHERE underlying_price > 0) AS forward_venue,
+           median(index_price) FILTER (WHERE index_price > 0) AS index_price
+    FROM live GROUP BY asset, event_time, expiry
+),
+-- The newest overnight rate known with the snapshot; crypto venues quote undiscounted, so the default is none.
+rated AS (
+    SELECT e.asset, e.event_time, e.expiry, e.known_at, e.expiry_years, e.forward_venue, e.index_price, r.value AS overnight
+    FROM expiries e
+    LEFT JOIN market.rates r ON $discounting = 'rates' AND r.metric = 'sofr' AND r.event_time <= e.event_time
+                            AND r.known_at <= e.known_at
+    QUALIFY row_number() OVER (PARTITION BY e.event_time, e.expiry ORDER BY r.event_time DESC, r.venue) = 1
 ),
 -- Futures as they stood at the snapshot and were known with it.
 futures AS (
-    SELECT s.event_time, f.expiry,
+    SELECT e.*, f.instrument, year_fraction(e.event_time, coalesce(f.expiry, e.event_time)) AS future_years,
+           f.expiry IS NOT DISTINCT FROM e.expiry AS same, f.instrument IS NOT NULL AND f.expiry IS NULL AS perpetual,
            CASE WHEN f.bid > 0 AND f.ask >= f.bid THEN (f.bid + f.ask) / 2 ELSE coalesce(f.last, f.mark) END AS price
-    FROM snapshots s
-    JOIN market.future_quotes f ON f.event_time <= s.event_time AND f.event_time > s.event_time - INTERVAL '5' MINUTE
-                               AND f.known_at <= s.known_at
-    QUALIFY row_number() OVER (PARTITION BY s.event_time, f.instrument ORDER BY f.event_time DESC) = 1
-),
-spots AS (
-    SELECT s.event_time, coalesce(median(f.price), max(s.index_price)) AS spot,
-           CASE WHEN median(f.price) IS NOT NULL THEN 'perpetual'
-                WHEN max(s.index_price) IS NOT NULL THEN 'index' END AS spot_source
-    FROM snapshots s
-    LEFT JOIN futures f ON f.event_time = s.event_time AND f.expiry IS NULL AND f.price > 0
-    GROUP BY s.event_time
-),
--- Where several futures share an expiry (coin and dollar settled), the middle of them.
-dated AS (
-    SELECT event_time, expiry, median(price) AS price FROM futures
-    WHERE expiry > event_time AND price > 0 GROUP BY event_time, expiry
-),
-expiries AS (
-    SELECT asset, event_time, expiry, max(known_at) AS known_at, year_fraction(event_time, expiry) AS expiry_years,
-           median(underlying_price) FILTER (WHERE underlying_price > 0) AS forward_venue
-    FROM live GROUP BY asset, event_time, expiry
-),
-curves AS (
-    SELECT e.event_time, e.expiry,
-           forward_curve(year_fraction(d.event_time, d.expiry), d.price, s.spot, e.expiry_years) AS price,
-           CASE WHEN max(d.expiry) >= e.expiry THEN 'interpolated' ELSE 'extrapolated' END AS source
-    FROM expiries e
-    JOIN spots s ON s.event_time = e.event_time
-    JOIN dated d ON d.event_time = e.event_time
-    GROUP BY e.event_time, e.expiry
-),
--- The newest overnight rate known with the snapshot; crypto venues quote undiscounted, so the default is none.
-rates AS (
-    SELECT s.event_time, r.value AS overnight
-    FROM snapshots s
-    JOIN market.rates r ON r.metric = 'sofr' AND r.event_time <= s.event_time AND r.known_at <= s.known_at
-                       AND $discounting = 'rates'
-    QUALIFY row_number() OVER (PARTITION BY s.event_time ORDER BY r.event_time DESC, r.venue) = 1
+    FROM rated e
+    LEFT JOIN market.future_quotes f ON f.event_time <= e.event_time AND f.event_time > e.event_time - INTERVAL '5' MINUTE
+                                    AND f.known_at <= e.known_at AND coalesce(f.expiry > e.event_time, true)
+    QUALIFY row_number() OVER (PARTITION BY e.event_time, e.expiry, f.instrument ORDER BY f.event_time DESC) = 1
 ),
 estimates AS (
-    SELECT e.asset, e.event_time, e.known_at, e.expiry, e.expiry_years, e.forward_venue, p.forward_parity,
-           coalesce(p.parity_pairs, 0) AS parity_pairs, l.line['forward'] AS line_forward, l.line['discount'] AS line_discount,
-           coalesce(d.price, c.price) AS forward_future,
-           CASE WHEN d.price IS NOT NULL THEN 'dated' WHEN c.price IS NOT NULL THEN c.source END AS future_source,
-           s.spot, s.spot_source, continuous_rate(r.overnight, e.expiry_years) AS known_rate
-    FROM expiries e
+    SELECT f.asset, f.event_time, f.expiry, f.known_at, f.expiry_years, f.forward_venue, f.overnight,
+           median(f.price) FILTER (WHERE f.same) AS dated,
+           forward_curve(f.future_years, f.price, f.expiry_years) AS curve, max(f.future_years) AS last_years,
+           median(f.price) FILTER (WHERE f.perpetual AND f.price > 0) AS perpetual, max(f.index_price) AS index_price
+    FROM futures f
+    GROUP BY f.asset, f.event_time, f.expiry, f.known_at, f.expiry_years, f.forward_venue, f.overnight
+),
+joined AS (
+    SELECT e.*, p.forward_parity, coalesce(p.parity_pairs, 0) AS parity_pairs, p.line['forward'] AS line_forward,
+           p.line['discount'] AS line_discount, coalesce(e.dated, e.curve) AS forward_future,
+           CASE WHEN e.dated IS NOT NULL THEN 'dated' WHEN e.curve IS NULL THEN NULL
+                WHEN e.last_years >= e.expiry_years THEN 'interpolated' ELSE 'extrapolated' END AS future_source,
+           coalesce(e.perpetual, e.index_price) AS spot,
+           CASE WHEN e.perpetual IS NOT NULL THEN 'perpetual' WHEN e.index_price IS NOT NULL THEN 'index' END AS spot_source,
+           continuous_rate(e.overnight, e.expiry_years) AS known_rate
+    FROM estimates e
     LEFT JOIN parity p ON p.event_time = e.event_time AND p.expiry = e.expiry
-    LEFT JOIN lines l ON l.event_time = e.event_time AND l.expiry = e.expiry
-    LEFT JOIN dated d ON d.event_time = e.event_time AND d.expiry = e.expiry
-    LEFT JOIN curves c ON c.event_time = e.event_time AND c.expiry = e.expiry
-    LEFT JOIN spots s ON s.event_time = e.event_time
-    LEFT JOIN rates r ON r.event_time = e.event_time
 ),
 gaps AS (
     SELECT *,
            abs(forward_parity / forward_venue - 1) * 10000 AS parity_gap_bps,
            abs(forward_future / forward_venue - 1) * 10000 AS future_gap_bps,
            abs(forward_parity / forward_future - 1) * 10000 AS cross_gap_bps
-    FROM estimates
+    FROM joined
 ),
 -- Marks and volatilities of the venue stand on its own forward, so that one counts unless parity and a listed future,
 -- which know nothing of each other, contradict it together.
-chosen AS (
+judged AS (
     SELECT *,
-           CASE WHEN forward_venue IS NULL AND forward_parity IS NOT NULL THEN 'parity'
-                WHEN forward_venue IS NULL AND forward_future IS NOT NULL THEN 'future'
-                WHEN forward_venue IS NULL THEN NULL
-                WHEN future_source = 'dated' AND parity_gap_bps > $forward_tolerance_bps
-                     AND future_gap_bps > $forward_tolerance_bps AND cross_gap_bps <= $forward_tolerance_bps THEN 'parity'
-                ELSE 'venue' END AS forward_source,
            CASE WHEN forward_venue IS NULL THEN 'no_venue_price'
                 WHEN parity_gap_bps IS NULL AND future_gap_bps IS NULL THEN 'unconfirmed'
                 WHEN future_source = 'dated' AND parity_gap_bps > $forward_tolerance_bps
@@ -117,6 +88,13 @@ chosen AS (
                 WHEN parity_gap_bps > $forward_tolerance_bps OR future_gap_bps > $forward_tolerance_bps THEN 'disputed'
                 ELSE 'confirmed' END AS forward_reason
     FROM gaps
+),
+chosen AS (
+    SELECT *,
+           CASE WHEN forward_reason NOT IN ('no_venue_price', 'venue_outvoted') THEN 'venue'
+                WHEN forward_parity IS NOT NULL THEN 'parity'
+                WHEN forward_future IS NOT NULL THEN 'future' END AS forward_source
+    FROM judged
 ),
 picked AS (
     SELECT *, CASE forward_source WHEN 'venue' THEN forward_venue WHEN 'parity' THEN forward_parity

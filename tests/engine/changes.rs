@@ -78,7 +78,7 @@ const HARMLESS: [Case; 12] = [
             )
         },
         ran: &["market.option_quotes asset=ASSETS/date=DAYS"],
-        why: ("market.option_quotes", "sql changed at line 7"),
+        why: ("market.option_quotes", "sql changed at line 8"),
     },
     Case {
         what: "an expression of the same value",
@@ -86,12 +86,12 @@ const HARMLESS: [Case; 12] = [
             edit(
                 bench,
                 "sql/options/forwards.sql",
-                "v.forward, p.forward",
-                "v.forward * 1.0 AS forward, p.forward",
+                "expiry_years, forward, forward_parity",
+                "expiry_years, forward * 1.0 AS forward, forward_parity",
             )
         },
         ran: &["options.forwards asset=ASSETS/date=DAYS"],
-        why: ("options.forwards", "sql changed at line 28"),
+        why: ("options.forwards", "sql changed at line 104"),
     },
     Case {
         what: "a query of a stage with coarse partitions",
@@ -162,8 +162,26 @@ const HARMLESS: [Case; 12] = [
                 .map_or(text.len(), |length| start + 1 + length);
             let text = format!("{}{}", &text[..start], &text[end..]);
             bench.project.set_text(path, text);
+            // Its one reader makes do with nulls, which is what it is given anyway while nothing is discounted.
+            edit_stage(
+                bench,
+                OPTIONS,
+                "options.forwards",
+                "\"market.rates\" = { lookback = \"10d\" }\n",
+                "",
+            );
+            let path = "sql/options/forwards.sql";
+            let text = bench.project.text(path).unwrap();
+            let start = text.find("LEFT JOIN market.rates").unwrap();
+            let end = start + text[start..].find("QUALIFY").unwrap();
+            let nothing = "CROSS JOIN (SELECT CAST(NULL AS DOUBLE) AS value, 0 AS event_time, '' AS venue) r ";
+            let text = format!("{}{nothing}{}", &text[..start], &text[end..]);
+            bench.project.set_text(path, text);
         },
-        ran: &["norm.demo_fred_rates month=MONTHS"],
+        ran: &[
+            "norm.demo_fred_rates month=MONTHS",
+            "options.forwards asset=ASSETS/date=DAYS",
+        ],
         why: ("norm.demo_fred_rates", "coverage of its readers "),
     },
     Case {
@@ -194,8 +212,8 @@ const HARMLESS: [Case; 12] = [
             edit(
                 bench,
                 "sql/options/forwards.sql",
-                "'venue' AS forward_source",
-                "'venue' AS forward_source, 1 AS one",
+                "forward_source, forward_reason, forward_venue",
+                "forward_source, 1 AS one, forward_reason, forward_venue",
             );
         },
         ran: &[

@@ -24,8 +24,8 @@ fn a_nullable_column_may_come_and_old_partitions_stay_readable() {
     edit(
         &mut bench,
         path,
-        "'venue' AS forward_source",
-        "'venue' AS forward_source, 1.5 AS spread_bps",
+        "forward_source, forward_reason, forward_venue",
+        "forward_source, 1.5 AS spread_bps, forward_reason, forward_venue",
     );
     let one = Selected {
         from: Some("2026-01-03".parse().unwrap()),

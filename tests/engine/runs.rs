@@ -21,6 +21,8 @@ fn everything() -> Vec<String> {
         "{onchain.global_metrics,sentiment.daily} year=YEARS",
         "onchain.{metrics,daily,indices} asset=ASSETS/year=YEARS",
         "options.{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density} asset=ASSETS/date=DAYS",
+        "options.{exclusions,skew_fit,skew_report} asset=ASSETS/date=DAYS",
+        "options.skew_policy asset=ASSETS/month=MONTHS",
         "features.{surface_pca,surface_factors} asset=ASSETS/month=MONTHS",
         "features.{mdia,whales,mvrv,sentiment,flows,onchain_signals,divergence,matrix} asset=ASSETS/year=YEARS",
         "signals.market_state asset=ASSETS/year=YEARS",

@@ -97,8 +97,12 @@ fn selectors_name_tables_schemas_tags_and_their_neighbours() {
     };
     let options = [
         "options.density",
+        "options.exclusions",
         "options.forwards",
         "options.greeks",
+        "options.skew_fit",
+        "options.skew_policy",
+        "options.skew_report",
         "options.slices",
         "options.surface_nodes",
     ];

@@ -154,8 +154,8 @@ const DECLARED: [Edit; 5] = [
         edit(
             b,
             "sql/options/forwards.sql",
-            "'venue' AS forward_source",
-            "'venue' AS forward_source, 1 AS one",
+            "forward_source, forward_reason, forward_venue",
+            "forward_source, 1 AS one, forward_reason, forward_venue",
         );
     },
     |b| b.set("params.pca_window_days", "30"),

@@ -101,7 +101,11 @@ impl Lab {
             params.insert(name.clone(), literal);
         }
         for (name, value) in &script.params {
-            params.insert(name.clone(), Literal::Int(value.parse().unwrap()));
+            let text = || Literal::Text(value.clone());
+            params.insert(
+                name.clone(),
+                value.parse().map_or_else(|_| text(), Literal::Int),
+            );
         }
         if let Some(asset) = &script.asset {
             params.insert("asset".to_owned(), Literal::Text(asset.clone()));

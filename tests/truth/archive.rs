@@ -16,14 +16,27 @@ use lakectl_tests::{Bench, recorded_data};
 /// A check of the finished lake; the last one may change the recordings (in a copy) and run again.
 type Check = fn(&mut Bench, &Path);
 
-const CHECKS: [(&str, Check); 10] = [
+const CHECKS: [(&str, Check); 14] = [
     (
         "half_of_a_chain_is_flagged_and_kept",
         chains::half_of_a_chain_is_flagged_and_kept,
     ),
     (
-        "our_delta_is_the_exchange_delta",
-        chains::our_delta_is_the_exchange_delta,
+        "our_numbers_are_the_exchanges",
+        chains::our_numbers_are_the_exchanges,
+    ),
+    (
+        "the_price_at_the_money_is_the_markets",
+        chains::the_price_at_the_money_is_the_markets,
+    ),
+    ("forwards_agree", chains::forwards_agree),
+    (
+        "every_quote_is_kept_or_has_a_reason",
+        chains::every_quote_is_kept_or_has_a_reason,
+    ),
+    (
+        "the_synthetic_skew_is_scored_later_in_the_day",
+        chains::the_synthetic_skew_is_scored_later_in_the_day,
     ),
     (
         "smiles_fit_what_they_were_fitted_to",

@@ -3,8 +3,10 @@
 use lakectl_core::UtcTime;
 
 mod names;
+mod terms;
 
-pub use names::{Contract, Quote, Terms, Venue, contract_name, parse_contract};
+pub use names::{contract_name, parse_contract};
+pub use terms::{Contract, Quote, Terms, Venue};
 
 const MICROS_PER_YEAR: f64 = 365.0 * 86_400.0 * 1e6;
 

@@ -31,23 +31,182 @@ pub(super) fn half_of_a_chain_is_flagged_and_kept(bench: &mut Bench, _: &Path) {
     assert!(rows > 1_000.0 && bare / rows > 0.3);
 }
 
-/// Black-76 delta from the mark volatility, over every quote that is neither almost worthless nor almost certain.
-pub(super) fn our_delta_is_the_exchange_delta(bench: &mut Bench, _: &Path) {
+/// Mark, delta and vega from the mark volatility against what the exchange says of them, over every quote; delta and vega of
+/// those that are neither almost worthless nor almost certain and have more than a day to live.
+pub(super) fn our_numbers_are_the_exchanges(bench: &mut Bench, _: &Path) {
     let table = bench.sql(
-        "SELECT count(*) AS rows, median(abs(g.delta - q.exchange_delta)) AS middle,
-                approx_percentile_cont(abs(g.delta - q.exchange_delta), 0.9) AS high
-         FROM options.greeks g
-         JOIN norm.option_quotes q ON q.asset = g.asset AND q.event_time = g.event_time AND q.instrument = g.instrument
-         WHERE abs(q.exchange_delta) > 0.02 AND abs(q.exchange_delta) < 0.98
-           AND g.expiry > g.event_time + INTERVAL '1' DAY",
+        "WITH gaps AS (
+             SELECT abs(g.price_usd / g.forward - q.mark) AS mark, abs(g.delta - q.exchange_delta) AS delta,
+                    abs(g.vega / 100 / q.exchange_vega - 1) AS vega, abs(g.iv_gap) AS iv,
+                    abs(q.exchange_delta) > 0.02 AND abs(q.exchange_delta) < 0.98
+                        AND g.expiry > g.event_time + INTERVAL '1' DAY AS ordinary
+             FROM options.greeks g
+             JOIN norm.option_quotes q ON q.asset = g.asset AND q.event_time = g.event_time AND q.instrument = g.instrument
+         )
+         SELECT count(*) AS rows, median(mark) AS mark, median(delta) FILTER (WHERE ordinary) AS delta,
+                approx_percentile_cont(delta, 0.9) FILTER (WHERE ordinary) AS delta_high,
+                median(vega) FILTER (WHERE ordinary) AS vega, median(iv) FILTER (WHERE ordinary) AS iv
+         FROM gaps",
     );
-    let (rows, middle) = (number(&table, "rows"), number(&table, "middle"));
+    let [rows, mark, delta, delta_high, vega, iv] =
+        ["rows", "mark", "delta", "delta_high", "vega", "iv"].map(|name| number(&table, name));
     eprintln!(
-        "{rows} quotes: median |delta - exchange| {middle:.6}, 90 % below {:.6}",
-        number(&table, "high")
+        "{rows} quotes: mark {mark:.2e} coin, delta {delta:.6} (90 % below {delta_high:.6}), vega {:.3} %, volatility of the mark {:.4} points",
+        100.0 * vega,
+        100.0 * iv
     );
-    assert!(rows > 500_000.0);
-    assert!(middle <= 0.001, "{middle}");
+    assert!(rows > 700_000.0);
+    assert!(mark <= 1e-5 && delta <= 0.0005 && delta_high <= 0.004);
+    assert!(vega <= 0.002 && iv <= 0.001);
+}
+
+/// The fitted smile's price of call and put at the strike nearest to the forward against the middle of the market, on every
+/// slice with more than a day to live whose quote there is liquid (a spread of at most five per cent).
+pub(super) fn the_price_at_the_money_is_the_markets(bench: &mut Bench, _: &Path) {
+    let table = bench.sql(
+        "WITH nearest AS (
+             SELECT g.option_type, g.forward, g.strike, g.expiry_years, s.asset AS sliced, s.a, q.ask - q.bid AS spread,
+                    (q.bid + q.ask) / 2 AS middle,
+                    svi_vol(s.a, s.b, s.rho, s.m, s.sigma, g.log_moneyness, g.expiry_years) AS vol
+             FROM options.greeks g
+             JOIN market.option_quotes q ON q.asset = g.asset AND q.event_time = g.event_time AND q.instrument = g.instrument
+             LEFT JOIN options.slices s ON s.asset = g.asset AND s.event_time = g.event_time AND s.expiry = g.expiry
+             WHERE g.expiry > g.event_time + INTERVAL '1' DAY
+             QUALIFY row_number() OVER (
+                 PARTITION BY g.asset, g.event_time, g.expiry, g.option_type ORDER BY abs(g.log_moneyness), g.strike) = 1
+         ),
+         errors AS (
+             SELECT abs(black76_price(option_type, forward, strike, expiry_years, vol) / forward / middle - 1) AS error
+             FROM nearest WHERE spread <= 0.05 * middle
+         )
+         SELECT count(*) AS rows, count(error) AS priced, median(error) AS middle,
+                approx_percentile_cont(error, 0.9) AS high, approx_percentile_cont(error, 0.99) AS higher, max(error) AS worst
+         FROM errors",
+    );
+    let [rows, priced, middle, high, higher, worst] =
+        ["rows", "priced", "middle", "high", "higher", "worst"]
+            .map(|name| 100.0 * number(&table, name));
+    eprintln!(
+        "{} liquid quotes at the money, {} priced: error median {middle:.2} %, 90 % {high:.2} %, 99 % {higher:.2} %, worst {worst:.2} %",
+        rows / 100.0,
+        priced / 100.0
+    );
+    assert!(rows > 1_500_000.0 && priced >= 0.99 * rows);
+    assert!(worst < 5.0);
+}
+
+/// Three ways to the forward agree, and each choice has its reason.
+pub(super) fn forwards_agree(bench: &mut Bench, _: &Path) {
+    let table = bench.sql(
+        "SELECT asset, count(*) AS rows, count(forward_parity) AS parity, count(forward_future) AS futures,
+                count(*) FILTER (WHERE forward_reason IN ('confirmed', 'unconfirmed')) AS settled,
+                median(abs(basis_bps)) AS parity_gap, median(abs(future_basis_bps)) AS future_gap,
+                approx_percentile_cont(disagreement_bps, 0.99) AS high, max(disagreement_bps) AS worst
+         FROM options.forwards WHERE expiry > event_time + INTERVAL '1' DAY GROUP BY asset ORDER BY asset",
+    );
+    for (row, asset) in table.texts("asset").unwrap().iter().enumerate() {
+        let of = |name: &str| table.f64s(name).unwrap()[row].unwrap();
+        eprintln!(
+            "{asset:?}: {} forwards, parity for {} at {:.2} bps from the venue, futures for {} at {:.2} bps; largest gap 99 % {:.1}, worst {:.1} bps; {} settled",
+            of("rows"),
+            of("parity"),
+            of("parity_gap"),
+            of("futures"),
+            of("future_gap"),
+            of("high"),
+            of("worst"),
+            of("settled")
+        );
+        assert!(of("parity") >= 0.9 * of("rows") && of("settled") >= 0.98 * of("rows"));
+        assert!(of("parity_gap") <= 5.0);
+    }
+}
+
+/// Each quote is kept or has a first reason against it.
+pub(super) fn every_quote_is_kept_or_has_a_reason(bench: &mut Bench, _: &Path) {
+    bench.run_until("options.exclusions");
+    let table = bench.sql(
+        "SELECT reason, CAST(sum(quotes) AS DOUBLE) AS quotes, CAST(sum(quotes_first) AS DOUBLE) AS counted,
+                (SELECT CAST(count(*) AS DOUBLE) FROM market.option_quotes) AS all_quotes
+         FROM options.exclusions GROUP BY reason ORDER BY counted DESC",
+    );
+    let column = |name: &str| {
+        table
+            .f64s(name)
+            .unwrap()
+            .into_iter()
+            .map(Option::unwrap)
+            .collect::<Vec<f64>>()
+    };
+    for (row, reason) in table.texts("reason").unwrap().iter().enumerate() {
+        eprintln!(
+            "{}: {} quotes, first for {}",
+            reason.as_deref().unwrap(),
+            column("quotes")[row],
+            column("counted")[row]
+        );
+    }
+    assert_eq!(
+        column("counted").iter().sum::<f64>(),
+        column("all_quotes")[0]
+    );
+}
+
+/// The synthetic model of a morning against the chains of the rest of the day: each ingredient has to earn its place where
+/// the model is fitted.
+pub(super) fn the_synthetic_skew_is_scored_later_in_the_day(bench: &mut Bench, _: &Path) {
+    bench.run_until("options.skew_report");
+    let table = bench.sql(
+        "SELECT sample, model, dte_band, CAST(sum(quotes) AS DOUBLE) AS quotes, CAST(sum(skipped) AS DOUBLE) AS skipped,
+                100 * sum(mae_vol * vega) / sum(vega) AS mae, 100 * sum(bias_vol * vega) / sum(vega) AS bias,
+                sum(inside_share * quotes) / sum(quotes) AS inside
+         FROM options.skew_report GROUP BY sample, model, dte_band ORDER BY sample, dte_band, model",
+    );
+    let words = |name: &str| {
+        table
+            .texts(name)
+            .unwrap()
+            .into_iter()
+            .map(Option::unwrap)
+            .collect::<Vec<String>>()
+    };
+    let numbers = |name: &str| {
+        table
+            .f64s(name)
+            .unwrap()
+            .into_iter()
+            .map(Option::unwrap)
+            .collect::<Vec<f64>>()
+    };
+    let (samples, models, bands) = (words("sample"), words("model"), words("dte_band"));
+    let (quotes, mae, bias, inside) = (
+        numbers("quotes"),
+        numbers("mae"),
+        numbers("bias"),
+        numbers("inside"),
+    );
+    for row in 0..samples.len() {
+        eprintln!(
+            "{} {} {}: {} quotes, error {:.2} points, bias {:+.2}, inside bid and ask {:.3}",
+            samples[row], models[row], bands[row], quotes[row], mae[row], bias[row], inside[row]
+        );
+    }
+    assert_eq!(numbers("skipped").iter().sum::<f64>(), 0.0);
+    let of = |sample: &str, model: &str| {
+        let row = (0..samples.len())
+            .find(|&i| samples[i] == sample && models[i] == model && bands[i] == "3-14");
+        mae[row.unwrap()]
+    };
+    for sample in ["morning", "later"] {
+        assert!(
+            of(sample, "skewed") < of(sample, "flat")
+                && of(sample, "flat") < of(sample, "realised")
+        );
+    }
+    assert!(
+        of("morning", "skewed") < of("later", "skewed"),
+        "a fit is best where it was made"
+    );
 }
 
 /// Slices with eight or more two-sided out-of-the-money quotes have a smile within half a volatility point of the marks.

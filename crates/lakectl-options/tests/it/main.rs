@@ -7,4 +7,5 @@ mod fuzz;
 mod models;
 mod oracles;
 mod properties;
+mod quotes;
 mod recorded;

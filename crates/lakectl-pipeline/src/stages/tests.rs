@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow::util::pretty::pretty_format_batches;
 use lakectl_core::{Contract, Day, DayRange, Fingerprint, PartitionKey, TaskKey};
@@ -14,6 +14,8 @@ use toml::Value;
 
 use super::{Columns, Made, NATIVE_STAGES, NativeStage, NativeTask, Out, batch};
 use crate::Project;
+
+mod slices;
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -88,36 +90,63 @@ enum Cell {
     Truth(bool),
 }
 
-/// Three snapshots of three expiries with eleven strikes each; in the last one an expiry has only three left.
+/// Calls and puts of three expiries in a morning and an afternoon, on a smile that is not the model's.
 fn greeks() -> RecordBatch {
-    const STRIKES: usize = 11;
-    rows("options.greeks", 3 * 3 * STRIKES, &|column, row| {
-        let (snapshot, expiry, strike) = (row / (3 * STRIKES), row / STRIKES % 3, row % STRIKES);
-        let day = Day::from_days(20_000).start().micros();
-        let time = day + snapshot as i64 * 6 * HOUR;
-        let days = [9, 30, 120][expiry];
-        let due = day + days * 24 * HOUR;
-        let years = (due - time) as f64 / (365.0 * 24.0 * HOUR as f64);
-        let k = 0.6 * years.sqrt() * (strike as f64 - 5.0) / 3.0;
-        let thin = snapshot == 2 && expiry == 1 && strike % 4 != 1;
-        let iv = 0.5 + 0.02 * snapshot as f64 + 0.1 * (k * k + 0.01).sqrt() - 0.05 * k;
-        let iv = iv + 0.002 * wobble(row as u64);
+    use lakectl_options::OptionKind;
+    use lakectl_options::black::{BlackInput, greeks};
+    const STRIKES: usize = 41;
+    rows("options.greeks", 2 * 3 * 2 * STRIKES, &|column, row| {
+        let (snapshot, rest) = (row / (6 * STRIKES), row % (6 * STRIKES));
+        let (expiry, rest) = (rest / (2 * STRIKES), rest % (2 * STRIKES));
+        let (call, strike) = (rest < STRIKES, 60_000.0 + 1_500.0 * (rest % STRIKES) as f64);
+        let years = [9.0, 12.0, 120.0][expiry] / 365.0;
+        let time = Day::from_days(20_000).start().micros() + (8 + snapshot as i64 * 6) * HOUR;
+        let forward = 90_000.0 + 200.0 * expiry as f64;
+        let k = (strike / forward).ln();
+        let vol = 0.5 + 0.01 * snapshot as f64 - 0.1 * k + 0.4 * k * k;
+        let kind = if call {
+            OptionKind::Call
+        } else {
+            OptionKind::Put
+        };
+        let priced = greeks(&BlackInput::forward(kind, forward, strike, years, vol)).unwrap();
         Some(match column {
             "asset" => Cell::Text("BTC".to_owned()),
             "event_time" => Cell::Whole(time),
             "known_at" => Cell::Whole(time + HOUR),
-            "expiry" => Cell::Whole(due),
-            "instrument" => Cell::Text(format!("Q{row}")),
+            "expiry" => Cell::Whole(time + (years * 365.0 * 24.0) as i64 * HOUR),
+            "settlement" => Cell::Text("inverse".to_owned()),
+            "option_type" => Cell::Text(kind.word().to_owned()),
+            "strike" => Cell::Number(strike),
             "expiry_years" => Cell::Number(years),
-            "forward" => Cell::Number(90_000.0 + 100.0 * expiry as f64),
+            "forward" => Cell::Number(forward),
             "log_moneyness" => Cell::Number(k),
-            "iv" if !thin => Cell::Number(iv),
-            "bid_iv" => Cell::Number(iv - 0.004),
-            "ask_iv" => Cell::Number(iv + 0.003),
-            "delta" => Cell::Number(if k < 0.0 { -0.2 } else { 0.3 }),
-            "vega" => Cell::Number(9_000.0 * years.sqrt()),
-            "two_sided" => Cell::Truth(strike % 5 != 0),
-            "out_of_the_money" => Cell::Truth(true),
+            "iv" => Cell::Number(vol),
+            "bid_iv" => Cell::Number(vol - 0.01 - 0.01 * wobble(row as u64).abs()),
+            "ask_iv" => Cell::Number(vol + 0.01),
+            "price_usd" => Cell::Number(priced.price),
+            "delta" => Cell::Number(priced.delta),
+            "vega" => Cell::Number(priced.vega),
+            "two_sided" => Cell::Truth(row % 9 != 0),
+            "out_of_the_money" => Cell::Truth(call == (strike >= forward)),
+            "open_interest" => Cell::Number((10.0 * wobble(row as u64)).max(0.0)),
+            _ => return None,
+        })
+    })
+}
+
+/// Hourly bars of the days before the chains of [`greeks`].
+fn bars() -> RecordBatch {
+    rows("market.spot_bars", 10 * 24, &|column, row| {
+        let time = Day::from_days(19_990).start().micros() + row as i64 * HOUR;
+        Some(match column {
+            "asset" => Cell::Text("BTC".to_owned()),
+            "series" => Cell::Text("perpetual".to_owned()),
+            "venue" => Cell::Text("binance".to_owned()),
+            "width_s" => Cell::Whole(3_600),
+            "event_time" => Cell::Whole(time),
+            "known_at" => Cell::Whole(time + HOUR + HOUR / 60),
+            "close" => Cell::Number(90_000.0 * (1.0 + 0.03 * wobble(row as u64 / 24))),
             _ => return None,
         })
     })
@@ -220,9 +249,11 @@ fn run(name: &str, table: &str, inputs: &BTreeMap<String, RecordBatch>) -> Recor
 }
 
 /// Native stages with their tables, each after those that it reads.
-const STAGES: [(&str, &str); 10] = [
+const STAGES: [(&str, &str); 12] = [
     ("slices", "options.slices"),
     ("smile_models", "options.smile_models"),
+    ("skew_fit", "options.skew_fit"),
+    ("skew_report", "options.skew_report"),
     ("surface_nodes", "options.surface_nodes"),
     ("term_structure", "options.term_structure"),
     ("density", "options.density"),
@@ -236,6 +267,7 @@ const STAGES: [(&str, &str); 10] = [
 /// Inputs that no stage makes here; the hand-made nodes stay, for they cover more snapshots than one would give.
 fn inputs() -> BTreeMap<String, RecordBatch> {
     BTreeMap::from([
+        ("market.spot_bars".to_owned(), bars()),
         ("options.greeks".to_owned(), greeks()),
         ("options.slices".to_owned(), slices()),
         ("options.surface_nodes".to_owned(), nodes()),
@@ -374,68 +406,58 @@ fn native_stages_declare_columns_that_there_are() {
     assert_eq!(STAGES.len(), NATIVE_STAGES.len());
 }
 
-/// The column of a stage's rows as text, in the order of the rows.
-fn texts(rows: &RecordBatch, column: &str) -> Vec<String> {
-    let array = rows.column_by_name(column).unwrap();
-    let options = arrow::util::display::FormatOptions::default().with_null("-");
-    let text = arrow::util::display::ArrayFormatter::try_new(array, &options).unwrap();
-    (0..array.len())
-        .map(|row| text.value(row).to_string())
-        .collect()
-}
-
 fn numbers(rows: &RecordBatch, column: &str) -> Vec<Option<f64>> {
     let array = rows.column_by_name(column).unwrap();
     array.as_primitive::<Float64Type>().iter().collect()
 }
 
+/// The morning of [`greeks`] gives the model; the afternoon, a point of volatility higher, is scored by it.
 #[test]
-fn a_thin_slice_carries_the_shape_of_the_snapshot_before() {
-    let inputs = BTreeMap::from([("options.greeks".to_owned(), greeks())]);
-    let rows = run("slices", "options.slices", &inputs);
-    let mut expected = vec!["ok"; 9];
-    expected[7] = "carried";
-    assert_eq!(texts(&rows, "status"), expected);
-    let hours = numbers(&rows, "carried_hours")[7].unwrap();
-    assert!((hours - 6.0).abs() < 1e-6, "{hours}");
-    let shift = numbers(&rows, "level_shift_vol")[7].unwrap();
-    assert!((shift - 0.02).abs() < 0.004, "{shift}");
-    // The first snapshot has nothing before it; a carried slice has no fit of its own to compare.
-    let hours = numbers(&rows, "change_hours");
-    assert!(hours[..3].iter().all(Option::is_none) && hours[7].is_none());
-    assert!(
-        [3, 4, 5, 6, 8]
-            .iter()
-            .all(|i| hours[*i].is_some_and(|h| (h - 6.0).abs() < 1e-6))
-    );
-    let level = numbers(&rows, "level_change_vol")[4].unwrap();
-    assert!((level - 0.02).abs() < 0.003, "{level}");
-}
-
-#[test]
-fn nothing_is_carried_for_longer_than_a_day_or_from_quotes_known_later() {
-    let late = |hours: i64, of: &'static str| {
-        let all = greeks();
-        let index = all.schema().index_of(of).unwrap();
-        let times = all.column(index).as_primitive::<TimestampMicrosecondType>();
-        let moved = times.iter().enumerate().map(|(row, time)| {
-            // The two snapshots before the thin one.
-            time.map(|time| time + if row < 66 { hours * HOUR } else { 0 })
-        });
-        let mut columns = all.columns().to_vec();
-        let moved: TimestampMicrosecondArray = moved.collect();
-        columns[index] = Arc::new(moved.with_timezone("UTC"));
-        let rows = RecordBatch::try_new(all.schema(), columns).unwrap();
-        let rows = run(
-            "slices",
-            "options.slices",
-            &BTreeMap::from([("options.greeks".to_owned(), rows)]),
-        );
-        texts(&rows, "status")[7].clone()
+fn a_morning_is_fitted_and_the_afternoon_scored() {
+    let mut tables = inputs();
+    let fit = run("skew_fit", "options.skew_fit", &tables);
+    assert_eq!(fit.num_rows(), 1, "the afternoon is no morning");
+    let one = |rows: &RecordBatch, column: &str| numbers(rows, column)[0].unwrap();
+    let (level, realised) = (one(&fit, "atm_iv"), one(&fit, "realised_vol"));
+    assert!((level - 0.5).abs() < 1e-3, "{level}");
+    assert_eq!(one(&fit, "multiplier"), level / realised);
+    // Puts are dear on this smile, the money costs what it costs.
+    assert!(one(&fit, "put_15") > 1.02 && one(&fit, "put_50") < 1.02);
+    tables.insert("options.skew_fit".to_owned(), fit);
+    let report = run("skew_report", "options.skew_report", &tables);
+    let labels = |column: &str| {
+        let array = report.column_by_name(column).unwrap();
+        let words = array.as_string::<i32>().iter();
+        words
+            .map(|word| word.unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
-    assert_eq!(late(0, "known_at"), "carried");
-    assert_eq!(late(5, "known_at"), "carried");
-    assert_eq!(late(7, "known_at"), "carried");
-    assert_eq!(late(24, "known_at"), "too_few_quotes");
-    assert_eq!(late(-19, "event_time"), "too_few_quotes");
+    let (samples, models, deltas) = (labels("sample"), labels("model"), labels("delta_band"));
+    let bias = numbers(&report, "bias_vol");
+    for row in
+        (0..report.num_rows()).filter(|&row| models[row] == "skewed" && deltas[row] == "45-55")
+    {
+        let expected = if samples[row] == "morning" {
+            0.0
+        } else {
+            -0.01
+        };
+        assert!(
+            (bias[row].unwrap() - expected).abs() < 0.004,
+            "{row}: {:?}",
+            bias[row]
+        );
+    }
+    assert!(samples.iter().any(|sample| sample == "later"));
+    // No closes, no model, and the reason for it.
+    tables.insert("market.spot_bars".to_owned(), bars().slice(0, 48));
+    let fit = run("skew_fit", "options.skew_fit", &tables);
+    assert_eq!(numbers(&fit, "multiplier"), [None]);
+    let reason = fit.column_by_name("reason").unwrap();
+    assert_eq!(reason.as_string::<i32>().value(0), "no_closes");
+    tables.insert("options.skew_fit".to_owned(), fit);
+    assert_eq!(
+        run("skew_report", "options.skew_report", &tables).num_rows(),
+        0
+    );
 }

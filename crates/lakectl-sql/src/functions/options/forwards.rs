@@ -75,14 +75,15 @@ pub(super) static AGGREGATES: &[AggregateSpec] = &[
         info: FunctionInfo {
             name: "forward_curve",
             version: 1,
-            signature: "forward_curve(expiry_years, forward, spot, at_years) -> double",
-            doc: "Forward at `at_years` from the forwards of other times: ln(forward / spot) is linear in time through (0, 0) and keeps the \
-                  annualised rate of the last one behind it. `spot` and `at_years` are the same in all rows. Rows with a missing value \
-                  are left out; null with none left, two spots, two query times, two rows of one time, or numbers that are not positive.",
-            example: "forward_curve(expiry_years, forward, 100.0, 0.5) OVER (ORDER BY event_time ROWS BETWEEN 2 PRECEDING AND CURRENT ROW)",
+            signature: "forward_curve(expiry_years, forward, at_years) -> double",
+            doc: "Forward at `at_years` from the forwards of other times; the row at time 0 is the spot price (a perpetual will do). \
+                  ln(forward / spot) is linear in time through (0, 0) and keeps the annualised rate of the last one behind it. Rows of one \
+                  time count as their mean. `at_years` is the same in all rows. Rows with a missing value are left out; null without a \
+                  spot or any other row, with two query times, or numbers that are not positive.",
+            example: "forward_curve(0.25 * ((extract(epoch FROM event_time) / 3600)::bigint % 3), 100 + weight, 0.4) OVER (ORDER BY event_time ROWS BETWEEN 2 PRECEDING AND CURRENT ROW)",
         },
-        args: 4,
-        required: 4,
+        args: 3,
+        required: 3,
         ordered: false,
         output: || DataType::Float64,
         evaluate: |columns| Ok(ScalarValue::Float64(curve_at(columns))),
@@ -98,12 +99,18 @@ fn complete<'a, const N: usize>(columns: &'a [&[f64]]) -> impl Iterator<Item = [
 }
 
 fn curve_at(columns: &[&[f64]]) -> Option<f64> {
-    let rows: Vec<[f64; 4]> = complete(columns).collect();
-    let [_, _, spot, at_years] = *rows.first()?;
-    if rows.iter().any(|row| row[2] != spot || row[3] != at_years) {
+    let mut rows: Vec<[f64; 3]> = complete(columns).collect();
+    let at_years = rows.first()?[2];
+    if rows.iter().any(|row| row[2] != at_years) {
         return None;
     }
-    let nodes: Vec<(f64, f64)> = rows.iter().map(|row| (row[0], row[1])).collect();
+    rows.sort_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
+    let nodes = rows.chunk_by(|a, b| a[0] == b[0]).map(|same| {
+        let sum: f64 = same.iter().map(|row| row[1]).sum();
+        (same[0][0], sum / same.len() as f64)
+    });
+    let (spots, nodes): (Vec<_>, Vec<_>) = nodes.partition(|(years, _)| *years == 0.0);
+    let (_, spot) = *spots.first()?;
     ForwardCurve::new(spot, &nodes).ok()?.at(at_years).ok()
 }
 

@@ -54,3 +54,6 @@ fn settlement(sign: f64) -> Option<Settlement> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
