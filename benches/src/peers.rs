@@ -24,24 +24,31 @@ pub struct Peer {
 
 /// Measures the libraries that the Python in `LAKE_BENCH_PYTHON` (default `python3`) can import.
 pub fn measure(quotes: &[Quote]) -> Vec<Peer> {
-    let python = std::env::var("LAKE_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    answers(&python, quotes).unwrap_or_default()
+    answers(quotes).unwrap_or_default()
 }
 
-fn answers(python: &str, quotes: &[Quote]) -> Option<Vec<Peer>> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/options.py");
+fn answers(quotes: &[Quote]) -> Option<Vec<Peer>> {
+    let text = ask("options.py", &serde_json::json!(quotes))?;
+    Some(text.lines().filter_map(peer).collect())
+}
+
+/// What a script of `peers/` answers to a line of JSON, run by the Python in `LAKE_BENCH_PYTHON` (default
+/// `python3`); `None` if there is no such Python.
+pub fn ask(script: &str, input: &Value) -> Option<String> {
+    let python = std::env::var("LAKE_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
     let mut child = Command::new(python)
-        .arg(script)
+        .arg(folder.join(script))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .ok()?;
-    // Dropped at the end of the statement, which is the end of the child's input.
-    writeln!(child.stdin.take()?, "{}", serde_json::json!(quotes)).ok()?;
+    // Dropped at the end of the statement, which is the end of the child's input. A Python without the
+    // libraries stops listening before it has heard everything.
+    let _ = writeln!(child.stdin.take()?, "{input}");
     let output = child.wait_with_output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    Some(text.lines().filter_map(peer).collect())
+    String::from_utf8(output.stdout).ok()
 }
 
 fn peer(line: &str) -> Option<Peer> {

@@ -1,5 +1,6 @@
 -- Signs: skew = IV(25-delta put) - IV(25-delta call), so it is positive when puts are dear (it is minus the risk reversal);
 -- wing asymmetry compares how much further the ten-delta call climbs than the ten-delta put.
+-- The shock is that of the 25 nodes which the components stand on, so that a wider grid does not change it.
 WITH nodes AS (
     SELECT asset, event_time, known_at, tenor_days, node, log_moneyness, iv FROM options.surface_nodes
 ),
@@ -7,6 +8,7 @@ moves AS (
     SELECT event_time, greatest(known_at, lag(known_at) OVER w) AS known_at,
            iv - lag(iv) OVER w AS change, event_time - lag(event_time) OVER w AS gap
     FROM nodes
+    WHERE tenor_days <= 90 AND node NOT IN ('5p', '5c')
     WINDOW w AS (PARTITION BY tenor_days, node ORDER BY event_time)
 ),
 changes AS (
@@ -60,7 +62,19 @@ SELECT w.asset, w.event_time, greatest(w.known_at, s.known_at, p.known_at) AS kn
        CAST(coalesce(f.slices, 0) AS BIGINT) AS slices,
        CASE WHEN w.atm_30d IS NULL THEN 'no_surface'
             WHEN p.reason IS NOT NULL THEN p.reason
-            WHEN s.surface_shock IS NULL THEN 'short_shock_history' END AS reason
+            WHEN s.surface_shock IS NULL THEN 'short_shock_history' END AS reason,
+       (w.atm_90d - w.atm_7d) / (sqrt(90.0 / 365) - sqrt(7.0 / 365)) AS term_slope,
+       w.iv_25c - w.iv_25p AS rr25,
+       (w.iv_25p + w.iv_25c) / 2 - w.atm_30d AS bf25,
+       w.iv_10c - w.iv_10p AS rr10,
+       (w.iv_10p + w.iv_10c) / 2 - w.atm_30d AS bf10,
+       forward_vol(w.atm_30d, 30.0 / 365, w.atm_90d, 90.0 / 365) AS forward_iv_30d_90d,
+       p.shock_distance, p.explained_share, p.reconstruction_error, p.atm_percentile,
+       -- A crash is the top of the range with the front above the month: fear of now, not a higher level.
+       CASE WHEN p.atm_percentile >= 0.95 AND w.atm_7d > w.atm_30d THEN 'crash'
+            WHEN p.atm_percentile >= 0.75 THEN 'high'
+            WHEN p.atm_percentile <= 0.25 THEN 'low'
+            WHEN p.atm_percentile IS NOT NULL THEN 'normal' END AS atm_regime
 FROM wide w
 LEFT JOIN shocks s ON s.event_time = w.event_time
 LEFT JOIN fits f ON f.event_time = w.event_time

@@ -165,11 +165,11 @@ fn the_newest_chunk_may_come_first_and_no_partition_is_parted() {
     let mut bench = published();
     edit(
         &mut bench,
-        "sql/options/slices.sql",
-        "WITH usable AS (",
-        "WITH one AS (SELECT 1), usable AS (",
+        "sql/options/greeks.sql",
+        "WITH quotes AS (",
+        "WITH one AS (SELECT 1), quotes AS (",
     );
-    let newest = wanted(&["options.slices"], 1, ChunkOrder::Newest);
+    let newest = wanted(&["options.greeks"], 1, ChunkOrder::Newest);
     let (summary, ran) = fill(&bench, "fill-1", &newest, 9);
     assert!(summary.is_success(), "{:?}", summary.failures);
     let expected: Vec<(Day, Day)> = [
@@ -182,7 +182,7 @@ fn the_newest_chunk_may_come_first_and_no_partition_is_parted() {
     .map(|day| range(day, day))
     .to_vec();
     assert_eq!(days(&summary), expected);
-    assert_tasks(&ran, &tasks(&["options.slices asset=ASSETS/date=DAYS"]));
+    assert_tasks(&ran, &tasks(&["options.greeks asset=ASSETS/date=DAYS"]));
     assert_eq!(version(&bench), 6);
     // Months stay whole, whatever the size of a chunk.
     edit(
@@ -211,15 +211,15 @@ fn what_fails_holds_nothing_up_and_is_tried_again_alone() {
     let mut bench = published();
     edit(
         &mut bench,
-        "sql/options/slices.sql",
-        "FROM options.greeks",
-        "FROM (SELECT * FROM options.greeks WHERE event_time < '2026-01-01' OR CAST(replace(asset, 'BTC', '1') AS INT) = 1)",
+        "sql/options/greeks.sql",
+        "FROM market.option_quotes q",
+        "FROM (SELECT * FROM market.option_quotes WHERE event_time < '2026-01-01' OR CAST(replace(asset, 'BTC', '1') AS INT) = 1) q",
     );
-    let all = wanted(&["options.slices"], 2, ChunkOrder::Oldest);
+    let all = wanted(&["options.greeks"], 2, ChunkOrder::Oldest);
     // Runs are told apart, and put in their order, by names: these come after the one that made the lake.
     let (summary, ran) = fill(&bench, "test-1-fill", &all, 9);
     assert!(!summary.is_success() && !summary.interrupted);
-    let failed = tasks(&["options.slices asset=ETH/date={2026-01-01,2026-01-02,2026-01-03}"]);
+    let failed = tasks(&["options.greeks asset=ETH/date={2026-01-01,2026-01-02,2026-01-03}"]);
     let told: Vec<String> = summary
         .failures
         .iter()

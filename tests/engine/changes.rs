@@ -21,12 +21,12 @@ const HARMLESS: [Case; 12] = [
     Case {
         what: "a comment, spacing and the case of keywords",
         change: |bench| {
-            let path = "sql/options/slices.sql";
+            let path = "sql/options/greeks.sql";
             edit(
                 bench,
                 path,
-                "WITH usable AS (",
-                "-- Another remark.\nwith   usable\nas ( /* and one */",
+                "WITH quotes AS (",
+                "-- Another remark.\nwith   quotes\nas ( /* and one */",
             );
             edit(
                 bench,
@@ -260,7 +260,7 @@ fn a_change_without_effect_stops_where_rows_are_equal() {
 /// Everything that looks at a surface. No matrix row of December is known before December began, so that month's models
 /// read nothing that could change.
 const AFTER_GREEKS: [&str; 7] = [
-    "options.{slices,surface_nodes,density} asset=ASSETS/date=DAYS",
+    "options.{slices,smile_models,surface_nodes,term_structure,density} asset=ASSETS/date=DAYS",
     "features.{surface_pca,surface_factors} asset=ASSETS/month=MONTHS",
     "features.{divergence,matrix} asset=ASSETS/year=YEARS",
     "models.{regime,quantile} asset=ASSETS/month=2026-01",
@@ -285,7 +285,7 @@ fn other_values_run_the_readers_and_a_reverted_change_runs_nothing() {
     let expected = tasks(&AFTER_GREEKS);
     assert_tasks(&run.executed(), &expected);
     let moved = tasks(&[
-        "options.{greeks,slices,surface_nodes,density} asset=ASSETS/date=DAYS",
+        "options.{greeks,slices,smile_models,surface_nodes,term_structure,density} asset=ASSETS/date=DAYS",
         "features.surface_factors asset=ASSETS/month=MONTHS",
         "features.matrix asset=ASSETS/year=YEARS",
     ]);

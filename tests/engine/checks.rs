@@ -45,7 +45,7 @@ fn stale(run: &Run) -> usize {
 #[test]
 fn every_kind_finds_its_rows_once() {
     let mut bench = published();
-    let nodes = 2 * 5 * 25;
+    let nodes = 2 * 5 * 42;
     for (name, rule) in [
         ("t_not_null", "not_null = [\"node\", \"reason\"]"),
         ("t_range", "range = { column = \"tenor_days\", max = 60 }"),
@@ -58,11 +58,11 @@ fn every_kind_finds_its_rows_once() {
             "t_unique_fine",
             "unique = [\"event_time\", \"tenor_days\", \"node\"]",
         ),
-        ("t_rows", "rows = { min = 26 }"),
-        ("t_rows_fine", "rows = { min = 25, max = 25 }"),
+        ("t_rows", "rows = { min = 43 }"),
+        ("t_rows_fine", "rows = { min = 42, max = 42 }"),
         (
             "t_median",
-            "rows = { median = \"30d\", min = 1.2, max = 2 }",
+            "rows = { median = \"30d\", min = 1.5, max = 2 }",
         ),
         (
             "t_median_fine",
@@ -103,16 +103,16 @@ fn every_kind_finds_its_rows_once() {
         fails("t_foreign", 10, nodes),
         fails("t_foreign_fine", 0, 0),
         // The first three days have nothing to compare with.
-        fails("t_median", 4, 4 * 5),
+        fails("t_median", 4, 4 * 21),
         fails("t_median_fine", 0, 0),
         fails("t_not_null", if null > 0 { 10 } else { 0 }, null),
-        fails("t_range", 10, 10 * 5),
+        fails("t_range", 10, 10 * 2 * 7),
         fails("t_range_fine", 0, 0),
         fails("t_rows", 10, 10),
         fails("t_rows_fine", 0, 0),
         fails("t_sql", 10, 10 * 2),
         fails("t_sql_fine", 0, 0),
-        fails("t_unique", 10, nodes - 10 * 5),
+        fails("t_unique", 10, nodes - 10 * 7),
         fails("t_unique_fine", 0, 0),
     ];
     assert_eq!(found, expected);

@@ -24,7 +24,7 @@ fn a_new_day_runs_its_partitions_and_those_that_hold_it() {
          defillama_stablecoins,coinmetrics_assets,coinbase_candles,alternative_fear_greed} month=2026-01",
         &format!("market.option_quotes asset=ASSETS/date={NEXT}"),
         &format!(
-            "options.{{forwards,greeks,slices,surface_nodes,density}} asset=ASSETS/date={NEXT}"
+            "options.{{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density}} asset=ASSETS/date={NEXT}"
         ),
         "market.future_quotes asset=ASSETS/month=2026-01",
         "market.{spot_bars,dvol,funding} asset=ASSETS/year=2026",

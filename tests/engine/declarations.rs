@@ -206,24 +206,24 @@ fn a_loop_names_its_stages() {
 
 #[test]
 fn queries_that_do_not_fit_their_declaration() {
-    let slices = "sql/options/slices.sql";
+    let greeks = "sql/options/greeks.sql";
     check(vec![
         // Another table than is declared.
         (
             |b| {
                 edit(
                     b,
-                    "sql/options/slices.sql",
-                    "FROM options.greeks GROUP",
-                    "FROM options.forwards GROUP",
+                    "sql/options/greeks.sql",
+                    "JOIN options.forwards f",
+                    "JOIN options.density f",
                 )
             },
             words(&[
-                &line("sql/options/slices.sql", "FROM options.greeks GROUP"),
-                slices,
-                "`options.forwards`",
+                &line("sql/options/greeks.sql", "JOIN options.forwards f"),
+                greeks,
+                "`options.density`",
                 "does not declare",
-                &stage(OPTIONS, "options.slices"),
+                &stage(OPTIONS, "options.greeks"),
             ]),
         ),
         // A declared one that is not read.
@@ -232,13 +232,13 @@ fn queries_that_do_not_fit_their_declaration() {
                 edit_stage(
                     b,
                     OPTIONS,
-                    "options.slices",
-                    "\"options.greeks\" = \"self\"",
-                    "\"options.greeks\" = \"self\"\n\"market.dvol\" = \"self\"",
+                    "options.greeks",
+                    "\"options.forwards\" = \"self\"",
+                    "\"options.forwards\" = \"self\"\n\"market.dvol\" = \"self\"",
                 )
             },
             words(&[
-                &stage(OPTIONS, "options.slices"),
+                &stage(OPTIONS, "options.greeks"),
                 "`market.dvol`",
                 "does not read",
             ]),
@@ -264,20 +264,20 @@ fn queries_that_do_not_fit_their_declaration() {
         (
             |b| {
                 b.project
-                    .set_text("sql/options/slices.sql", "-- later\n;\n")
+                    .set_text("sql/options/greeks.sql", "-- later\n;\n")
             },
-            words(&[slices]),
+            words(&[greeks]),
         ),
         (
-            |b| edit(b, "sql/options/slices.sql", "SELECT", "SELEKT"),
-            words(&[slices]),
+            |b| edit(b, "sql/options/greeks.sql", "SELECT", "SELEKT"),
+            words(&[greeks]),
         ),
         (
             |b| {
                 b.project
-                    .set_text("sql/options/slices.sql", "DELETE FROM options.greeks")
+                    .set_text("sql/options/greeks.sql", "DELETE FROM options.forwards")
             },
-            words(&[slices]),
+            words(&[greeks]),
         ),
         (
             |b| {
@@ -301,11 +301,11 @@ fn queries_that_do_not_fit_their_declaration() {
 fn an_empty_query_has_no_place() {
     for text in ["", "\n\n", "-- to be written\n"] {
         let mut bench = demo();
-        bench.project.set_text("sql/options/slices.sql", text);
+        bench.project.set_text("sql/options/greeks.sql", text);
         let error = bench.open().err().unwrap().to_string();
         assert_eq!(
             error,
-            "sql/options/slices.sql: expected one SELECT or WITH query, found nothing but space and remarks"
+            "sql/options/greeks.sql: expected one SELECT or WITH query, found nothing but space and remarks"
         );
     }
 }

@@ -26,7 +26,14 @@ const EDITS: [Edit; 10] = [
             "0.01 + coalesce(mark_iv,",
         )
     },
-    |b| edit(b, "sql/options/slices.sql", "/ 0.10 END", "/ 0.20 END"),
+    |b| {
+        edit(
+            b,
+            "sql/features/surface_factors.sql",
+            "zscore(surface_change, 10)",
+            "zscore(surface_change, 4)",
+        )
+    },
     |b| b.set("params.stale_days", "1"),
     |b| b.set("params.hysteresis_band", "0.1"),
     |b| {

@@ -24,6 +24,7 @@ pub mod display;
 pub mod forward;
 pub mod implied;
 pub mod normal;
+pub mod slices;
 pub mod smile;
 pub mod strike;
 pub mod surface;

@@ -99,16 +99,147 @@ pub fn smile_delta(smile: &impl Smile, kind: OptionKind, size: f64) -> Option<f6
         let s = smile.total_variance(k).sqrt();
         0.5 * s - k / s - target
     };
-    let scale = smile.total_variance(0.0).sqrt();
-    let first = miss(0.0);
-    if !(scale > 0.0 && first.is_finite()) {
+    // d1 falls as the strike rises.
+    from_the_money(smile, miss, miss(0.0) > 0.0)
+}
+
+/// Log moneyness on a smile at which the delta of a convention has the size `size`.
+///
+/// As [`smile_delta`] for forward deltas. A premium-adjusted delta is looked for out of the money only;
+/// `None` if it is not reached there: a call's has a peak, which long expiries push below the size.
+pub fn smile_delta_in(
+    smile: &impl Smile,
+    kind: OptionKind,
+    size: f64,
+    convention: DeltaConvention,
+) -> Option<f64> {
+    if convention == DeltaConvention::Forward {
+        return smile_delta(smile, kind, size);
+    }
+    if !(size > 0.0 && size < 1.0) {
         return None;
     }
-    // d1 falls as the strike rises.
-    let step = if first > 0.0 {
-        0.25 * scale
-    } else {
-        -0.25 * scale
+    let sign = kind.sign();
+    let miss = |k: f64| {
+        let s = smile.total_variance(k).sqrt();
+        libm::exp(k) * cdf(sign * (-k / s - 0.5 * s)) - size
     };
+    if !(miss(0.0) >= 0.0) {
+        return None;
+    }
+    from_the_money(smile, miss, kind == OptionKind::Call)
+}
+
+/// Log moneyness at which a straddle of one strike has no delta of a convention: `d1 = 0` for the
+/// forward delta, `d2 = 0` for the premium-adjusted one. `None` without positive variance on the way.
+pub fn neutral_k(smile: &impl Smile, convention: DeltaConvention) -> Option<f64> {
+    let side = match convention {
+        DeltaConvention::Forward => 0.5,
+        DeltaConvention::PremiumAdjusted => -0.5,
+    };
+    let miss = |k: f64| k - side * smile.total_variance(k);
+    from_the_money(smile, miss, side > 0.0)
+}
+
+/// The root nearest to the money on one side of it.
+fn from_the_money(smile: &impl Smile, miss: impl Fn(f64) -> f64, upwards: bool) -> Option<f64> {
+    let scale = smile.total_variance(0.0).sqrt();
+    if !(scale > 0.0 && miss(0.0).is_finite()) {
+        return None;
+    }
+    let step = if upwards { 0.25 * scale } else { -0.25 * scale };
     outward_root(miss, 0.0, step, MAX_LOG_MONEYNESS, 1e-14)
+}
+
+/// A smile as it is quoted between traders: level, risk reversals and butterflies.
+///
+/// Risk reversal: volatility of the call less that of the put of equal delta, so it is negative when
+/// puts are dearer. Butterfly: the mean of both less the volatility at the money forward.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DeltaQuotes {
+    /// Volatility at the strike that is the forward.
+    pub atm_forward: f64,
+    /// Volatility where a straddle has no delta of the convention.
+    pub atm_neutral: Option<f64>,
+    /// 25-delta risk reversal.
+    pub rr25: Option<f64>,
+    /// 25-delta butterfly.
+    pub bf25: Option<f64>,
+    /// 10-delta risk reversal.
+    pub rr10: Option<f64>,
+    /// 10-delta butterfly.
+    pub bf10: Option<f64>,
+}
+
+/// Reads risk reversals and butterflies off a smile; `None` without positive variance at the money.
+pub fn delta_quotes(
+    smile: &impl Smile,
+    expiry_years: f64,
+    convention: DeltaConvention,
+) -> Option<DeltaQuotes> {
+    let atm = smile.vol(0.0, expiry_years)?;
+    let wing = |kind, size| {
+        let k = smile_delta_in(smile, kind, size, convention)?;
+        smile.vol(k, expiry_years)
+    };
+    let pair = |size| {
+        let (call, put) = (wing(OptionKind::Call, size)?, wing(OptionKind::Put, size)?);
+        Some((call - put, 0.5 * (call + put) - atm))
+    };
+    let (at_25, at_10) = (pair(0.25), pair(0.10));
+    Some(DeltaQuotes {
+        atm_forward: atm,
+        atm_neutral: neutral_k(smile, convention).and_then(|k| smile.vol(k, expiry_years)),
+        rr25: at_25.map(|p| p.0),
+        bf25: at_25.map(|p| p.1),
+        rr10: at_10.map(|p| p.0),
+        bf10: at_10.map(|p| p.1),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::smile::RawSvi;
+
+    const SMILE: RawSvi = RawSvi {
+        a: 0.006,
+        b: 0.09,
+        rho: -0.12,
+        m: 0.02,
+        sigma: 0.09,
+    };
+
+    #[test]
+    fn adjusted_deltas_come_back() {
+        let adjusted = DeltaConvention::PremiumAdjusted;
+        for (kind, side) in [(OptionKind::Call, 1.0), (OptionKind::Put, -1.0)] {
+            for size in [0.05, 0.10, 0.25] {
+                let k = smile_delta_in(&SMILE, kind, size, adjusted).unwrap();
+                let s = SMILE.total_variance(k).sqrt();
+                let delta = k.exp() * cdf(side * (-k / s - 0.5 * s));
+                assert!(
+                    k * side > 0.0 && (delta - size).abs() < 1e-12,
+                    "{kind:?} {size}"
+                );
+            }
+        }
+        let long = RawSvi { a: 3.0, ..SMILE };
+        assert_eq!(
+            smile_delta_in(&long, OptionKind::Call, 0.25, adjusted),
+            None
+        );
+        assert_eq!(
+            smile_delta_in(&SMILE, OptionKind::Call, 1.5, adjusted),
+            None
+        );
+    }
+
+    #[test]
+    fn straddles_are_neutral() {
+        let k = neutral_k(&SMILE, DeltaConvention::Forward).unwrap();
+        assert!((k - 0.5 * SMILE.total_variance(k)).abs() < 1e-14);
+        let k = neutral_k(&SMILE, DeltaConvention::PremiumAdjusted).unwrap();
+        assert!((k + 0.5 * SMILE.total_variance(k)).abs() < 1e-14);
+    }
 }

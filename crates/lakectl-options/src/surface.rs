@@ -4,9 +4,13 @@ use crate::OptionKind;
 use crate::smile::{Calendar, RawSvi, Smile, calendar};
 use crate::strike::smile_delta;
 
-/// Constant maturities of the node grid, days.
+/// Constant maturities of the published grid, days.
+pub const TENOR_DAYS: [f64; 6] = [7.0, 14.0, 30.0, 60.0, 90.0, 180.0];
+/// Names of the delta nodes of the published grid, from the put wing to the call wing.
+pub const NODES: [&str; 7] = ["5p", "10p", "25p", "atm", "25c", "10c", "5c"];
+/// Constant maturities of the 25 nodes that principal components and shocks are computed on, days.
 pub const MATURITY_DAYS: [f64; 5] = [7.0, 14.0, 30.0, 60.0, 90.0];
-/// Names of the delta nodes, from the put wing to the call wing.
+/// Names of the delta nodes among those 25.
 pub const DELTA_NODES: [&str; 5] = ["10p", "25p", "atm", "25c", "10c"];
 /// A maturity is extrapolated at most to this multiple of the last expiry, and not below the
 /// first expiry divided by it.
@@ -198,28 +202,34 @@ impl Surface {
             .collect()
     }
 
+    /// The smile at `expiry_years` unless that lies beyond twice the last expiry or before half the first
+    /// one, where the nearest smile says nothing any more.
+    #[must_use]
+    pub fn smile_within_reach(&self, expiry_years: f64) -> Option<SurfaceSmile> {
+        let first = self.slices[0].expiry_years / MAX_EXTRAPOLATION;
+        let last = self.slices[self.slices.len() - 1].expiry_years * MAX_EXTRAPOLATION;
+        let smile = self.smile_at(expiry_years).ok()?;
+        (first..=last).contains(&expiry_years).then_some(smile)
+    }
+
     /// Volatilities at the constant maturities and delta nodes.
     #[must_use]
     pub fn nodes(&self) -> NodeGrid {
         let mut grid = NodeGrid {
-            vol: [[None; 5]; 5],
-            reason: [[None; 5]; 5],
+            vol: [[None; NODES.len()]; TENOR_DAYS.len()],
+            log_moneyness: [[None; NODES.len()]; TENOR_DAYS.len()],
+            reason: [[None; NODES.len()]; TENOR_DAYS.len()],
         };
-        let first = self.slices[0].expiry_years / MAX_EXTRAPOLATION;
-        let last = self.slices[self.slices.len() - 1].expiry_years * MAX_EXTRAPOLATION;
-        for (row, days) in MATURITY_DAYS.iter().enumerate() {
-            let years = days / DAYS_PER_YEAR;
-            let smile = match self.smile_at(years) {
-                Ok(smile) if (first..=last).contains(&years) => smile,
-                _ => {
-                    grid.reason[row] = [Some(NodeReason::OutOfReach); 5];
-                    continue;
-                }
+        for (row, days) in TENOR_DAYS.iter().enumerate() {
+            let Some(smile) = self.smile_within_reach(days / DAYS_PER_YEAR) else {
+                grid.reason[row] = [Some(NodeReason::OutOfReach); NODES.len()];
+                continue;
             };
             let flag = smile.extrapolated.then_some(NodeReason::Extrapolated);
             for (column, k) in node_log_moneyness(&smile).into_iter().enumerate() {
                 let vol = k.and_then(|k| smile.vol_at(k));
                 grid.vol[row][column] = vol;
+                grid.log_moneyness[row][column] = k.filter(|_| vol.is_some());
                 grid.reason[row][column] = if vol.is_some() {
                     flag
                 } else {
@@ -231,16 +241,31 @@ impl Surface {
     }
 }
 
-/// Log moneyness of the five delta nodes (forward Black delta; the middle one is `K = F`).
+/// Log moneyness of the delta nodes [`NODES`] (forward Black delta; the middle one is `K = F`).
 #[must_use]
-pub fn node_log_moneyness(smile: &impl Smile) -> [Option<f64>; 5] {
+pub fn node_log_moneyness(smile: &impl Smile) -> [Option<f64>; NODES.len()] {
     [
+        smile_delta(smile, OptionKind::Put, 0.05),
         smile_delta(smile, OptionKind::Put, 0.10),
         smile_delta(smile, OptionKind::Put, 0.25),
         Some(0.0),
         smile_delta(smile, OptionKind::Call, 0.25),
         smile_delta(smile, OptionKind::Call, 0.10),
+        smile_delta(smile, OptionKind::Call, 0.05),
     ]
+}
+
+/// Volatility between two times, seen from now: `sqrt((w2 - w1) / (t2 - t1))` of two volatilities
+/// (fractions per square root of a year) to two times (years).
+///
+/// `None` for input outside its domain, for times that do not rise, and where total variance falls, which
+/// is calendar arbitrage.
+#[must_use]
+pub fn forward_vol(near_vol: f64, near_years: f64, far_vol: f64, far_years: f64) -> Option<f64> {
+    let domain = near_vol >= 0.0 && far_vol >= 0.0 && near_years >= 0.0 && far_years > near_years;
+    let variance = far_vol * far_vol * far_years - near_vol * near_vol * near_years;
+    let vol = (variance / (far_years - near_years)).sqrt();
+    (domain && variance >= 0.0 && vol.is_finite()).then_some(vol)
 }
 
 /// What there is to say about a node.
@@ -266,23 +291,25 @@ impl NodeReason {
     }
 }
 
-/// Volatilities, rows [`MATURITY_DAYS`], columns [`DELTA_NODES`].
+/// Volatilities, rows [`TENOR_DAYS`], columns [`NODES`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NodeGrid {
     /// Volatility, fraction per square root of a year.
-    pub vol: [[Option<f64>; 5]; 5],
+    pub vol: [[Option<f64>; NODES.len()]; TENOR_DAYS.len()],
+    /// `ln(strike / forward)` of every volatility.
+    pub log_moneyness: [[Option<f64>; NODES.len()]; TENOR_DAYS.len()],
     /// Why a value is missing, or what was assumed for it.
-    pub reason: [[Option<NodeReason>; 5]; 5],
+    pub reason: [[Option<NodeReason>; NODES.len()]; TENOR_DAYS.len()],
 }
 
 const D7: usize = 0;
 const D30: usize = 2;
 const D90: usize = 4;
-const P10: usize = 0;
-const P25: usize = 1;
-const ATM: usize = 2;
-const C25: usize = 3;
-const C10: usize = 4;
+const P10: usize = 1;
+const P25: usize = 2;
+const ATM: usize = 3;
+const C25: usize = 4;
+const C10: usize = 5;
 
 impl NodeGrid {
     /// Volatility at the money, 30 days.
@@ -312,7 +339,7 @@ impl NodeGrid {
     /// Slope of the term structure between 7 and 90 days, per square root of a year.
     #[must_use]
     pub fn term_slope(&self) -> Option<f64> {
-        let root = |row: usize| (MATURITY_DAYS[row] / DAYS_PER_YEAR).sqrt();
+        let root = |row: usize| (TENOR_DAYS[row] / DAYS_PER_YEAR).sqrt();
         Some(self.term_structure()? / (root(D90) - root(D7)))
     }
 
@@ -362,10 +389,10 @@ mod tests {
     fn nodes_say_why_they_are_missing() {
         let surface = Surface::new(vec![flat(16.0, 0.5), flat(35.0, 0.5)]).unwrap();
         let grid = surface.nodes();
-        assert_eq!(grid.reason[D7], [Some(NodeReason::OutOfReach); 5]);
-        assert_eq!(grid.reason[1], [Some(NodeReason::Extrapolated); 5]);
-        assert_eq!(grid.reason[D30], [None; 5]);
-        assert_eq!(grid.reason[D90], [Some(NodeReason::OutOfReach); 5]);
+        assert_eq!(grid.reason[D7], [Some(NodeReason::OutOfReach); 7]);
+        assert_eq!(grid.reason[1], [Some(NodeReason::Extrapolated); 7]);
+        assert_eq!(grid.reason[D30], [None; 7]);
+        assert_eq!(grid.reason[D90], [Some(NodeReason::OutOfReach); 7]);
         for vol in grid.vol[D30] {
             assert!((vol.unwrap() - 0.5).abs() < 1e-12);
         }
@@ -400,8 +427,18 @@ mod tests {
         assert!(puts.skew().unwrap() > 0.01 && puts.curvature().unwrap() > 0.0);
         assert!(puts.wing_asymmetry().unwrap() < 0.0 && puts.term_structure().unwrap() < 0.0);
         assert!(all(0.4).unwrap().nodes().skew().unwrap() < -0.01);
-        assert!((puts.level().unwrap() - puts.vol[2][2].unwrap()).abs() < 1e-15);
+        assert!((puts.level().unwrap() - puts.vol[D30][ATM].unwrap()).abs() < 1e-15);
         assert!(puts.term_slope().unwrap() < 0.0);
+    }
+
+    #[test]
+    fn forward_volatility_needs_rising_variance() {
+        let vol = forward_vol(0.4, 0.1, 0.5, 0.3).unwrap();
+        assert!((vol * vol * 0.2 - (0.25 * 0.3 - 0.16 * 0.1)).abs() < 1e-15);
+        assert_eq!(forward_vol(0.5, 0.2, 0.5, 0.2), None);
+        assert_eq!(forward_vol(0.9, 0.1, 0.3, 0.2), None);
+        assert_eq!(forward_vol(f64::NAN, 0.1, 0.3, 0.2), None);
+        assert_eq!(forward_vol(0.5, 0.1, f64::INFINITY, 0.2), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! smiles with deep bends need it.
 //!
 //! Far wings are an extrapolation, and the best fit often bends them into butterfly arbitrage where
-//! nothing was quoted. Such a fit is repaired by a penalty on negative `g` if that is nearly free.
+//! nothing was quoted. Such a fit is replaced by one without, if that is nearly as good.
 
 use super::neldermead::{Vertex, minimise};
 use super::squares::Form;
@@ -60,6 +60,23 @@ pub enum FitError {
     /// No parameters give positive variance at every quote.
     #[error("no smile fits these quotes")]
     NoFit,
+    /// No smile without butterfly arbitrage on the quoted range was found.
+    #[error("every smile found has butterfly arbitrage between the quotes")]
+    Arbitrage,
+}
+
+impl FitError {
+    /// The word that tables use.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::TooFewQuotes => "too_few_quotes",
+            Self::LengthMismatch | Self::BadQuote => "bad_quote",
+            Self::BadExpiry => "bad_expiry",
+            Self::NoFit => "no_fit",
+            Self::Arbitrage => "butterfly_arbitrage",
+        }
+    }
 }
 
 /// A fitted slice with its certificate.
@@ -98,7 +115,8 @@ pub fn fit_svi(
     weight: &[f64],
     expiry_years: f64,
 ) -> Result<SviFit, FitError> {
-    let mut slice = Quotes::new(k, iv, weight, expiry_years)?;
+    let quotes = checked_quotes(k, iv, weight, expiry_years, MIN_QUOTES)?;
+    let mut slice = Quotes::new(&quotes, expiry_years).ok_or(FitError::BadQuote)?;
     let svi = slice.search(STARTS).ok_or(FitError::NoFit)?;
     let fit = slice.certify(svi)?;
     if fit.butterfly_free || fit.rmse_vol < FAITHFUL_VOL {
@@ -112,6 +130,48 @@ pub fn fit_svi(
         },
         _ => fit,
     })
+}
+
+/// The weighted quotes as (log moneyness, volatility, weight) in the order of strikes, once they are
+/// inside their domain and have at least `strikes_min` different strikes.
+pub(super) fn checked_quotes(
+    k: &[f64],
+    iv: &[f64],
+    weight: &[f64],
+    expiry_years: f64,
+    strikes_min: usize,
+) -> Result<Vec<(f64, f64, f64)>, FitError> {
+    if k.len() != iv.len() || k.len() != weight.len() {
+        return Err(FitError::LengthMismatch);
+    }
+    if !(expiry_years > 0.0 && expiry_years.is_finite()) {
+        return Err(FitError::BadExpiry);
+    }
+    let mut rows = Vec::with_capacity(k.len());
+    for ((&k, &vol), &weight) in k.iter().zip(iv).zip(weight) {
+        let priced = k.abs() <= MAX_LOG_MONEYNESS && vol > 0.0 && vol <= MAX_VOL;
+        let weighed = weight >= 0.0 && weight.is_finite();
+        if !(priced && weighed) {
+            return Err(FitError::BadQuote);
+        }
+        if weight > 0.0 {
+            rows.push((k, vol, weight));
+        }
+    }
+    rows.sort_by(|a, b| {
+        let order = a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1));
+        order.then(a.2.total_cmp(&b.2))
+    });
+    let strikes = rows.chunk_by(|a, b| a.0 == b.0).count();
+    if strikes < strikes_min {
+        return Err(FitError::TooFewQuotes);
+    }
+    let weights: f64 = rows.iter().map(|r| r.2).sum();
+    if weights.is_finite() {
+        Ok(rows)
+    } else {
+        Err(FitError::BadQuote)
+    }
 }
 
 /// Quotes of one slice, ordered by strike, with the working space of the search.
@@ -166,36 +226,7 @@ impl Linear {
 }
 
 impl Quotes {
-    fn new(k: &[f64], iv: &[f64], weight: &[f64], expiry_years: f64) -> Result<Self, FitError> {
-        if k.len() != iv.len() || k.len() != weight.len() {
-            return Err(FitError::LengthMismatch);
-        }
-        if !(expiry_years > 0.0 && expiry_years.is_finite()) {
-            return Err(FitError::BadExpiry);
-        }
-        let mut rows = Vec::with_capacity(k.len());
-        for ((&k, &vol), &weight) in k.iter().zip(iv).zip(weight) {
-            let priced = k.abs() <= MAX_LOG_MONEYNESS && vol > 0.0 && vol <= MAX_VOL;
-            let weighed = weight >= 0.0 && weight.is_finite();
-            if !(priced && weighed) {
-                return Err(FitError::BadQuote);
-            }
-            if weight > 0.0 {
-                rows.push((k, vol, weight));
-            }
-        }
-        rows.sort_by(|a, b| {
-            let order = a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1));
-            order.then(a.2.total_cmp(&b.2))
-        });
-        let strikes = rows.chunk_by(|a, b| a.0 == b.0).count();
-        if strikes < MIN_QUOTES {
-            return Err(FitError::TooFewQuotes);
-        }
-        Self::from_rows(&rows, expiry_years).ok_or(FitError::BadQuote)
-    }
-
-    fn from_rows(rows: &[(f64, f64, f64)], expiry_years: f64) -> Option<Self> {
+    fn new(rows: &[(f64, f64, f64)], expiry_years: f64) -> Option<Self> {
         let weights: f64 = rows.iter().map(|r| r.2).sum();
         let k: Vec<f64> = rows.iter().map(|r| r.0).collect();
         let vol: Vec<f64> = rows.iter().map(|r| r.1).collect();

@@ -1,12 +1,25 @@
 //! Smiles: total variance as a function of log moneyness at one expiry.
 
 mod calibrate;
+mod certificate;
+mod damped;
+mod freedom;
 mod neldermead;
+mod quality;
 mod repair;
+mod sabr;
 mod squares;
+mod ssvi;
+mod ssvi_fit;
 pub mod svi;
 
 pub use calibrate::{FitError, SviFit, fit_svi};
+pub use certificate::{Certificate, LowestG, Range, calendar_on, certify, lowest_g};
+pub use quality::{Change, Quality, change, quality};
+pub use repair::{Repaired, repair};
+pub use sabr::{Sabr, SabrFit, SabrFormula, fit_sabr};
+pub use ssvi::{Phi, Ssvi, SsviConditions};
+pub use ssvi_fit::{SsviFit, SsviQuotes, fit_ssvi};
 pub use svi::{Butterfly, JumpWings, NaturalSvi, RawSvi, SviError};
 
 use crate::solve::{bracketed_root, grid_minimum};
@@ -62,10 +75,19 @@ pub fn calendar(near: &impl Smile, far: &impl Smile, range: f64) -> Option<Calen
     if !(range > 0.0 && range.is_finite()) {
         return None;
     }
-    let mut points = vec![-range, range];
-    points.extend((-100..=100).map(|i| f64::from(i) * 0.01 * range));
+    let range = Range {
+        low: -range,
+        high: range,
+    };
+    calendar_between(near, far, range)
+}
+
+/// Compares the total variance of two expiries on a range; otherwise as [`calendar`].
+pub fn calendar_between(near: &impl Smile, far: &impl Smile, range: Range) -> Option<Calendar> {
+    let mut points: Vec<f64> = range.points(201).collect();
     for candidates in [near.search_points(), far.search_points()] {
-        points.extend(candidates.into_iter().filter(|k| k.abs() < range));
+        let inside = |k: &f64| *k > range.low && *k < range.high;
+        points.extend(candidates.into_iter().filter(inside));
     }
     points.sort_by(f64::total_cmp);
     points.dedup();

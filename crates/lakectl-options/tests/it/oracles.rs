@@ -10,7 +10,9 @@ use lakectl_options::forward::{
 };
 use lakectl_options::implied::{ImpliedError, implied_vol, implied_vol_coin};
 use lakectl_options::smile::{JumpWings, RawSvi, Smile, calendar};
-use lakectl_options::strike::{DeltaConvention, smile_delta, strike_from_delta};
+use lakectl_options::strike::{
+    DeltaConvention, delta_quotes, neutral_k, smile_delta, strike_from_delta,
+};
 use serde_json::Value;
 
 fn path(name: &str) -> PathBuf {
@@ -369,6 +371,25 @@ fn strikes_from_deltas() {
                 (OptionKind::Call, 0.10, "10C"),
                 (OptionKind::Put, 0.10, "10P"),
             ];
+            let found = delta_quotes(&svi, n("T"), DeltaConvention::Forward).unwrap();
+            let neutral = neutral_k(&svi, DeltaConvention::Forward).unwrap();
+            let quoted = [
+                ("atm_fwd", Some(found.atm_forward)),
+                ("k_dns", Some(neutral)),
+                ("atm_dns", found.atm_neutral),
+                ("rr25", found.rr25),
+                ("bf25", found.bf25),
+                ("rr10", found.rr10),
+                ("bf10", found.bf10),
+            ];
+            for (word, value) in quoted {
+                // Differences of volatilities keep the digits that the volatilities have.
+                let error = (value.unwrap() - n(word)).abs();
+                assert!(
+                    error < 1e-9 * n(word).abs().max(1e-4),
+                    "{word} {error:e} {case}"
+                );
+            }
             for (kind, size, word) in cases {
                 let (k, vol) = node(kind, size);
                 assert!(relative(k, n(&format!("k_{word}"))) < 1e-9, "{k} {case}");

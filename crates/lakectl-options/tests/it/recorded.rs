@@ -1,176 +1,276 @@
-//! Fits on recorded Deribit chains.
+//! Published slices, models and nodes on recorded Deribit chains. Reads a dozen snapshots;
+//! `LAKE_TEST_SNAPSHOTS=450` reads them all.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use lakectl_core::UtcTime;
-use lakectl_options::OptionKind;
-use lakectl_options::black::{BlackInput, greeks};
-use lakectl_options::contract::{parse_instrument, year_fraction};
-use lakectl_options::smile::{Smile, calendar, fit_svi};
+use lakectl_options::slices::{
+    FittedSlice, PublishedSlice, SliceQuote, SliceQuotes, fit_slice, publish,
+};
+use lakectl_options::smile::{Range, SabrFormula, Smile, SsviQuotes, change, fit_sabr, fit_ssvi};
 use lakectl_options::surface::{Slice, Surface};
 
-const FILES: usize = 10;
+use crate::chains::{Chain, read, recorded};
 
-fn chains() -> Option<PathBuf> {
-    let root = std::env::var_os("LAKE_TEST_DATA").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")),
-        PathBuf::from,
-    );
-    let folder = root.join("deribit/chains");
-    folder.is_dir().then_some(folder)
-}
-
-/// Files spread evenly over the recording.
-fn sample(folder: &Path) -> Vec<PathBuf> {
-    let list = |folder: &Path| {
-        let entries = std::fs::read_dir(folder).unwrap();
-        let mut paths: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
-        paths.sort();
-        paths
-    };
-    let all: Vec<PathBuf> = list(folder).iter().flat_map(|month| list(month)).collect();
-    (0..FILES)
-        .map(|i| all[i * (all.len() - 1) / (FILES - 1)].clone())
-        .collect()
-}
-
+/// Everything that is printed and held against the bounds.
 #[derive(Default)]
-struct Chain {
-    forward: f64,
-    years: f64,
-    quotes: Vec<(f64, f64, f64)>,
+struct Figures {
+    chains: usize,
+    published: usize,
+    butterfly_free: usize,
+    butterfly_free_everywhere: usize,
+    pairs: usize,
+    calendar_free: usize,
+    repaired: usize,
+    lifted: usize,
+    cost: Vec<f64>,
+    rmse: Vec<f64>,
+    inside: Vec<f64>,
+    mark_inside: Vec<f64>,
+    left_out: Vec<f64>,
+    reach: Vec<f64>,
+    moved: Vec<f64>,
+    reshaped: Vec<f64>,
+    sabr: Vec<f64>,
+    ssvi: Vec<f64>,
+    delta_gap: Vec<f64>,
+    levels: Vec<Option<f64>>,
+    spent: Duration,
+    snapshots: u32,
+}
+
+fn quotes(chain: &Chain) -> SliceQuotes {
+    let usable = chain
+        .quotes
+        .iter()
+        .filter(|q| q.out_of_the_money)
+        .filter_map(|q| {
+            let sides = match (q.two_sided, q.bid_iv, q.ask_iv) {
+                (true, bid, Some(ask)) => Some((bid.unwrap_or(0.0), ask)),
+                _ => None,
+            };
+            SliceQuote::usable(q.k, q.mark_iv, q.delta, q.vega / chain.forward, sides)
+        });
+    SliceQuotes {
+        expiry_years: chain.years,
+        quotes: usable.collect(),
+    }
+}
+
+impl Figures {
+    fn snapshot(&mut self, chains: &[&Chain], before: &mut BTreeMap<i64, (FittedSlice, f64)>) {
+        let slices: Vec<SliceQuotes> = chains.iter().map(|chain| quotes(chain)).collect();
+        let start = Instant::now();
+        let fits: Vec<_> = slices.iter().map(fit_slice).collect();
+        let published = publish(&slices, &fits, |_| None);
+        let fitted = chains.iter().zip(&published).filter_map(|(chain, slice)| {
+            let slice = slice.as_ref().ok()?;
+            Some(Slice {
+                expiry_years: chain.years,
+                forward: chain.forward,
+                svi: slice.svi,
+            })
+        });
+        let surface = Surface::new(fitted.collect()).unwrap();
+        self.levels.push(surface.nodes().level());
+        self.spent += start.elapsed();
+        self.snapshots += 1;
+        for ((chain, slice), fit) in chains.iter().zip(&published).zip(&fits) {
+            self.slice(chain, slice.as_ref().ok());
+            if let Ok(fit) = fit {
+                let now = (*fit, chain.years);
+                let earlier = before.insert(chain.expiry_micros, now);
+                if let Some((earlier, years)) = earlier
+                    && let Some(range) = earlier.range.common(fit.range)
+                {
+                    let moved = change((&earlier.svi, years), (&fit.svi, chain.years), range);
+                    self.moved.extend(moved.map(|c| c.level_vol.abs()));
+                    self.reshaped.extend(moved.map(|c| c.shape_vol));
+                }
+            }
+        }
+        self.models(chains, &slices);
+    }
+
+    fn slice(&mut self, chain: &Chain, slice: Option<&PublishedSlice>) {
+        let gap = |q: &crate::chains::Quote| (q.delta - q.venue_delta).abs();
+        let near = chain
+            .quotes
+            .iter()
+            .filter(|q| (0.02..0.98).contains(&q.delta.abs()));
+        self.delta_gap.extend(near.map(gap));
+        let measured: Vec<_> = chain.measured().collect();
+        if measured.is_empty() {
+            return;
+        }
+        self.chains += 1;
+        let Some(slice) = slice else { return };
+        self.published += 1;
+        let certificate = &slice.certificate;
+        self.butterfly_free += usize::from(certificate.free_fitted);
+        self.butterfly_free_everywhere += usize::from(certificate.free);
+        self.repaired += usize::from(slice.mending.cost_vol > 0.0 || slice.mending.calendar);
+        self.lifted += usize::from(slice.mending.calendar);
+        if slice.mending.cost_vol != 0.0 {
+            self.cost.push(slice.mending.cost_vol);
+        }
+        if let Some(calendar) = &slice.calendar {
+            self.pairs += 1;
+            self.calendar_free += usize::from(calendar.free);
+        }
+        let count = measured.len() as f64;
+        let vol = |k: f64| slice.svi.vol(k, chain.years).unwrap();
+        let squares: f64 = measured
+            .iter()
+            .map(|q| (vol(q.k) - q.mark_iv).powi(2))
+            .sum();
+        self.rmse.push((squares / count).sqrt());
+        let holds = |q: &&&crate::chains::Quote, vol: f64| {
+            q.bid_iv.unwrap_or(0.0) <= vol && vol <= q.ask_iv.unwrap_or(f64::INFINITY)
+        };
+        let share = |of: &dyn Fn(&crate::chains::Quote) -> f64| {
+            measured.iter().filter(|q| holds(q, of(q))).count() as f64 / count
+        };
+        self.inside.push(share(&|q| vol(q.k)));
+        self.mark_inside.push(share(&|q| q.mark_iv));
+        self.left_out
+            .extend(slice.quality.and_then(|q| q.leave_one_out_vol));
+        let Range { low, high } = certificate.fitted;
+        let deviation = slice.svi.total_variance(0.0).sqrt();
+        self.reach.push((high - low) / deviation);
+    }
+
+    fn models(&mut self, chains: &[&Chain], slices: &[SliceQuotes]) {
+        let column = |slice: &SliceQuotes, pick: fn(&SliceQuote) -> f64| {
+            slice.quotes.iter().map(pick).collect::<Vec<f64>>()
+        };
+        let columns: Vec<[Vec<f64>; 3]> = slices
+            .iter()
+            .map(|s| {
+                [
+                    column(s, |q| q.k),
+                    column(s, |q| q.vol),
+                    column(s, |q| q.weight),
+                ]
+            })
+            .collect();
+        for (chain, [k, iv, weight]) in chains.iter().zip(&columns) {
+            let fit = fit_sabr(
+                k,
+                iv,
+                weight,
+                chain.forward,
+                chain.years,
+                1.0,
+                SabrFormula::Hagan,
+            );
+            self.sabr.extend(fit.ok().map(|fit| fit.rmse_vol));
+        }
+        let of = |(slice, [k, iv, weight]): (&SliceQuotes, &'_ [Vec<f64>; 3])| {
+            (slice.expiry_years, k.clone(), iv.clone(), weight.clone())
+        };
+        let owned: Vec<_> = slices.iter().zip(&columns).map(of).collect();
+        let all: Vec<SsviQuotes> = owned
+            .iter()
+            .map(|(expiry_years, k, iv, weight)| SsviQuotes {
+                expiry_years: *expiry_years,
+                k,
+                iv,
+                weight,
+            })
+            .collect();
+        self.ssvi.extend(fit_ssvi(&all).unwrap().rmse_vol);
+    }
+}
+
+fn share(list: &mut [f64], part: f64) -> f64 {
+    list.sort_by(f64::total_cmp);
+    list.get(((list.len().max(1) - 1) as f64 * part) as usize)
+        .copied()
+        .unwrap_or(f64::NAN)
+}
+
+fn mean(list: &[f64]) -> f64 {
+    list.iter().sum::<f64>() / list.len() as f64
 }
 
 #[test]
-fn recorded_slices_fit_and_deltas_agree() {
-    let Some(folder) = chains() else {
-        // Past the capture of test output, so that it is read.
-        let _ = std::io::Write::write_fmt(
-            &mut std::io::stderr(),
-            format_args!(
-                "SKIPPED: recorded chains are not here; set LAKE_TEST_DATA to their folder\n"
-            ),
-        );
-        return;
-    };
-    let (mut slices, mut fitted, mut repaired, mut free, mut calendar_free, mut pairs) =
-        (0, 0, 0, 0, 0, 0);
-    let mut rmse = Vec::new();
-    let mut g_min = Vec::new();
-    let mut delta_gap = Vec::new();
-    let mut levels = Vec::new();
-    for path in sample(&folder) {
-        let mut expiries: BTreeMap<(String, i64), Chain> = BTreeMap::new();
-        let text = zstd::Decoder::new(File::open(&path).unwrap()).unwrap();
-        let mut reader = csv::Reader::from_reader(text);
-        let header = reader.headers().unwrap().clone();
-        let at = |name: &str| header.iter().position(|h| h == name).unwrap();
-        let columns = [
-            "timestamp",
-            "instrument_name",
-            "underlying",
-            "bid_price",
-            "ask_price",
-            "implied_volatility",
-            "delta",
-        ]
-        .map(at);
-        for row in reader.records() {
-            let row = row.unwrap();
-            let [time, name, underlying, bid, ask, iv, delta] = columns.map(|i| row[i].to_owned());
-            let option = parse_instrument(&name).unwrap();
-            let now: UtcTime = time.parse().unwrap();
-            let years = year_fraction(now.micros(), option.expiry.micros());
-            let [forward, iv, venue_delta]: [f64; 3] =
-                [underlying, iv, delta].map(|x| x.parse().unwrap());
-            let two_sided = !bid.is_empty() && !ask.is_empty();
-            if years * 365.0 <= 1.0 {
-                continue;
-            }
-            let g = greeks(&BlackInput::forward(
-                option.kind,
-                forward,
-                option.strike,
-                years,
-                iv,
-            ))
-            .unwrap();
-            if (0.02..0.98).contains(&g.delta.abs()) {
-                delta_gap.push((g.delta - venue_delta).abs());
-            }
-            let chain = expiries
-                .entry((option.asset, option.expiry.micros()))
-                .or_default();
-            chain.forward = forward;
-            chain.years = years;
-            let out = match option.kind {
-                OptionKind::Call => option.strike >= forward,
-                OptionKind::Put => option.strike < forward,
-            };
-            if two_sided && out && (0.05..=0.95).contains(&g.delta.abs()) {
-                chain
-                    .quotes
-                    .push(((option.strike / forward).ln(), iv, g.vega / forward));
+fn published_slices_hold_what_the_certificate_says() {
+    let Some(paths) = recorded() else { return };
+    let mut f = Figures::default();
+    let mut before: BTreeMap<String, BTreeMap<i64, (FittedSlice, f64)>> = BTreeMap::new();
+    for path in paths {
+        let mut assets: BTreeMap<String, Vec<Chain>> = BTreeMap::new();
+        for chain in read(&path) {
+            if chain.years * 365.0 > 1.0 {
+                assets.entry(chain.asset.clone()).or_default().push(chain);
             }
         }
-        let mut surfaces: BTreeMap<String, Vec<Slice>> = BTreeMap::new();
-        for ((asset, _), chain) in expiries {
-            if chain.quotes.len() < 8 {
-                continue;
-            }
-            slices += 1;
-            let k: Vec<f64> = chain.quotes.iter().map(|q| q.0).collect();
-            let iv: Vec<f64> = chain.quotes.iter().map(|q| q.1).collect();
-            let weight: Vec<f64> = chain.quotes.iter().map(|q| q.2).collect();
-            if let Ok(fit) = fit_svi(&k, &iv, &weight, chain.years) {
-                fitted += 1;
-                rmse.push(fit.rmse_vol);
-                repaired += usize::from(fit.repaired);
-                free += usize::from(fit.butterfly_free);
-                g_min.extend(fit.g_min);
-                let slice = Slice {
-                    expiry_years: chain.years,
-                    forward: chain.forward,
-                    svi: fit.svi,
-                };
-                surfaces.entry(asset).or_default().push(slice);
-            }
-        }
-        for (asset, slices) in surfaces {
-            let surface = Surface::new(slices).unwrap();
-            for pair in surface.slices().windows(2) {
-                // Where the nearer expiry is quoted.
-                let range = 2.0 * pair[0].svi.total_variance(0.0).sqrt();
-                pairs += 1;
-                calendar_free += usize::from(
-                    calendar(&pair[0].svi, &pair[1].svi, range).is_some_and(|c| c.free),
-                );
-            }
-            levels.push((asset, surface.nodes().level()));
+        for (asset, chains) in assets {
+            let chains: Vec<&Chain> = chains.iter().collect();
+            f.snapshot(&chains, before.entry(asset).or_default());
         }
     }
-    for list in [&mut rmse, &mut g_min, &mut delta_gap] {
-        list.sort_by(f64::total_cmp);
-    }
-    let share = |list: &[f64], p: f64| list[((list.len() - 1) as f64 * p) as usize];
-    eprintln!(
-        "recorded: {fitted}/{slices} slices fit, rmse median {:.5} p90 {:.5} max {:.5}, {free} without butterfly, {repaired} repaired \
-         (g_min p10 {:.3}), {calendar_free}/{pairs} calendar pairs free within two deviations, delta gap median {:.6}",
-        share(&rmse, 0.5),
-        share(&rmse, 0.9),
-        share(&rmse, 1.0),
-        share(&g_min, 0.1),
-        share(&delta_gap, 0.5),
-    );
-    assert!(slices > 50 && fitted as f64 >= 0.95 * slices as f64);
-    assert!(share(&rmse, 0.5) <= 0.005);
-    assert!(share(&delta_gap, 0.5) <= 0.001);
+    report(&mut f);
+    assert!(f.published as f64 >= 0.99 * f.chains as f64);
+    assert!(share(&mut f.rmse, 0.5) <= 0.0033);
+    assert!(mean(&f.inside) >= 0.93);
+    assert_eq!(f.butterfly_free, f.published);
+    assert!(f.calendar_free as f64 >= 0.99 * f.pairs as f64);
+    assert!(share(&mut f.delta_gap, 0.5) <= 0.0005 && share(&mut f.delta_gap, 0.9) <= 0.004);
     assert!(
-        levels
+        f.levels
             .iter()
-            .all(|(_, level)| level.is_some_and(|v| (0.1..2.0).contains(&v))),
-        "{levels:?}"
+            .all(|level| level.is_some_and(|v| (0.1..2.0).contains(&v)))
+    );
+}
+
+fn report(f: &mut Figures) {
+    let points = |list: &mut Vec<f64>| {
+        let at = [0.5, 0.9, 1.0].map(|p| 100.0 * share(list, p));
+        format!(
+            "median {:.3}, 90 % below {:.3}, worst {:.3}",
+            at[0], at[1], at[2]
+        )
+    };
+    eprintln!(
+        "slices: {} of {} published in {} snapshots of one asset",
+        f.published, f.chains, f.snapshots
+    );
+    eprintln!("rmse against the mark, vol points: {}", points(&mut f.rmse));
+    eprintln!(
+        "inside bid and ask: {:.4} of a slice on average (the mark itself {:.4})",
+        mean(&f.inside),
+        mean(&f.mark_inside)
+    );
+    eprintln!("leave one out, vol points: {}", points(&mut f.left_out));
+    eprintln!(
+        "fitted range in deviations at the money: median {:.2}, a tenth below {:.2}",
+        share(&mut f.reach, 0.5),
+        share(&mut f.reach, 0.1)
+    );
+    eprintln!(
+        "butterfly free on the fitted range {}, everywhere {}; calendar free {} of {} pairs",
+        f.butterfly_free, f.butterfly_free_everywhere, f.calendar_free, f.pairs
+    );
+    eprintln!(
+        "repaired at a cost: {}, lifted {}; cost, vol points: {}",
+        f.repaired,
+        f.lifted,
+        points(&mut f.cost)
+    );
+    eprintln!(
+        "movement to the next snapshot read, vol points: level {}; shape {}",
+        points(&mut f.moved),
+        points(&mut f.reshaped)
+    );
+    eprintln!(
+        "sabr rmse, vol points: {}; ssvi: {}",
+        points(&mut f.sabr),
+        points(&mut f.ssvi)
+    );
+    eprintln!(
+        "quotes to nodes: {:.2} ms a snapshot of one asset",
+        f.spent.as_secs_f64() * 1e3 / f64::from(f.snapshots)
     );
 }

@@ -91,6 +91,18 @@ impl Columns {
             .collect())
     }
 
+    /// Returns a column of truths.
+    ///
+    /// # Errors
+    /// [`PipelineError::Stage`] if there is no such column.
+    pub fn bools(&self, name: &str) -> Result<Vec<Option<bool>>, PipelineError> {
+        Ok(self
+            .column(name, &DataType::Boolean)?
+            .as_boolean()
+            .iter()
+            .collect())
+    }
+
     /// Returns a column of times in microseconds; a null is an error.
     ///
     /// # Errors

@@ -1,8 +1,10 @@
 //! Native stages: read columns, call one domain crate, return columns. No stage knows another.
 
 mod columns;
+mod factors;
 mod forecast;
 mod regime;
+mod slices;
 mod surface;
 mod synthetic;
 #[cfg(test)]
@@ -127,7 +129,7 @@ impl NativeStage {
 }
 
 /// Every native stage, by name.
-pub static NATIVE_STAGES: [NativeStage; 9] = [
+pub static NATIVE_STAGES: &[NativeStage] = &[
     NativeStage {
         name: "density",
         version: 1,
@@ -171,15 +173,33 @@ pub static NATIVE_STAGES: [NativeStage; 9] = [
         run: synthetic::report,
     },
     NativeStage {
-        name: "surface_nodes",
+        name: "slices",
         version: 1,
+        made: slices::SLICES_MADE,
+        run: slices::slices,
+    },
+    NativeStage {
+        name: "smile_models",
+        version: 1,
+        made: slices::MODELS_MADE,
+        run: slices::models,
+    },
+    NativeStage {
+        name: "surface_nodes",
+        version: 2,
         made: surface::NODES_MADE,
         run: surface::nodes,
     },
     NativeStage {
         name: "surface_pca",
+        version: 2,
+        made: factors::PCA_MADE,
+        run: factors::pca,
+    },
+    NativeStage {
+        name: "term_structure",
         version: 1,
-        made: surface::PCA_MADE,
-        run: surface::pca,
+        made: surface::TERM_MADE,
+        run: surface::term_structure,
     },
 ];

@@ -1,13 +1,14 @@
-//! From fitted smiles to constant maturities, densities and principal components.
+//! From fitted smiles to constant maturities, term structures and densities.
 
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use lakectl_core::{Day, UtcTime};
-use lakectl_models::{ModelError, PcaConfig, SurfacePca};
 use lakectl_options::density::{quantiles, tail_mass};
 use lakectl_options::smile::RawSvi;
-use lakectl_options::surface::{DELTA_NODES, MATURITY_DAYS, Slice, Surface, node_log_moneyness};
+use lakectl_options::strike::{DeltaConvention, delta_quotes};
+use lakectl_options::surface::{
+    NODES, NodeReason, Slice, Surface, SurfaceSmile, TENOR_DAYS, forward_vol,
+};
 
 use super::{Columns, Made, NativeTask, Out, Uses, batch};
 use crate::PipelineError;
@@ -78,41 +79,26 @@ pub(super) const DENSITY_MADE: &[Made] = &[
         "reason",
     ]),
 ];
-/// What the columns of `surface_pca` are made of: a fit takes the snapshots known before its week.
-pub(super) const PCA_MADE: &[Made] = &[
-    Made {
-        columns: &["event_time"],
-        values: &[("options.surface_nodes", &["event_time"])],
-        conditions: &[],
-    },
-    Made {
-        columns: &["known_at"],
-        values: &[("options.surface_nodes", &["known_at"])],
-        conditions: &[("options.surface_nodes", &["event_time"])],
-    },
-    Made {
-        columns: &["asset"],
-        values: &[],
-        conditions: &[("options.surface_nodes", &["event_time"])],
-    },
-    Made {
-        columns: &[
-            "pca_1",
-            "pca_2",
-            "pca_3",
-            "pca_4",
-            "pca_5",
-            "explained_share",
-            "reconstruction_error",
-            "fitted_snapshots",
-            "reason",
-        ],
-        values: &[("options.surface_nodes", &["iv"])],
-        conditions: &[(
-            "options.surface_nodes",
-            &["event_time", "known_at", "tenor_days", "node"],
-        )],
-    },
+/// What the columns of `term_structure` are made of.
+pub(super) const TERM_MADE: &[Made] = &[
+    EVENT,
+    KNOWN,
+    of_snapshots(&["asset", "tenor_days"]),
+    of_smiles(&[
+        "atm_iv",
+        "atm_neutral_iv",
+        "forward_iv",
+        "slope_per_root_year",
+        "rr25",
+        "bf25",
+        "rr10",
+        "bf10",
+        "rr25_adjusted",
+        "bf25_adjusted",
+        "rr10_adjusted",
+        "bf10_adjusted",
+        "reason",
+    ]),
 ];
 
 /// The fitted slices of one snapshot.
@@ -170,21 +156,15 @@ pub(super) fn nodes(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
     let (mut names, mut ks, mut ivs, mut reasons) = (vec![], vec![], vec![], vec![]);
     for snapshot in snapshots(task.input("options.slices")?)? {
         let grid = snapshot.surface.as_ref().map(Surface::nodes);
-        for (row, days) in MATURITY_DAYS.iter().enumerate() {
-            let smile = snapshot
-                .surface
-                .as_ref()
-                .and_then(|s| s.smile_at(days / DAYS_PER_YEAR).ok());
-            let strikes = smile.as_ref().map(node_log_moneyness);
-            for (column, name) in DELTA_NODES.iter().enumerate() {
-                let iv = grid.as_ref().and_then(|grid| grid.vol[row][column]);
+        for (row, days) in TENOR_DAYS.iter().enumerate() {
+            for (column, name) in NODES.iter().enumerate() {
                 assets.push(Some(asset.clone()));
                 events.push(Some(snapshot.event_micros));
                 knowns.push(Some(snapshot.known_micros));
                 tenors.push(Some(*days as i64));
                 names.push(Some((*name).to_owned()));
-                ks.push(strikes.and_then(|k| k[column]).filter(|_| iv.is_some()));
-                ivs.push(iv);
+                ks.push(grid.and_then(|grid| grid.log_moneyness[row][column]));
+                ivs.push(grid.and_then(|grid| grid.vol[row][column]));
                 reasons.push(match &grid {
                     Some(grid) => grid.reason[row][column].map(|reason| reason.word().to_owned()),
                     None => Some("no_slices".to_owned()),
@@ -203,6 +183,80 @@ pub(super) fn nodes(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
         Out::Utf8(reasons),
     ];
     batch(&task.schema, columns)
+}
+
+/// Levels, slopes, risk reversals and butterflies at the constant maturities of every snapshot.
+pub(super) fn term_structure(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
+    let asset = task.asset()?;
+    let (mut assets, mut events, mut knowns, mut tenors, mut reasons) =
+        (vec![], vec![], vec![], vec![], vec![]);
+    let mut numbers: [Vec<Option<f64>>; 12] = Default::default();
+    for snapshot in snapshots(task.input("options.slices")?)? {
+        // Time and volatility at the money of the maturity before.
+        let mut near: Option<(f64, f64)> = None;
+        for days in TENOR_DAYS {
+            let years = days / DAYS_PER_YEAR;
+            let surface = snapshot.surface.as_ref();
+            let smile = surface.and_then(|s| s.smile_within_reach(years));
+            let (values, reason) = term(smile.as_ref(), near);
+            near = values[0].map(|atm| (years, atm));
+            assets.push(Some(asset.clone()));
+            events.push(Some(snapshot.event_micros));
+            knowns.push(Some(snapshot.known_micros));
+            tenors.push(Some(days as i64));
+            for (column, value) in numbers.iter_mut().zip(values) {
+                column.push(value);
+            }
+            let reason = if surface.is_none() {
+                Some("no_slices")
+            } else {
+                reason
+            };
+            reasons.push(reason.map(str::to_owned));
+        }
+    }
+    let mut columns = vec![
+        Out::Utf8(assets),
+        Out::Ts(events),
+        Out::Ts(knowns),
+        Out::I64(tenors),
+    ];
+    columns.extend(numbers.map(Out::F64));
+    columns.push(Out::Utf8(reasons));
+    batch(&task.schema, columns)
+}
+
+/// The numbers of one maturity in the order of the table, with what there is to say about them.
+fn term(
+    smile: Option<&SurfaceSmile>,
+    near: Option<(f64, f64)>,
+) -> ([Option<f64>; 12], Option<&'static str>) {
+    let mut values = [None; 12];
+    let Some(smile) = smile else {
+        return (values, Some(NodeReason::OutOfReach.word()));
+    };
+    let years = smile.expiry_years;
+    let forward = delta_quotes(smile, years, DeltaConvention::Forward);
+    let adjusted = delta_quotes(smile, years, DeltaConvention::PremiumAdjusted);
+    if let Some(quotes) = forward {
+        values[0] = Some(quotes.atm_forward);
+        values[1] = quotes.atm_neutral;
+        if let Some((near_years, near_vol)) = near {
+            values[2] = forward_vol(near_vol, near_years, quotes.atm_forward, years);
+            let roots = years.sqrt() - near_years.sqrt();
+            values[3] = Some((quotes.atm_forward - near_vol) / roots);
+        }
+        values[4..8].copy_from_slice(&[quotes.rr25, quotes.bf25, quotes.rr10, quotes.bf10]);
+    }
+    if let Some(quotes) = adjusted {
+        values[8..].copy_from_slice(&[quotes.rr25, quotes.bf25, quotes.rr10, quotes.bf10]);
+    }
+    let reason = match forward {
+        None => Some("no_variance"),
+        Some(_) if smile.extrapolated => Some(NodeReason::Extrapolated.word()),
+        Some(_) => None,
+    };
+    (values, reason)
 }
 
 /// Risk-neutral quantiles and tail masses of every snapshot.
@@ -261,151 +315,4 @@ fn densities(surface: Option<&Surface>, days: f64) -> ([Option<f64>; 7], Option<
         _ => None,
     };
     (values, reason)
-}
-
-/// One snapshot of the grid, node by node.
-struct Grid {
-    event: UtcTime,
-    known_micros: i64,
-    values: Vec<Option<f64>>,
-}
-
-fn grids(nodes: &Columns) -> Result<Vec<Grid>, PipelineError> {
-    let (events, knowns) = (nodes.micros("event_time")?, nodes.micros("known_at")?);
-    let (tenors, names, ivs) = (
-        nodes.i64s("tenor_days")?,
-        nodes.texts("node")?,
-        nodes.f64s("iv")?,
-    );
-    let mut grids: BTreeMap<i64, Grid> = BTreeMap::new();
-    for row in 0..nodes.rows() {
-        let grid = grids.entry(events[row]).or_insert_with(|| Grid {
-            event: UtcTime::from_micros(events[row]),
-            known_micros: knowns[row],
-            values: vec![None; MATURITY_DAYS.len() * DELTA_NODES.len()],
-        });
-        let tenor = MATURITY_DAYS
-            .iter()
-            .position(|days| Some(*days as i64) == tenors[row]);
-        let node = DELTA_NODES
-            .iter()
-            .position(|name| names[row].as_deref() == Some(name));
-        if let (Some(tenor), Some(node)) = (tenor, node) {
-            grid.values[tenor * DELTA_NODES.len() + node] = ivs[row];
-        }
-    }
-    Ok(grids.into_values().collect())
-}
-
-/// Scores on components fitted to the snapshots known before the week of each snapshot began.
-///
-/// The fit is anchored to Mondays, so any partition gives the same scores when it is rebuilt alone.
-pub(super) fn pca(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
-    let asset = task.asset()?;
-    let (window_days, fewest) = (
-        task.count("pca_window_days")? as i32,
-        task.count("pca_snapshots_min")?,
-    );
-    let grids = grids(task.input("options.surface_nodes")?)?;
-    let mut fits: BTreeMap<Day, Result<SurfacePca, &'static str>> = BTreeMap::new();
-    let (mut assets, mut events, mut knowns, mut counts, mut reasons) =
-        (vec![], vec![], vec![], vec![], vec![]);
-    let mut numbers: [Vec<Option<f64>>; 7] = Default::default();
-    for grid in grids
-        .iter()
-        .filter(|grid| task.period.contains(grid.event.day()))
-    {
-        let monday = grid.event.day().plus(-(grid.event.day().weekday() as i32));
-        let fit = fits
-            .entry(monday)
-            .or_insert_with(|| fit_before(&grids, monday, window_days, fewest));
-        let (values, reason) = match fit {
-            Ok(pca) => project(pca, grid),
-            Err(reason) => ([None; 7], Some(*reason)),
-        };
-        assets.push(Some(asset.clone()));
-        events.push(Some(grid.event.micros()));
-        knowns.push(Some(grid.known_micros));
-        for (column, value) in numbers.iter_mut().zip(values) {
-            column.push(value);
-        }
-        counts.push(Some(fit.as_ref().map_or(0, |pca| pca.rows() as i64)));
-        reasons.push(reason.map(str::to_owned));
-    }
-    let mut columns = vec![Out::Utf8(assets), Out::Ts(events), Out::Ts(knowns)];
-    columns.extend(numbers.map(Out::F64));
-    columns.push(Out::I64(counts));
-    columns.push(Out::Utf8(reasons));
-    batch(&task.schema, columns)
-}
-
-fn fit_before(
-    grids: &[Grid],
-    monday: Day,
-    window_days: i32,
-    fewest: usize,
-) -> Result<SurfacePca, &'static str> {
-    let oldest = monday.plus(-window_days);
-    let rows: Vec<Vec<Option<f64>>> = grids
-        .iter()
-        .filter(|grid| grid.known_micros < monday.start().micros() && grid.event.day() >= oldest)
-        .map(|grid| grid.values.clone())
-        .collect();
-    let config = PcaConfig {
-        min_rows: fewest,
-        ..PcaConfig::default()
-    };
-    SurfacePca::fit(&rows, &config).map_err(|error| match error {
-        ModelError::TooFewRows { .. } => "short_pca_history",
-        _ => "pca_failed",
-    })
-}
-
-/// Five scores, the share of variance explained and the reconstruction error.
-fn project(pca: &SurfacePca, grid: &Grid) -> ([Option<f64>; 7], Option<&'static str>) {
-    let mut values = [None; 7];
-    let Ok(projection) = pca.project(&grid.values) else {
-        return (values, Some("incomplete_surface"));
-    };
-    let scores = pca.components().iter().zip(projection.scores);
-    for (k, (value, (component, score))) in values.iter_mut().zip(scores).enumerate() {
-        *value = Some(orientation(k, component) * score);
-    }
-    values[5] = Some(pca.explained_ratio().iter().sum());
-    values[6] = Some(projection.reconstruction_error);
-    (values, None)
-}
-
-/// The least cosine with its template at which a component is turned by it.
-const LIKENESS_MIN: f64 = 0.3;
-
-/// Returns 1 or -1, so that a component keeps its meaning from one weekly fit to the next: the first three point towards a
-/// higher level, dearer long maturities, dearer puts. One that is unlike its template keeps the sign of its largest loading.
-fn orientation(k: usize, component: &[f64]) -> f64 {
-    let (tenors, nodes) = (
-        MATURITY_DAYS.len() as f64 - 1.0,
-        DELTA_NODES.len() as f64 - 1.0,
-    );
-    let template = |node: usize| {
-        let (tenor, delta) = (node / DELTA_NODES.len(), node % DELTA_NODES.len());
-        match k {
-            0 => 1.0,
-            1 => tenor as f64 - tenors / 2.0,
-            2 => nodes / 2.0 - delta as f64,
-            _ => 0.0,
-        }
-    };
-    let dot: f64 = component
-        .iter()
-        .enumerate()
-        .map(|(i, loading)| loading * template(i))
-        .sum();
-    let norm: f64 = (0..component.len())
-        .map(|i| template(i) * template(i))
-        .sum();
-    if dot < 0.0 && dot.abs() >= LIKENESS_MIN * norm.sqrt() {
-        -1.0
-    } else {
-        1.0
-    }
 }

@@ -15,6 +15,8 @@ use toml::Value;
 use super::{Columns, Made, NATIVE_STAGES, NativeStage, NativeTask, Out, batch};
 use crate::Project;
 
+mod slices;
+
 const HOUR: i64 = 3_600_000_000;
 
 /// A number between -1 and 1 that looks random and is the same everywhere.
@@ -247,10 +249,13 @@ fn run(name: &str, table: &str, inputs: &BTreeMap<String, RecordBatch>) -> Recor
 }
 
 /// Native stages with their tables, each after those that it reads.
-const STAGES: [(&str, &str); 9] = [
+const STAGES: [(&str, &str); 12] = [
+    ("slices", "options.slices"),
+    ("smile_models", "options.smile_models"),
     ("skew_fit", "options.skew_fit"),
     ("skew_report", "options.skew_report"),
     ("surface_nodes", "options.surface_nodes"),
+    ("term_structure", "options.term_structure"),
     ("density", "options.density"),
     ("surface_pca", "features.surface_pca"),
     ("regime_fit", "models.regime"),

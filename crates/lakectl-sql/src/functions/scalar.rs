@@ -7,7 +7,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Float64Builder, StringArray, StringBuilder, StructArray,
 };
 use arrow::buffer::{NullBuffer, ScalarBuffer};
-use arrow::compute::cast;
+use arrow::compute::{cast, is_null, nullif};
 use arrow::datatypes::{DataType, Field, Fields, Float64Type, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{
@@ -19,13 +19,15 @@ use lakectl_options::OptionKind;
 use super::FunctionInfo;
 
 /// The most arguments a function may have.
-const MAX_ARGS: usize = 10;
+const MAX_ARGS: usize = 16;
 
 /// What an argument is; a kernel sees every one as a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arg {
     /// A number.
     Number,
+    /// A number that a record may give too: one record stands for a run of parts, by their names.
+    Part(&'static str),
     /// `call` or `put` (or `C`, `P`, any case): +1 or -1, and 0 for anything else.
     Kind,
     /// `linear` or `inverse`: +1 or -1, and 0 for anything else.
@@ -117,7 +119,7 @@ pub(super) fn coerced(info: &FunctionInfo, arg: Arg, found: &DataType) -> Result
     );
     let number = found.is_numeric() || *found == DataType::Null;
     match arg {
-        Arg::Number if number => Ok(DataType::Float64),
+        Arg::Number | Arg::Part(_) if number => Ok(DataType::Float64),
         Arg::Kind | Arg::Settlement if text => Ok(DataType::Utf8),
         Arg::Time if time => Ok(utc_micros()),
         _ => plan_err!(
@@ -146,6 +148,58 @@ pub(super) fn check_count(
     }
 }
 
+/// The names of the parts that a record at a position stands for: up to the next other argument, or to
+/// where the first name comes again. None if the argument is no record or none is taken there.
+fn record_parts(args: &[Arg], position: usize, found: &DataType) -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = Vec::new();
+    if matches!(found, DataType::Struct(_)) {
+        for arg in args.iter().skip(position) {
+            match arg {
+                Arg::Part(name) if names.first() != Some(name) => names.push(name),
+                _ => break,
+            }
+        }
+    }
+    names
+}
+
+/// Checks that a record has the numbers that it stands for.
+fn check_parts(info: &FunctionInfo, names: &[&str], found: &DataType) -> Result<()> {
+    let DataType::Struct(fields) = found else {
+        return plan_err!("{} takes {}", info.name, info.signature);
+    };
+    for name in names {
+        let field = fields.iter().find(|field| field.name() == name);
+        if !field.is_some_and(|field| field.data_type().is_numeric()) {
+            return plan_err!(
+                "{} takes {}; the record has no number `{name}`",
+                info.name,
+                info.signature
+            );
+        }
+    }
+    Ok(())
+}
+
+/// One number of a record; missing where the record is.
+fn part(value: &ColumnarValue, name: &str) -> Result<ColumnarValue> {
+    let field = |array: &ArrayRef| -> Result<ArrayRef> {
+        let record = array.as_struct();
+        let Some(column) = record.column_by_name(name) else {
+            return exec_err!("the record has no number `{name}`");
+        };
+        let missing = is_null(record)?;
+        Ok(nullif(column, &missing)?)
+    };
+    Ok(match value {
+        ColumnarValue::Array(array) => ColumnarValue::Array(field(array)?),
+        ColumnarValue::Scalar(scalar) => {
+            let one = field(&scalar.to_array()?)?;
+            ColumnarValue::Scalar(ScalarValue::try_from_array(&one, 0)?)
+        }
+    })
+}
+
 fn record_fields(names: &[&str]) -> Fields {
     names
         .iter()
@@ -164,12 +218,25 @@ impl ScalarUDFImpl for KernelFunction {
 
     fn coerce_types(&self, found: &[DataType]) -> Result<Vec<DataType>> {
         let spec = self.spec;
-        check_count(&spec.info, spec.required, spec.args.len(), found.len())?;
-        spec.args
-            .iter()
-            .zip(found)
-            .map(|(arg, found)| coerced(&spec.info, *arg, found))
-            .collect()
+        let mut count = 0;
+        let mut types = Vec::with_capacity(found.len());
+        for found in found {
+            let names = record_parts(spec.args, count, found);
+            if names.is_empty() {
+                let Some(arg) = spec.args.get(count) else {
+                    count = spec.args.len() + 1;
+                    break;
+                };
+                types.push(coerced(&spec.info, *arg, found)?);
+                count += 1;
+            } else {
+                check_parts(&spec.info, &names, found)?;
+                types.push(found.clone());
+                count += names.len();
+            }
+        }
+        check_count(&spec.info, spec.required, spec.args.len(), count)?;
+        Ok(types)
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
@@ -186,13 +253,16 @@ impl ScalarUDFImpl for KernelFunction {
             .iter()
             .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
-        let inputs = self
-            .spec
-            .args
-            .iter()
-            .zip(&args.args)
-            .map(|(arg, value)| Input::new(*arg, value))
-            .collect::<Result<Vec<_>>>()?;
+        let mut inputs = Vec::with_capacity(self.spec.args.len());
+        for value in &args.args {
+            let names = record_parts(self.spec.args, inputs.len(), &value.data_type());
+            for name in &names {
+                inputs.push(Input::new(Arg::Number, &part(value, name)?)?);
+            }
+            if let (true, Some(arg)) = (names.is_empty(), self.spec.args.get(inputs.len())) {
+                inputs.push(Input::new(*arg, value)?);
+            }
+        }
         let result = self.spec.body.run(&Rows { inputs, rows });
         if constant {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
@@ -246,7 +316,7 @@ impl Input {
 /// Brings an argument of any accepted type to doubles.
 fn numbers(arg: Arg, array: &ArrayRef) -> Result<Float64Array> {
     match arg {
-        Arg::Number => Ok(cast(array, &DataType::Float64)?
+        Arg::Number | Arg::Part(_) => Ok(cast(array, &DataType::Float64)?
             .as_primitive::<Float64Type>()
             .clone()),
         Arg::Time => {

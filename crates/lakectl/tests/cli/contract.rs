@@ -432,7 +432,7 @@ fn graph_in_other_languages() {
     );
     let text = place.call(&["graph"]).code(0).stdout;
     assert!(
-        text.contains("options.slices (sql, by asset, date)"),
+        text.contains("options.slices (native, by asset, date)"),
         "{text}"
     );
     for shell in ["bash", "zsh", "fish"] {

@@ -142,17 +142,17 @@ fn what_failed_is_taken_up_again() {
     let clean = place.short(&["run", "--retry-failed"]).code(0);
     assert!(clean.stdout.contains("nothing failed"), "{}", clean.stdout);
     place.call(&["init"]).code(0);
-    let path = place.path().join("sql/options/slices.sql");
+    let path = place.path().join("sql/options/greeks.sql");
     let good = fs::read_to_string(&path).unwrap();
     let bad = good.replacen(
-        "FROM options.greeks",
-        "FROM (SELECT * FROM options.greeks WHERE CAST(replace(asset, 'BTC', '1') AS INT) = 1)",
+        "FROM market.option_quotes q",
+        "FROM (SELECT * FROM market.option_quotes WHERE CAST(replace(asset, 'BTC', '1') AS INT) = 1) q",
         1,
     );
     assert_ne!(bad, good);
     fs::write(&path, bad).unwrap();
     let first = place
-        .short(&["run", "--until", "options.slices", "--format", "json"])
+        .short(&["run", "--until", "options.greeks", "--format", "json"])
         .code(2)
         .json();
     let failed = texts(&first["failures"], "task").len();

@@ -2,7 +2,9 @@
 
 mod contracts;
 mod density;
+mod fits;
 mod forwards;
+mod models;
 mod pricing;
 mod quotes;
 mod smile;
@@ -21,12 +23,13 @@ pub(super) static SCALARS: &[&[ScalarSpec]] = &[
     forwards::SCALARS,
     synthetic::SCALARS,
     smile::SCALARS,
+    models::SCALARS,
     density::SCALARS,
 ];
 
 /// The aggregates of every topic.
 pub(super) static AGGREGATES: &[&[AggregateSpec]] = &[
-    smile::AGGREGATES,
+    fits::AGGREGATES,
     forwards::AGGREGATES,
     synthetic::AGGREGATES,
 ];
