@@ -19,8 +19,10 @@
 pub mod black;
 pub mod contract;
 pub mod density;
+pub mod exposure;
 pub mod forward;
 pub mod implied;
+pub mod index;
 pub mod normal;
 pub mod smile;
 pub mod strike;
