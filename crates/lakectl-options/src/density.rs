@@ -7,6 +7,7 @@
 pub mod prices;
 
 use crate::OptionKind;
+use crate::black::log_ratio;
 use crate::normal::{cdf, pdf};
 use crate::smile::{MAX_LOG_MONEYNESS, Smile};
 use crate::solve::outward_root;
@@ -98,6 +99,37 @@ fn one_quantile(smile: &impl Smile, prob: f64, s: f64) -> Result<f64, DensityErr
     }
     let step = if first < 0.0 { 0.2 * s } else { -0.2 * s };
     outward_root(miss, start, step, MAX_LOG_MONEYNESS, 1e-13).ok_or(DensityError::NoQuantile)
+}
+
+/// Density of the settlement price, per dollar, at `price`; `forward` and `price` are dollars and positive.
+#[must_use]
+pub fn price_density(smile: &impl Smile, forward: f64, price: f64) -> Option<f64> {
+    let value = density(smile, moneyness(forward, price)?)? / price;
+    value.is_finite().then_some(value)
+}
+
+/// Probability that the settlement price ends below `price`; `forward` and `price` are dollars and positive.
+#[must_use]
+pub fn price_cumulative(smile: &impl Smile, forward: f64, price: f64) -> Option<f64> {
+    cumulative(smile, moneyness(forward, price)?)
+}
+
+/// The settlement price, dollars, below which the probability is `prob`.
+///
+/// # Errors
+/// As [`quantiles`]; [`DensityError::BadArgument`] for a forward that is not positive and finite.
+pub fn price_quantile(smile: &impl Smile, forward: f64, prob: f64) -> Result<f64, DensityError> {
+    let k = *quantiles(smile, &[prob])?
+        .first()
+        .ok_or(DensityError::NoQuantile)?;
+    let price = forward * libm::exp(k);
+    let sound = forward > 0.0 && price.is_finite();
+    sound.then_some(price).ok_or(DensityError::BadArgument)
+}
+
+fn moneyness(forward: f64, price: f64) -> Option<f64> {
+    let positive = |x: f64| x > 0.0 && x < f64::INFINITY;
+    (positive(forward) && positive(price)).then(|| log_ratio(price, forward))
 }
 
 /// Probabilities of large moves.

@@ -136,3 +136,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_distribution_in_dollars_is_that_of_the_log_return() {
+    let (forward, price) = (60_000.0, 52_000.0_f64);
+    let k = (price / forward).ln();
+    let found = price_density(&SKEWED, forward, price).unwrap();
+    assert!((found * price / density(&SKEWED, k).unwrap() - 1.0).abs() < 1e-12);
+    let below = price_cumulative(&SKEWED, forward, price).unwrap();
+    assert!((below - cumulative(&SKEWED, k).unwrap()).abs() < 1e-12);
+    assert!((price_quantile(&SKEWED, forward, below).unwrap() / price - 1.0).abs() < 1e-9);
+    for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(price_density(&SKEWED, bad, price), None);
+        assert_eq!(price_cumulative(&SKEWED, forward, bad), None);
+        assert_eq!(
+            price_quantile(&SKEWED, bad, 0.5),
+            Err(DensityError::BadArgument)
+        );
+    }
+}

@@ -157,7 +157,14 @@ impl<const N: usize> Book<N> {
         }
         let mut sorted: Vec<&Holding<N>> = holdings.iter().collect();
         let key = |h: &Holding<N>| [h.expiry_years, h.strike, h.forward, h.vol].map(f64::to_bits);
-        sorted.sort_by_key(|h| (key(h), h.kind == OptionKind::Put));
+        // Positions are in the key so that sums do not depend on the order of the holdings.
+        sorted.sort_by_key(|h| {
+            (
+                key(h),
+                h.kind == OptionKind::Put,
+                h.positions.map(f64::to_bits),
+            )
+        });
         let mut lines: Vec<Line<N>> = Vec::with_capacity(sorted.len());
         let mut before = None;
         for holding in sorted {

@@ -26,7 +26,11 @@ pub fn max_pain(options: &[OpenInterest]) -> Option<f64> {
     }
     let mut strikes: Vec<(f64, f64, f64)> = Vec::new();
     let mut sorted: Vec<&OpenInterest> = options.iter().collect();
-    sorted.sort_by(|a, b| a.strike.total_cmp(&b.strike));
+    // Contracts too, so that sums do not depend on the order of the options.
+    sorted.sort_by(|a, b| {
+        let by_strike = a.strike.total_cmp(&b.strike);
+        by_strike.then(a.contracts.total_cmp(&b.contracts))
+    });
     for option in sorted {
         if strikes.last().is_none_or(|s| s.0 != option.strike) {
             strikes.push((option.strike, 0.0, 0.0));

@@ -1,7 +1,10 @@
 //! Native stages: read columns, call one domain crate, return columns. No stage knows another.
 
 mod columns;
+mod density;
+mod exposure;
 mod forecast;
+mod index;
 mod regime;
 mod surface;
 #[cfg(test)]
@@ -126,12 +129,30 @@ impl NativeStage {
 }
 
 /// Every native stage, by name.
-pub static NATIVE_STAGES: [NativeStage; 7] = [
+pub static NATIVE_STAGES: [NativeStage; 11] = [
     NativeStage {
         name: "density",
+        version: 2,
+        made: density::DENSITY_MADE,
+        run: density::density,
+    },
+    NativeStage {
+        name: "exposure",
         version: 1,
-        made: surface::DENSITY_MADE,
-        run: surface::density,
+        made: exposure::EXPOSURE_MADE,
+        run: exposure::exposure,
+    },
+    NativeStage {
+        name: "exposure_profile",
+        version: 1,
+        made: exposure::PROFILE_MADE,
+        run: exposure::profile,
+    },
+    NativeStage {
+        name: "hedge_ladder",
+        version: 1,
+        made: exposure::LADDER_MADE,
+        run: exposure::hedge_ladder,
     },
     NativeStage {
         name: "quantile_fit",
@@ -168,5 +189,11 @@ pub static NATIVE_STAGES: [NativeStage; 7] = [
         version: 1,
         made: surface::PCA_MADE,
         run: surface::pca,
+    },
+    NativeStage {
+        name: "variance_index",
+        version: 1,
+        made: index::INDEX_MADE,
+        run: index::variance_index,
     },
 ];

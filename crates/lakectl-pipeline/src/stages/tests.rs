@@ -70,7 +70,7 @@ fn rows(table: &str, count: usize, fill: &dyn Fn(&str, usize) -> Option<Cell>) -
             T::F64 => Out::F64((0..count).map(number).collect()),
             T::I64 => Out::I64((0..count).map(whole).collect()),
             T::Ts => Out::Ts((0..count).map(whole).collect()),
-            T::Bool => Out::Bool(vec![None; count]),
+            T::Bool => Out::Bool(vec![(!column.nullable).then_some(false); count]),
             _ => Out::Utf8((0..count).map(text).collect()),
         }
     });
@@ -92,6 +92,7 @@ fn slices() -> RecordBatch {
             "asset" => Cell::Text("BTC".to_owned()),
             "event_time" => Cell::Whole(time),
             "known_at" => Cell::Whole(time + HOUR),
+            "expiry" => Cell::Whole(time + (years * 365.0 * 24.0) as i64 * HOUR),
             "expiry_years" => Cell::Number(years),
             "forward" => Cell::Number(90_000.0 + 100.0 * expiry as f64),
             "a" => Cell::Number(0.15 * years),
@@ -99,6 +100,57 @@ fn slices() -> RecordBatch {
             "rho" => Cell::Number(-0.2 + 0.05 * row as f64),
             "m" => Cell::Number(0.01),
             "sigma" => Cell::Number(0.2),
+            _ => return None,
+        })
+    })
+}
+
+/// Two expiries of calls and puts on the snapshots of [`slices`], with prices of a flat volatility.
+fn greeks() -> RecordBatch {
+    use lakectl_options::OptionKind;
+    use lakectl_options::black::{BlackInput, greeks};
+    const STRIKES: usize = 41;
+    rows("options.greeks", 2 * 2 * 2 * STRIKES, &|column, row| {
+        let (snapshot, rest) = (row / (4 * STRIKES), row % (4 * STRIKES));
+        let (expiry, rest) = (rest / (2 * STRIKES), rest % (2 * STRIKES));
+        let (call, strike) = (rest < STRIKES, 60_000.0 + 1_500.0 * (rest % STRIKES) as f64);
+        let years = [9.0, 120.0][expiry] / 365.0;
+        let time = Day::from_days(20_000).start().micros() + snapshot as i64 * 6 * HOUR;
+        let forward = 90_000.0 + 200.0 * expiry as f64;
+        let vol = 0.5 + 0.01 * snapshot as f64;
+        let kind = if call {
+            OptionKind::Call
+        } else {
+            OptionKind::Put
+        };
+        let priced = greeks(&BlackInput::forward(kind, forward, strike, years, vol)).unwrap();
+        Some(match column {
+            "asset" => Cell::Text("BTC".to_owned()),
+            "event_time" => Cell::Whole(time),
+            "known_at" => Cell::Whole(time + HOUR),
+            "expiry" => Cell::Whole(time + (years * 365.0 * 24.0) as i64 * HOUR),
+            "settlement" => Cell::Text("inverse".to_owned()),
+            "option_type" => Cell::Text(if call { "call" } else { "put" }.to_owned()),
+            "strike" => Cell::Number(strike),
+            "expiry_years" => Cell::Number(years),
+            "forward" => Cell::Number(forward),
+            "iv" => Cell::Number(vol),
+            "price_usd" => Cell::Number(priced.price),
+            "delta" => Cell::Number(priced.delta),
+            "open_interest" => Cell::Number((10.0 * wobble(row as u64)).max(0.0)),
+            _ => return None,
+        })
+    })
+}
+
+fn quotes() -> RecordBatch {
+    rows("market.option_quotes", 4, &|column, row| {
+        let time = Day::from_days(20_000).start().micros() + (row / 2) as i64 * 6 * HOUR;
+        Some(match column {
+            "asset" => Cell::Text("BTC".to_owned()),
+            "event_time" => Cell::Whole(time),
+            "known_at" => Cell::Whole(time + HOUR),
+            "index_price" => Cell::Number(89_900.0 + 10.0 * row as f64),
             _ => return None,
         })
     })
@@ -180,9 +232,13 @@ fn run(name: &str, table: &str, inputs: &BTreeMap<String, RecordBatch>) -> Recor
 }
 
 /// Native stages with their tables, each after those that it reads.
-const STAGES: [(&str, &str); 7] = [
+const STAGES: [(&str, &str); 11] = [
+    ("variance_index", "options.variance_index"),
     ("surface_nodes", "options.surface_nodes"),
     ("density", "options.density"),
+    ("exposure", "options.exposure"),
+    ("exposure_profile", "options.exposure_profile"),
+    ("hedge_ladder", "options.hedge_ladder"),
     ("surface_pca", "features.surface_pca"),
     ("regime_fit", "models.regime"),
     ("regime_filter", "forecast.regimes"),
@@ -193,6 +249,8 @@ const STAGES: [(&str, &str); 7] = [
 /// Inputs that no stage makes here; the hand-made nodes stay, for they cover more snapshots than one would give.
 fn inputs() -> BTreeMap<String, RecordBatch> {
     BTreeMap::from([
+        ("market.option_quotes".to_owned(), quotes()),
+        ("options.greeks".to_owned(), greeks()),
         ("options.slices".to_owned(), slices()),
         ("options.surface_nodes".to_owned(), nodes()),
         ("features.matrix".to_owned(), matrix()),
