@@ -210,8 +210,14 @@ impl<const N: usize> Book<N> {
         let mut cells = vec![[Exposure::default(); N]; levels.len()];
         for line in &self.lines {
             let positions: [f64; N] = std::array::from_fn(|n| line.calls[n] + line.puts[n]);
+            let kept = line.kept();
             for ((ratio, log), cell) in levels.iter().zip(&mut cells) {
-                if let Some(unit) = line.unit(*ratio, *log, sticky) {
+                let lens = match sticky {
+                    Stickiness::Strike => kept,
+                    Stickiness::Delta => line.moved(*log),
+                };
+                if let Some(lens) = lens {
+                    let unit = lens.unit(line.log_ratio + log, *ratio);
                     for (exposure, position) in cell.iter_mut().zip(positions) {
                         exposure.add(position, unit);
                     }
@@ -232,10 +238,11 @@ impl<const N: usize> Book<N> {
     pub fn gross_gamma_usd(&self) -> Result<[f64; N], ExposureError> {
         let mut sums = [0.0; N];
         for line in &self.lines {
-            if let Some(unit) = line.unit(1.0, 0.0, Stickiness::Strike) {
-                for (n, sum) in sums.iter_mut().enumerate() {
-                    *sum += (line.calls[n].abs() + line.puts[n].abs()) * unit.gamma_usd;
-                }
+            let gamma = line
+                .kept()
+                .map_or(0.0, |lens| lens.unit(line.log_ratio, 1.0).gamma_usd);
+            for (n, sum) in sums.iter_mut().enumerate() {
+                *sum += (line.calls[n].abs() + line.puts[n].abs()) * gamma;
             }
         }
         finite(sums)
@@ -265,10 +272,12 @@ impl<const N: usize> Book<N> {
             {
                 strikes.push((line.strike, [0.0; N]));
             }
-            let unit = line.unit(1.0, 0.0, Stickiness::Strike);
-            if let (Some((_, sums)), Some(unit)) = (strikes.last_mut(), unit) {
+            let gamma = line
+                .kept()
+                .map_or(0.0, |lens| lens.unit(line.log_ratio, 1.0).gamma_usd);
+            if let Some((_, sums)) = strikes.last_mut() {
                 for (n, sum) in sums.iter_mut().enumerate() {
-                    *sum += (line.calls[n] + line.puts[n]) * unit.gamma_usd;
+                    *sum += (line.calls[n] + line.puts[n]) * gamma;
                 }
             }
         }
@@ -346,30 +355,55 @@ impl<const N: usize> Line<N> {
         }
     }
 
-    /// Exposure of one contract, call and put alike. `None` without a volatility there.
+    /// The log return's deviation that the strike keeps.
+    fn kept(&self) -> Option<Lens> {
+        Lens::new(self, self.vol * self.expiry_years.sqrt())
+    }
+
+    /// The deviation that the smile gives the strike once the forward has moved by `log`.
+    fn moved(&self, log: f64) -> Option<Lens> {
+        let variance = self.smile.as_ref()?.total_variance(-(self.log_ratio + log));
+        Lens::new(self, variance.sqrt())
+    }
+}
+
+/// A line at one deviation of the log return: what of its exposure does not depend on the level.
+#[derive(Clone, Copy)]
+struct Lens {
+    deviation: f64,
+    per_deviation: f64,
+    gamma: f64,
+    vanna: f64,
+    charm: f64,
+}
+
+impl Lens {
     #[inline]
-    fn unit(&self, ratio: f64, log: f64, sticky: Stickiness) -> Option<Exposure> {
-        let x = self.log_ratio + log;
-        let deviation = match sticky {
-            Stickiness::Strike => self.vol * self.expiry_years.sqrt(),
-            Stickiness::Delta => self.smile?.total_variance(-x).sqrt(),
-        };
-        let vol = match sticky {
-            Stickiness::Strike => self.vol,
-            Stickiness::Delta => deviation / self.expiry_years.sqrt(),
-        };
-        let d1 = x / deviation + 0.5 * deviation;
-        let d2 = d1 - deviation;
-        // F n(d1): what one contract's delta in dollars is made of.
-        let weight = self.forward * ratio * pdf(d1);
-        if weight == 0.0 {
-            return Some(Exposure::default());
-        }
-        Some(Exposure {
-            gamma_usd: 0.01 * weight / deviation,
-            vanna_usd: -0.01 * weight * d2 / vol,
-            charm_usd: 0.5 * weight * d2 / (self.expiry_years * DAYS_PER_YEAR),
+    fn new<const N: usize>(line: &Line<N>, deviation: f64) -> Option<Self> {
+        let per_deviation = 1.0 / deviation;
+        (deviation > 0.0 && per_deviation < f64::INFINITY).then(|| Self {
+            deviation,
+            per_deviation,
+            gamma: 0.01 * line.forward * per_deviation,
+            vanna: -0.01 * line.forward * line.expiry_years.sqrt() * per_deviation,
+            charm: 0.5 * line.forward / (line.expiry_years * DAYS_PER_YEAR),
         })
+    }
+
+    /// Exposure of one contract, call and put alike, at a log ratio of forward to strike; the level scales it.
+    #[inline]
+    fn unit(&self, log_ratio: f64, ratio: f64) -> Exposure {
+        let d1 = log_ratio * self.per_deviation + 0.5 * self.deviation;
+        let weight = ratio * pdf(d1);
+        if weight == 0.0 {
+            return Exposure::default();
+        }
+        let lean = weight * (d1 - self.deviation);
+        Exposure {
+            gamma_usd: self.gamma * weight,
+            vanna_usd: self.vanna * lean,
+            charm_usd: self.charm * lean,
+        }
     }
 }
 

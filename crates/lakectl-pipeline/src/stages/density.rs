@@ -20,6 +20,9 @@ const LEVELS: [f64; 5] = [0.05, 0.25, 0.50, 0.75, 0.95];
 const MOVE: f64 = 0.10;
 const DEVIATIONS: f64 = 2.0;
 const DELTAS: [f64; 2] = [0.25, 0.10];
+/// A density is sound whose mass and whose mean of `S_T / F` are this close to one.
+const MASS_ERROR: f64 = 0.01;
+const MEAN_ERROR: f64 = 0.001;
 /// The numbers of a row.
 const NUMBERS: usize = 27;
 
@@ -101,10 +104,14 @@ fn horizon(surface: Option<&Surface>, days: f64) -> ([Option<f64>; NUMBERS], Opt
         return (nothing, Some("out_of_reach"));
     };
     let levels = quantiles(&smile, &LEVELS).ok();
-    let reason = match (&levels, smile.extrapolated) {
-        (None, _) => Some("wings_break_down"),
+    let moments = moments(&smile).ok();
+    let sound = moments.filter(|m| m.mass_error() <= MASS_ERROR && m.mean_error() <= MEAN_ERROR);
+    let reason = match (&levels, sound, smile.extrapolated) {
+        (None, _, _) => Some("wings_break_down"),
+        // Quantiles in the middle stand; moments over such wings mean nothing.
+        (_, None, _) => Some("smile_arbitrage"),
         // Before the first expiry or after the last one the nearest smile's volatility stands.
-        (_, true) => Some("extrapolated"),
+        (_, _, true) => Some("extrapolated"),
         _ => None,
     };
     let mut values: Vec<Option<f64>> = match levels {
@@ -119,19 +126,19 @@ fn horizon(surface: Option<&Surface>, days: f64) -> ([Option<f64>; NUMBERS], Opt
         far,
     ];
     values.extend(tails.into_iter().flat_map(both));
-    let moments = moments(&smile).ok();
-    let moment = |pick: fn(&Moments) -> f64| moments.as_ref().map(pick);
+    let error = |pick: fn(&Moments) -> f64| moments.as_ref().map(pick);
+    let moment = |pick: fn(&Moments) -> f64| sound.as_ref().map(pick);
     values.extend([
-        moment(Moments::mass_error),
-        moment(Moments::mean_error),
-        moment(|m| m.negative_mass),
+        error(Moments::mass_error),
+        error(Moments::mean_error),
+        error(|m| m.negative_mass),
         moment(|m| m.mean),
         moment(|m| m.variance),
         moment(|m| m.skewness),
         moment(|m| m.kurtosis),
         surface.forward_at(years).ok(),
     ]);
-    values.extend(jumps(surface, &smile, moments.as_ref()));
+    values.extend(jumps(surface, &smile, sound.as_ref()));
     let mut row = nothing;
     row.iter_mut()
         .zip(values)
