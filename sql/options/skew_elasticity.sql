@@ -20,12 +20,12 @@ fits AS (
            min(event_time) OVER w AS oldest,
            max(move_known_at) OVER w AS known_at
     FROM moves
-    WHERE skew_change IS NOT NULL AND event_time - previous_time <= INTERVAL '10' DAY
+    WHERE skew_change IS NOT NULL AND previous_time >= event_time - INTERVAL '10' DAY
     WINDOW w AS (ORDER BY event_time ROWS BETWEEN 29 PRECEDING AND CURRENT ROW)
 ),
 complete AS (
     SELECT event_time, fit, known_at FROM fits
-    WHERE fit['rows'] = 30 AND event_time - oldest <= INTERVAL '45' DAY
+    WHERE fit['rows'] = 30 AND oldest >= event_time - INTERVAL '45' DAY
 )
 SELECT s.asset, s.event_time, greatest(s.known_at, c.known_at) AS known_at,
        c.fit['slope'] AS elasticity, c.fit['standard_error'] AS standard_error,

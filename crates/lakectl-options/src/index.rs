@@ -220,18 +220,13 @@ pub fn constant_maturity(
 /// Positions of the last expiry not after the horizon and of the first one after it, `None` if one is missing.
 #[must_use]
 pub fn bracket(expiry_years: &[f64], horizon_years: f64) -> Option<(usize, usize)> {
-    let at = |best: Option<usize>, better: &dyn Fn(f64, f64) -> bool, i: usize| match best {
-        Some(b) if !better(expiry_years[i], expiry_years[b]) => Some(b),
-        _ => Some(i),
-    };
-    let (mut near, mut next) = (None, None);
-    for (i, years) in expiry_years.iter().enumerate() {
-        if *years > 0.0 && *years <= horizon_years {
-            near = at(near, &|a, b| a > b, i);
-        } else if *years > horizon_years {
-            next = at(next, &|a, b| a < b, i);
-        }
-    }
+    let years = |i: &usize| expiry_years[*i];
+    let near = (0..expiry_years.len())
+        .filter(|i| years(i) > 0.0 && years(i) <= horizon_years)
+        .max_by(|a, b| years(a).total_cmp(&years(b)));
+    let next = (0..expiry_years.len())
+        .filter(|i| years(i) > horizon_years)
+        .min_by(|a, b| years(a).total_cmp(&years(b)));
     near.zip(next)
 }
 
