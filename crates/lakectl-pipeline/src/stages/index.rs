@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 use lakectl_options::OptionKind;
+use lakectl_options::black::{BlackInput, greeks};
 use lakectl_options::index::{
     INDEX_DAYS, INDEX_DELTA_MIN, IndexError, StripOption, Term, VarianceStrip, bracket,
     constant_maturity, variance_strip,
@@ -15,12 +16,12 @@ use crate::PipelineError;
 
 const QUOTES: &[Uses] = &[(
     "options.greeks",
-    &["expiry_years", "forward", "strike", "price_usd"],
+    &["expiry_years", "forward", "strike", "iv"],
 )];
-/// What decides which options enter: their sign and delta, and the currency of their settlement.
+/// What decides which options enter, beside their delta.
 const CHOICE: &[Uses] = &[(
     "options.greeks",
-    &["event_time", "expiry", "option_type", "settlement", "delta"],
+    &["event_time", "expiry", "option_type", "settlement"],
 )];
 const SNAPSHOT: &[Uses] = &[("options.greeks", &["event_time"])];
 
@@ -65,15 +66,35 @@ pub(super) const INDEX_MADE: &[Made] = &[
     },
 ];
 
-/// The options of one expiry.
+/// The quotes of one expiry: option type, strike and volatility.
 #[derive(Default)]
 struct Expiry {
     micros: i64,
     years: f64,
     forward: f64,
-    options: Vec<StripOption>,
-    /// Those that are not too far out for the index.
-    banded: Vec<StripOption>,
+    quotes: Vec<(OptionKind, f64, f64)>,
+}
+
+impl Expiry {
+    /// Undiscounted premiums of options with at least this absolute forward delta. They come from the volatility: for the mark
+    /// volatility of coin-settled options that is their mark in coin times the forward.
+    fn options(&self, delta_min: f64) -> Vec<StripOption> {
+        let quotes = self.quotes.iter();
+        let options = quotes.filter_map(|(kind, strike, vol)| {
+            let input = BlackInput::forward(*kind, self.forward, *strike, self.years, *vol);
+            let priced = greeks(&input).ok()?;
+            (priced.delta.abs() >= delta_min).then_some(StripOption {
+                kind: *kind,
+                strike: *strike,
+                price: priced.price,
+            })
+        });
+        options.collect()
+    }
+
+    fn strip(&self, delta_min: f64) -> Result<VarianceStrip, IndexError> {
+        variance_strip(&self.options(delta_min), self.forward, self.years)
+    }
 }
 
 /// Expiries of one snapshot, coin-settled and dollar-settled options apart: they share strikes, not books.
@@ -90,10 +111,9 @@ fn chains(greeks: &Columns) -> Result<BTreeMap<i64, Chain>, PipelineError> {
         greeks.micros("known_at")?,
         greeks.micros("expiry")?,
     );
-    let [years, forwards, strikes, prices, deltas] =
-        ["expiry_years", "forward", "strike", "price_usd", "delta"].map(|name| greeks.f64s(name));
-    let (years, forwards, strikes, prices, deltas) =
-        (years?, forwards?, strikes?, prices?, deltas?);
+    let [years, forwards, strikes, vols] =
+        ["expiry_years", "forward", "strike", "iv"].map(|name| greeks.f64s(name));
+    let (years, forwards, strikes, vols) = (years?, forwards?, strikes?, vols?);
     let (kinds, settlements) = (greeks.texts("option_type")?, greeks.texts("settlement")?);
     let mut chains: BTreeMap<i64, Chain> = BTreeMap::new();
     for row in 0..greeks.rows() {
@@ -114,17 +134,9 @@ fn chains(greeks: &Columns) -> Result<BTreeMap<i64, Chain>, PipelineError> {
         };
         let expiry = side.entry(expiries[row]).or_default();
         (expiry.micros, expiry.years, expiry.forward) = (expiries[row], years, forward);
-        if let (Some(price), Some(delta)) = (prices[row], deltas[row]) {
-            let option = StripOption {
-                kind,
-                strike,
-                price,
-            };
-            expiry.options.push(option);
-            if delta.abs() >= INDEX_DELTA_MIN {
-                expiry.banded.push(option);
-            }
-        }
+        expiry
+            .quotes
+            .extend(vols[row].map(|vol| (kind, strike, vol)));
     }
     Ok(chains)
 }
@@ -158,7 +170,7 @@ impl Chain {
             };
         };
         let pair = [expiries[near], expiries[next]];
-        let strips = pair.map(|e| variance_strip(&e.banded, e.forward, e.years));
+        let strips = pair.map(|expiry| expiry.strip(INDEX_DELTA_MIN));
         let mut row = Row {
             expiries: pair.map(|expiry| Some(expiry.micros)),
             strips: strips.map(Result::ok),
@@ -168,7 +180,7 @@ impl Chain {
             Ok((vol, weight)) => (row.index, row.near_weight) = (Some(vol), Some(weight)),
             Err(reason) => row.reason = Some(reason),
         }
-        let full = pair.map(|e| variance_strip(&e.options, e.forward, e.years));
+        let full = pair.map(|expiry| expiry.strip(0.0));
         row.full_strip_vol = at_horizon(pair, full, horizon).ok().map(|(vol, _)| vol);
         row
     }
