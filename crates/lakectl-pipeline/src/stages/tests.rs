@@ -161,6 +161,7 @@ fn slices() -> RecordBatch {
             "asset" => Cell::Text("BTC".to_owned()),
             "event_time" => Cell::Whole(time),
             "known_at" => Cell::Whole(time + HOUR),
+            "expiry" => Cell::Whole(time + (years * 365.0 * 24.0) as i64 * HOUR),
             "expiry_years" => Cell::Number(years),
             "forward" => Cell::Number(90_000.0 + 100.0 * expiry as f64),
             "a" => Cell::Number(0.15 * years),
@@ -168,6 +169,57 @@ fn slices() -> RecordBatch {
             "rho" => Cell::Number(-0.2 + 0.05 * row as f64),
             "m" => Cell::Number(0.01),
             "sigma" => Cell::Number(0.2),
+            _ => return None,
+        })
+    })
+}
+
+/// Two expiries of calls and puts on the snapshots of [`slices`], with prices of a flat volatility.
+fn greeks() -> RecordBatch {
+    use lakectl_options::OptionKind;
+    use lakectl_options::black::{BlackInput, greeks};
+    const STRIKES: usize = 41;
+    rows("options.greeks", 2 * 2 * 2 * STRIKES, &|column, row| {
+        let (snapshot, rest) = (row / (4 * STRIKES), row % (4 * STRIKES));
+        let (expiry, rest) = (rest / (2 * STRIKES), rest % (2 * STRIKES));
+        let (call, strike) = (rest < STRIKES, 60_000.0 + 1_500.0 * (rest % STRIKES) as f64);
+        let years = [9.0, 120.0][expiry] / 365.0;
+        let time = Day::from_days(20_000).start().micros() + snapshot as i64 * 6 * HOUR;
+        let forward = 90_000.0 + 200.0 * expiry as f64;
+        let vol = 0.5 + 0.01 * snapshot as f64;
+        let kind = if call {
+            OptionKind::Call
+        } else {
+            OptionKind::Put
+        };
+        let priced = greeks(&BlackInput::forward(kind, forward, strike, years, vol)).unwrap();
+        Some(match column {
+            "asset" => Cell::Text("BTC".to_owned()),
+            "event_time" => Cell::Whole(time),
+            "known_at" => Cell::Whole(time + HOUR),
+            "expiry" => Cell::Whole(time + (years * 365.0 * 24.0) as i64 * HOUR),
+            "settlement" => Cell::Text("inverse".to_owned()),
+            "option_type" => Cell::Text(if call { "call" } else { "put" }.to_owned()),
+            "strike" => Cell::Number(strike),
+            "expiry_years" => Cell::Number(years),
+            "forward" => Cell::Number(forward),
+            "iv" => Cell::Number(vol),
+            "price_usd" => Cell::Number(priced.price),
+            "delta" => Cell::Number(priced.delta),
+            "open_interest" => Cell::Number((10.0 * wobble(row as u64)).max(0.0)),
+            _ => return None,
+        })
+    })
+}
+
+fn quotes() -> RecordBatch {
+    rows("market.option_quotes", 4, &|column, row| {
+        let time = Day::from_days(20_000).start().micros() + (row / 2) as i64 * 6 * HOUR;
+        Some(match column {
+            "asset" => Cell::Text("BTC".to_owned()),
+            "event_time" => Cell::Whole(time),
+            "known_at" => Cell::Whole(time + HOUR),
+            "index_price" => Cell::Number(89_900.0 + 10.0 * row as f64),
             _ => return None,
         })
     })
@@ -249,14 +301,18 @@ fn run(name: &str, table: &str, inputs: &BTreeMap<String, RecordBatch>) -> Recor
 }
 
 /// Native stages with their tables, each after those that it reads.
-const STAGES: [(&str, &str); 12] = [
+const STAGES: [(&str, &str); 16] = [
     ("slices", "options.slices"),
     ("smile_models", "options.smile_models"),
     ("skew_fit", "options.skew_fit"),
     ("skew_report", "options.skew_report"),
+    ("variance_index", "options.variance_index"),
     ("surface_nodes", "options.surface_nodes"),
     ("term_structure", "options.term_structure"),
     ("density", "options.density"),
+    ("exposure", "options.exposure"),
+    ("exposure_profile", "options.exposure_profile"),
+    ("hedge_ladder", "options.hedge_ladder"),
     ("surface_pca", "features.surface_pca"),
     ("regime_fit", "models.regime"),
     ("regime_filter", "forecast.regimes"),
@@ -268,6 +324,7 @@ const STAGES: [(&str, &str); 12] = [
 fn inputs() -> BTreeMap<String, RecordBatch> {
     BTreeMap::from([
         ("market.spot_bars".to_owned(), bars()),
+        ("market.option_quotes".to_owned(), quotes()),
         ("options.greeks".to_owned(), greeks()),
         ("options.slices".to_owned(), slices()),
         ("options.surface_nodes".to_owned(), nodes()),

@@ -2,8 +2,10 @@
 
 mod contracts;
 mod density;
+mod exposure;
 mod fits;
 mod forwards;
+mod index;
 mod models;
 mod pricing;
 mod quotes;
@@ -25,6 +27,8 @@ pub(super) static SCALARS: &[&[ScalarSpec]] = &[
     smile::SCALARS,
     models::SCALARS,
     density::SCALARS,
+    index::SCALARS,
+    exposure::SCALARS,
 ];
 
 /// The aggregates of every topic.
@@ -32,6 +36,8 @@ pub(super) static AGGREGATES: &[&[AggregateSpec]] = &[
     fits::AGGREGATES,
     forwards::AGGREGATES,
     synthetic::AGGREGATES,
+    index::AGGREGATES,
+    exposure::AGGREGATES,
 ];
 
 /// Functions of texts.
