@@ -1,0 +1,197 @@
+//! Dealer gamma over the spot price, with the level where its sign flips.
+
+use super::{About, WIDTH};
+use crate::PlotError;
+use crate::canvas::Color;
+use crate::palette::{self, BLUE, GREY, INK, VERMILION};
+use crate::scale::{Axis, number};
+use crate::sheet::{Mark, Panel, Sheet};
+
+/// Exposure of one scenario of positions over the spot price.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// Who is assumed to hold what: `naive`, `all_short`, `taker_flow`.
+    pub scenario: String,
+    /// (spot in USD, gamma exposure in USD per 1 % move) by rising spot.
+    pub points: Vec<(f64, f64)>,
+    /// Where it is zero.
+    pub flip: Flip,
+}
+
+/// Where a profile is zero.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Flip {
+    /// `found`, `none`, `several`, as the table says.
+    pub status: String,
+    /// The level that the table calls the zero-gamma level, in USD.
+    pub level: Option<f64>,
+}
+
+/// Gamma at one strike.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StrikeColumn {
+    /// The strike in USD.
+    pub strike: f64,
+    /// Gamma exposure of its calls in USD per 1 % move, with the scenario's sign.
+    pub calls: f64,
+    /// As of its puts.
+    pub puts: f64,
+}
+
+/// What the picture shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Exposure {
+    /// The spot price in USD.
+    pub spot: Option<f64>,
+    /// One profile a scenario.
+    pub profiles: Vec<Profile>,
+    /// The scenario of the strikes.
+    pub strikes_scenario: String,
+    /// Gamma by strike; may be empty.
+    pub strikes: Vec<StrikeColumn>,
+    /// Named levels in USD: walls, max pain.
+    pub levels: Vec<(String, f64)>,
+}
+
+/// USD in millions.
+const MILLION: f64 = 1e6;
+
+/// # Errors
+/// [`PlotError::Empty`] without a profile.
+pub fn exposure(about: &About, exposure: &Exposure) -> Result<Sheet, PlotError> {
+    let ends = exposure.profiles.iter().flat_map(|profile| &profile.points);
+    let ends = ends.fold(None, |ends: Option<(f64, f64)>, point| {
+        let (low, high) = ends.unwrap_or((point.0, point.0));
+        Some((low.min(point.0), high.max(point.0)))
+    });
+    let Some((low, high)) = ends.filter(|(low, high)| low < high) else {
+        return Err(PlotError::Empty {
+            what: "the snapshot has no exposure profile".to_owned(),
+        });
+    };
+    let mut panels = vec![profiles(exposure, (low, high))];
+    if !exposure.strikes.is_empty() {
+        panels.push(strikes(exposure, (low, high)));
+    }
+    Ok(Sheet {
+        title: format!("{} dealer gamma exposure", about.asset),
+        subtitle: format!(
+            "Snapshot {}. Positive: dealers sell rallies and buy dips, which steadies the price; negative: they chase it.",
+            about.snapshot
+        ),
+        footnote: about.footnote.clone(),
+        width: WIDTH,
+        columns: 1,
+        panels,
+        legend: true,
+        color_bar: None,
+    })
+}
+
+fn x_axis((low, high): (f64, f64)) -> Axis {
+    Axis::new("spot price (USD)").between(low, high)
+}
+
+fn profiles(exposure: &Exposure, ends: (f64, f64)) -> Panel {
+    let y = Axis::new("gamma (USD m per 1 % move)");
+    let mut panel = Panel::new("profile over the spot price", x_axis(ends), y, 290.0);
+    panel.add("", INK, Mark::Level { at: 0.0 });
+    let mut said = Vec::new();
+    for (i, profile) in exposure.profiles.iter().enumerate() {
+        let points = profile
+            .points
+            .iter()
+            .map(|(spot, gamma)| (*spot, gamma / MILLION))
+            .collect();
+        let name = words(&profile.scenario);
+        panel.add(&name, color(i), Mark::line(points));
+        said.push(match profile.flip.level {
+            Some(level) => format!(
+                "{name}: zero gamma at {} USD ({})",
+                number(level, 0),
+                words(&profile.flip.status)
+            ),
+            None => format!(
+                "{name}: no zero-gamma level ({})",
+                words(&profile.flip.status)
+            ),
+        });
+    }
+    for (i, profile) in exposure.profiles.iter().enumerate() {
+        if let Some(level) = profile.flip.level {
+            // One line of words for each, so that levels near each other stay legible.
+            let words = format!("{}flip {}", "\n".repeat(i + 1), number(level, 0));
+            panel.add("", color(i), Mark::Upright { at: level, words });
+        }
+    }
+    spot(&mut panel, exposure);
+    panel.remarks = vec![said.join(" · ")];
+    panel
+}
+
+fn spot(panel: &mut Panel, exposure: &Exposure) {
+    if let Some(at) = exposure.spot {
+        let words = format!("spot {}", number(at, 0));
+        panel.add("", INK, Mark::Upright { at, words });
+    }
+}
+
+fn color(i: usize) -> Color {
+    palette::line(i)
+}
+
+fn words(name: &str) -> String {
+    name.replace('_', " ")
+}
+
+fn strikes(exposure: &Exposure, ends: (f64, f64)) -> Panel {
+    let y = Axis::new("gamma (USD m per 1 %)");
+    let title = format!("by strike, scenario {}", words(&exposure.strikes_scenario));
+    let mut panel = Panel::new(
+        title,
+        Axis {
+            label: "strike, spot price (USD)".to_owned(),
+            ..x_axis(ends)
+        },
+        y,
+        150.0,
+    );
+    let seen: Vec<&StrikeColumn> = exposure
+        .strikes
+        .iter()
+        .filter(|column| column.strike >= ends.0 && column.strike <= ends.1)
+        .collect();
+    let nearest = seen.windows(2).map(|pair| pair[1].strike - pair[0].strike);
+    let most = (ends.1 - ends.0) / 120.0;
+    let half = nearest
+        .fold(f64::INFINITY, f64::min)
+        .min(2.0 * most)
+        .max(most * 0.6)
+        * 0.42;
+    let sides: [(&str, Color, fn(&StrikeColumn) -> f64); 2] = [
+        ("calls", BLUE, |column| column.calls),
+        ("puts", VERMILION, |column| column.puts),
+    ];
+    for (name, color, of) in sides {
+        let columns = seen.iter().map(|column| {
+            (
+                column.strike - half,
+                column.strike + half,
+                of(column) / MILLION,
+            )
+        });
+        panel.add(
+            name,
+            color,
+            Mark::Columns {
+                columns: columns.collect(),
+            },
+        );
+    }
+    panel.add("", INK, Mark::Level { at: 0.0 });
+    for (i, (name, level)) in exposure.levels.iter().enumerate() {
+        let words = format!("{}{name} {}", "\n".repeat(i), number(*level, 0));
+        panel.add("", GREY, Mark::Upright { at: *level, words });
+    }
+    panel
+}
