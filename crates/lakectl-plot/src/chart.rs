@@ -224,7 +224,7 @@ fn shapes(layer: &Layer, rulers: &Rulers, area: &Rect, bar: Option<&ColorBar>) -
                 let figure = Text::new(cell.figure.clone(), middle, 11.0, palette::on(fill.color));
                 [
                     Shape::Box {
-                        rect: between(from, to),
+                        rect: inset(between(from, to)),
                         fill,
                     },
                     Shape::Text(figure.anchored(Anchor::Middle)),
@@ -270,7 +270,7 @@ fn between(a: Point, b: Point) -> Rect {
     }
 }
 
-/// An upright line, its words on the side with more room.
+/// An upright line, its words to the right if there is room.
 fn upright(at: f64, words: &str, color: Color, rulers: &Rulers, area: &Rect) -> Vec<Shape> {
     let x = rulers.x.place(at);
     let dash = Some((3.0, 3.0));
@@ -278,24 +278,45 @@ fn upright(at: f64, words: &str, color: Color, rulers: &Rulers, area: &Rect) -> 
         dash,
         ..Stroke::solid(color, 1.3)
     };
-    let right = x < area.left + area.width * 0.6;
-    let (place, anchor) = match right {
-        true => (x + 5.0, Anchor::Start),
-        false => (x - 5.0, Anchor::End),
-    };
-    let line = Shape::line((x, area.top), (x, area.bottom()), stroke);
-    let mut shapes = vec![line];
-    // Words one below the other begin with a line each.
-    for (i, words) in words.lines().enumerate() {
-        let text = Text::new(
-            words,
-            (place, area.top + 12.0 + 13.0 * i as f64),
-            WORDS,
-            color,
-        );
-        shapes.push(Shape::Text(text.anchored(anchor)));
+    let mut shapes = vec![Shape::line((x, area.top), (x, area.bottom()), stroke)];
+    // Words one below the other begin with empty lines.
+    for (i, words) in words
+        .lines()
+        .enumerate()
+        .filter(|(_, words)| !words.is_empty())
+    {
+        let base = area.top + 12.0 + 13.0 * i as f64;
+        let text = Text::new(words, (x + 5.0, base), WORDS, color);
+        shapes.push(Shape::Text(match x + 5.0 + text.width() <= area.right() {
+            true => text,
+            false => Text {
+                at: (x - 5.0, base),
+                anchor: Anchor::End,
+                ..text
+            },
+        }));
     }
     shapes
+}
+
+/// A box without its rim, so that neighbours of one colour stay apart.
+fn inset(rect: Rect) -> Rect {
+    Rect {
+        left: rect.left + 1.0,
+        top: rect.top + 1.0,
+        width: (rect.width - 2.0).max(0.0),
+        height: (rect.height - 2.0).max(0.0),
+    }
+}
+
+/// Moves the upper and the lower side to whole pixels, so that no seam shows between boxes one above the other.
+fn whole_rows(rect: Rect) -> Rect {
+    let (top, bottom) = (rect.top.round(), rect.bottom().round());
+    Rect {
+        top,
+        height: bottom - top,
+        ..rect
+    }
 }
 
 fn level(value: f64, bar: Option<&ColorBar>) -> usize {
@@ -315,15 +336,14 @@ fn heat(strip: &Strip, rulers: &Rulers, bar: Option<&ColorBar>) -> Vec<Shape> {
     };
     let mut boxes = Vec::new();
     let mut add = |from: f64, color: Color| {
-        let (mut rect, fill) = (
-            between(
-                rulers.place((from, strip.high)),
-                rulers.place((*end, strip.low)),
-            ),
+        let corners = (
+            rulers.place((from, strip.high)),
+            rulers.place((*end, strip.low)),
+        );
+        let (rect, fill) = (
+            whole_rows(between(corners.0, corners.1)),
             Fill::solid(color),
         );
-        // Half a pixel over the strip below hides the seam there.
-        rect.height += 0.5;
         boxes.push(Shape::Box { rect, fill });
     };
     let mut last = None;
@@ -368,13 +388,13 @@ pub(crate) fn color_bar(bar: &ColorBar, area: &Rect) -> Group {
     let height = area.height / HEAT_STEPS as f64;
     for step in 0..HEAT_STEPS {
         let top = area.bottom() - height * (step + 1) as f64;
-        // Each box reaches down to the end, under the boxes before it.
         let rect = Rect {
             left: area.left,
             top,
             width: area.width,
-            height: height + 0.5,
+            height,
         };
+        let rect = whole_rows(rect);
         let color = palette::heat((step as f64 + 0.5) / HEAT_STEPS as f64);
         group.shapes.push(Shape::Box {
             rect,

@@ -222,10 +222,14 @@ impl Grid {
                 height: panel.height,
             };
             let named = named(sheet, row * sheet.columns.max(1) + column);
-            header(panel, &area, gutter, shapes);
+            header(panel, &area, shapes);
             let drawn = chart::draw(panel, &area, gutter, named, sheet.color_bar.as_ref());
             shapes.push(Shape::Group(drawn));
-            deepest = deepest.max(if named.x { 40.0 } else { 22.0 });
+            deepest = deepest.max(if named.x && !panel.x.label.is_empty() {
+                40.0
+            } else {
+                22.0
+            });
         }
         if let (0, Some(bar)) = (row, &sheet.color_bar) {
             shapes.push(Shape::Group(self.bar(sheet, bar, area_top, height)));
@@ -250,8 +254,8 @@ fn header_height(panel: &Panel) -> f64 {
     title + 14.0 * panel.remarks.len() as f64 + top
 }
 
-fn header(panel: &Panel, area: &Rect, gutter: f64, shapes: &mut Vec<Shape>) {
-    let left = area.left.min(area.left - gutter + 36.0);
+fn header(panel: &Panel, area: &Rect, shapes: &mut Vec<Shape>) {
+    let left = area.left;
     let mut base = area.top - header_height(panel) + 12.0;
     if !panel.title.is_empty() {
         let title = Text::new(panel.title.clone(), (left, base), PANEL_TITLE, INK).bold();

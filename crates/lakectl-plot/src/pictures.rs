@@ -66,9 +66,9 @@ fn price_ticks(forward: f64, low: f64, high: f64) -> Vec<(f64, String)> {
         .collect()
 }
 
-/// Days for people: with one digit below ten days.
+/// Days for people: with one digit below a hundred days.
 fn days(days: f64) -> String {
-    match days < 10.0 {
+    match days < 100.0 {
         true => format!("{} days", number(days, 1)),
         false => format!("{} days", number(days, 0)),
     }

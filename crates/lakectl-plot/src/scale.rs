@@ -132,7 +132,8 @@ impl Ruler {
     /// The values that are named, with their figures, lowest first; `along` if the figures stand side by side.
     pub(crate) fn ticks(&self, ticks: &Ticks, along: bool) -> Vec<(f64, String)> {
         let all = match ticks {
-            Ticks::Round => self.round(if along { 78.0 } else { 34.0 }),
+            Ticks::Round if along => self.spread(),
+            Ticks::Round => self.round(26.0),
             Ticks::Time => self.times(),
             Ticks::At(named) => named.clone(),
         };
@@ -156,6 +157,20 @@ impl Ruler {
             }
         }
         kept
+    }
+
+    /// As many round numbers side by side as have room.
+    fn spread(&self) -> Vec<(f64, String)> {
+        let fits = |named: &[(f64, String)]| {
+            let widest = named
+                .iter()
+                .map(|(_, name)| font::width(Face::Regular, name, FIGURES));
+            let room = (named.len() > 1).then(|| self.place(named[1].0) - self.place(named[0].0));
+            room.is_none_or(|room| widest.fold(0.0, f64::max) + 1.6 * GAP <= room)
+        };
+        let tries = [40.0, 56.0, 78.0, 110.0, 150.0].map(|pixels| self.round(pixels));
+        let found = tries.iter().find(|named| fits(named));
+        found.or(tries.last()).cloned().unwrap_or_default()
     }
 
     fn round(&self, pixels: f64) -> Vec<(f64, String)> {

@@ -42,8 +42,7 @@ pub fn density(about: &About, slices: &[Density]) -> Result<Sheet, PlotError> {
     Ok(Sheet {
         title: format!("{} risk-neutral density", about.asset),
         subtitle: format!(
-            "Snapshot {}. From the fitted smile, against the lognormal density of the at-the-money volatility. Dashed: 5, 50 \
-             and 95 % quantiles.",
+            "Snapshot {}. From the fitted smile, against the lognormal of at-the-money volatility; upright: 5, 50, 95 % quantiles.",
             about.snapshot
         ),
         footnote: about.footnote.clone(),
@@ -60,7 +59,7 @@ pub fn density(about: &About, slices: &[Density]) -> Result<Sheet, PlotError> {
 fn panel(slice: &Density, height: f64, full: bool) -> Panel {
     let (x, y) = (
         Axis::new("log return to expiry, ln(S/F) (%)"),
-        Axis::new("density (% per 1 %)"),
+        Axis::new("density (% per 1 % of return)"),
     );
     let mut panel = Panel::new(
         format!("{} · {}", slice.expiry, days(slice.days)),
@@ -79,6 +78,18 @@ fn panel(slice: &Density, height: f64, full: bool) -> Panel {
         .iter()
         .map(|(k, _, lognormal)| (percent(*k), *lognormal));
     let spans = fit.iter().map(|(k, fit)| (*k, 0.0, *fit)).collect();
+    if full {
+        // Room for the words of the quantiles above the peak.
+        let peak = slice
+            .points
+            .iter()
+            .fold(0.0_f64, |peak, point| peak.max(point.1).max(point.2));
+        let low = slice
+            .points
+            .iter()
+            .fold(0.0_f64, |low, point| low.min(point.1));
+        panel.y = panel.y.clone().between(low - 0.03 * peak, peak * 1.18);
+    }
     let negative = fit.iter().any(|point| point.1 < -1e-6);
     panel.add("", BLUE, Mark::Band { spans });
     panel.add(
@@ -124,8 +135,8 @@ fn panel(slice: &Density, height: f64, full: bool) -> Panel {
 fn remark(slice: &Density, negative: bool) -> String {
     let mut words = vec![format!("ATM {} %", number(percent(slice.atm_iv), 1))];
     if let Some([left, right]) = slice.tails {
-        words.push(format!("P(< −10 %) {} %", number(percent(left), 1)));
-        words.push(format!("P(> +10 %) {} %", number(percent(right), 1)));
+        words.push(format!("below −10 %: {} %", number(percent(left), 1)));
+        words.push(format!("above +10 %: {} %", number(percent(right), 1)));
     }
     if negative {
         words.push("negative: butterfly".to_owned());

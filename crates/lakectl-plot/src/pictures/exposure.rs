@@ -8,14 +8,18 @@ use crate::scale::{Axis, number};
 use crate::sheet::{Mark, Panel, Sheet};
 
 /// Exposure of one scenario of positions over the spot price.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Profile {
     /// Who is assumed to hold what: `naive`, `all_short`, `taker_flow`.
     pub scenario: String,
-    /// (spot in USD, gamma exposure in USD per 1 % move) by rising spot.
+    /// (spot in USD, gamma exposure in USD per 1 % move) by rising spot, with the volatility of each strike held.
     pub points: Vec<(f64, f64)>,
-    /// Where it is zero.
+    /// The same with the smile moving along with the forward.
+    pub sticky_delta: Vec<(f64, f64)>,
+    /// Where `points` is zero.
     pub flip: Flip,
+    /// Why there are no points.
+    pub reason: String,
 }
 
 /// Where a profile is zero.
@@ -96,36 +100,42 @@ fn profiles(exposure: &Exposure, ends: (f64, f64)) -> Panel {
     let y = Axis::new("gamma (USD m per 1 % move)");
     let mut panel = Panel::new("profile over the spot price", x_axis(ends), y, 290.0);
     panel.add("", INK, Mark::Level { at: 0.0 });
-    let mut said = Vec::new();
-    for (i, profile) in exposure.profiles.iter().enumerate() {
-        let points = profile
-            .points
+    let millions = |points: &[(f64, f64)]| {
+        points
             .iter()
             .map(|(spot, gamma)| (*spot, gamma / MILLION))
-            .collect();
+            .collect()
+    };
+    let drawn = exposure
+        .profiles
+        .iter()
+        .filter(|profile| !profile.points.is_empty());
+    for (i, profile) in drawn.clone().enumerate() {
         let name = words(&profile.scenario);
-        panel.add(&name, color(i), Mark::line(points));
-        said.push(match profile.flip.level {
-            Some(level) => format!(
-                "{name}: zero gamma at {} USD ({})",
-                number(level, 0),
-                words(&profile.flip.status)
-            ),
-            None => format!(
-                "{name}: no zero-gamma level ({})",
-                words(&profile.flip.status)
-            ),
-        });
+        if !profile.sticky_delta.is_empty() {
+            let sticky = format!("{name}, smile moves with the price");
+            panel.add(
+                &sticky,
+                palette::line(i),
+                Mark::dashed(millions(&profile.sticky_delta)),
+            );
+        }
+        panel.add(
+            &name,
+            palette::line(i),
+            Mark::line(millions(&profile.points)),
+        );
     }
-    for (i, profile) in exposure.profiles.iter().enumerate() {
+    for (i, profile) in drawn.enumerate() {
         if let Some(level) = profile.flip.level {
             // One line of words for each, so that levels near each other stay legible.
-            let words = format!("{}flip {}", "\n".repeat(i + 1), number(level, 0));
-            panel.add("", color(i), Mark::Upright { at: level, words });
+            let words = format!("{}zero gamma {}", "\n".repeat(i + 1), number(level, 0));
+            panel.add("", palette::line(i), Mark::Upright { at: level, words });
         }
     }
     spot(&mut panel, exposure);
-    panel.remarks = vec![said.join(" · ")];
+    let verdicts: Vec<String> = exposure.profiles.iter().map(verdict).collect();
+    panel.remarks = vec![verdicts.join(" · ")];
     panel
 }
 
@@ -136,8 +146,20 @@ fn spot(panel: &mut Panel, exposure: &Exposure) {
     }
 }
 
-fn color(i: usize) -> Color {
-    palette::line(i)
+/// Where a scenario's gamma is zero, in words.
+fn verdict(profile: &Profile) -> String {
+    let name = words(&profile.scenario);
+    match (profile.points.is_empty(), profile.flip.level) {
+        (true, _) => format!("{name}: {}", words(&profile.reason)),
+        (_, None) => format!("{name}: no zero-gamma level"),
+        (_, Some(level)) => {
+            let several = match profile.flip.status.as_str() {
+                "several" => ", the nearest of several",
+                _ => "",
+            };
+            format!("{name}: zero gamma at {} USD{several}", number(level, 0))
+        }
+    }
 }
 
 fn words(name: &str) -> String {

@@ -77,16 +77,16 @@ pub fn smile(about: &About, slices: &[Smile]) -> Result<Sheet, PlotError> {
                 what: "no expiry has a quote on both sides or a fit".to_owned(),
             });
         }
-        [only] => (full(only), 1, format!("smile of {}", only.expiry)),
+        [only] => (full(only), 1, format!("smile, expiry {}", only.expiry)),
         all => {
             let panels = all.iter().map(|slice| one_of_many(slice)).collect();
             (panels, 3, "smiles".to_owned())
         }
     };
     Ok(Sheet {
-        title: format!("{} implied volatility: {what}", about.asset),
+        title: format!("{} implied-volatility {what}", about.asset),
         subtitle: format!(
-            "Snapshot {}. Out-of-the-money quotes, bid to ask, over the raw-SVI fit of each expiry.",
+            "Snapshot {}. Out-of-the-money quotes, bid to ask, over the raw-SVI fit.",
             about.snapshot
         ),
         footnote: about.footnote.clone(),
@@ -234,8 +234,8 @@ fn heights(slice: &Smile, fit: &[Point]) -> Option<(f64, f64)> {
 
 /// What the bid, the ask and the mark are above the fit.
 fn residuals(slice: &Smile, ends: (f64, f64)) -> Panel {
-    let y = Axis::new("less fit (vol pts)");
-    let mut panel = Panel::new("", x_axis(ends), y, 100.0);
+    let y = Axis::new("quote − fit (vol pts)");
+    let mut panel = Panel::new("", x_axis(ends), y, 120.0);
     let mut widest: f64 = 0.0;
     for (call, name, color) in [
         (false, "puts, bid to ask", VERMILION),

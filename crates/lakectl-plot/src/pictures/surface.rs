@@ -11,7 +11,7 @@ use crate::sheet::{Cell, ColorBar, Mark, Panel, Sheet, Strip as Colors};
 pub struct Strip {
     /// Days to expiry.
     pub days: f64,
-    /// (ln(K / F), volatility) by rising moneyness.
+    /// (ln(K / F) in deviations of ln S_T at the money, volatility) by rising strike.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -76,19 +76,19 @@ pub fn surface(
     })
 }
 
-/// The volatilities between the 2nd and the 98th percentile, so that one far wing does not take all colours.
+/// The volatilities between the 1st and the 99th percentile, so that one far wing does not take all colours.
 fn color_range(mut all: Vec<f64>) -> (f64, f64) {
     all.sort_by(f64::total_cmp);
     let at = |share: f64| all[((all.len() - 1) as f64 * share).round() as usize];
-    let (low, high) = (at(0.02).floor(), at(0.98).ceil());
+    let (low, high) = (at(0.01).floor(), at(0.99).ceil());
     (low, high.max(low + 1.0))
 }
 
 fn map(strips: &[Strip], expiries: &[f64]) -> Panel {
     let last = strips.last().map_or(1.0, |strip| strip.days);
     let mut panel = Panel::new(
-        "by strike and expiry",
-        Axis::new("log-moneyness ln(K/F)"),
+        "fitted smiles",
+        Axis::new("strike in deviations, ln(K/F) / (σ√T), σ at the money"),
         days_axis(last),
         HEIGHT,
     );
@@ -116,6 +116,7 @@ fn map(strips: &[Strip], expiries: &[f64]) -> Panel {
     let left = points.iter().copied().fold(f64::INFINITY, f64::min);
     let mark = (left, right + (right - left) * 0.02);
     panel.x = panel.x.between(left - (right - left) * 0.02, mark.1);
+    panel.remarks = vec!["marks at the right: fitted expiries".to_owned()];
     panel.add("surface", INK, Mark::Heat { strips });
     let ticks = expiries
         .iter()
@@ -159,7 +160,7 @@ fn table(nodes: &[Node]) -> Panel {
         let places = names.into_iter().enumerate();
         Ticks::At(places.map(|(i, name)| (i as f64, name)).collect())
     };
-    let x = Axis::new("delta node (forward delta, %; put | call)")
+    let x = Axis::new("delta node (%)")
         .between(-0.5, names.len() as f64 - 0.5)
         .ticks(named(
             names.iter().map(|name| name.to_uppercase()).collect(),
@@ -167,7 +168,8 @@ fn table(nodes: &[Node]) -> Panel {
     let y = Axis::new("constant maturity (days)")
         .between(-0.5, tenors.len() as f64 - 0.5)
         .ticks(named(tenors.iter().map(ToString::to_string).collect()));
-    let mut panel = Panel::new("constant maturities, %", x, y, HEIGHT);
+    let mut panel = Panel::new("constant maturities (%)", x, y, HEIGHT);
+    panel.remarks = vec!["forward delta, put | at the money forward | call".to_owned()];
     panel.add("nodes", INK, Mark::Cells { cells });
     panel
 }

@@ -3,7 +3,7 @@
 use super::{About, WIDTH, days_axis, percent};
 use crate::PlotError;
 use crate::canvas::{Color, Point};
-use crate::palette::{BLUE, GREY, INK, ORANGE, SKY, VERMILION};
+use crate::palette::{BLUE, GREEN, GREY, INK, PURPLE, VERMILION};
 use crate::scale::Axis;
 use crate::sheet::{Mark, Panel, Sheet};
 
@@ -61,8 +61,8 @@ pub fn term(about: &About, term: &Term) -> Result<Sheet, PlotError> {
     Ok(Sheet {
         title: format!("{} term structure of implied volatility", about.asset),
         subtitle: format!(
-            "Snapshot {}. At the money is at the forward; deltas are forward deltas. Risk reversal = call − put, butterfly = \
-             mean of both − at the money.",
+            "Snapshot {}. Forward deltas; at the money is at the forward. Risk reversal: call − put; butterfly: their mean − at \
+             the money.",
             about.snapshot
         ),
         footnote: about.footnote.clone(),
@@ -76,7 +76,7 @@ pub fn term(about: &About, term: &Term) -> Result<Sheet, PlotError> {
 
 fn levels(term: &Term, last: f64) -> Panel {
     let mut panel = Panel::new(
-        "",
+        "volatility",
         days_axis(last),
         Axis::new("implied volatility (%)"),
         290.0,
@@ -97,14 +97,14 @@ fn levels(term: &Term, last: f64) -> Panel {
             Mark::gapped(&stairs),
         );
     }
-    let nodes: [(&str, Color, fn(&Tenor) -> Option<f64>); 4] = [
-        ("10Δ put", VERMILION, |tenor| tenor.put_10),
-        ("25Δ put", ORANGE, |tenor| tenor.put_25),
-        ("25Δ call", SKY, |tenor| tenor.call_25),
-        ("10Δ call", BLUE, |tenor| tenor.call_10),
+    let nodes: [(Look, fn(&Tenor) -> Option<f64>); 4] = [
+        (("10Δ put", VERMILION, true), |tenor| tenor.put_10),
+        (("25Δ put", VERMILION, false), |tenor| tenor.put_25),
+        (("25Δ call", BLUE, false), |tenor| tenor.call_25),
+        (("10Δ call", BLUE, true), |tenor| tenor.call_10),
     ];
-    for (name, color, of) in nodes {
-        series(&mut panel, name, color, &term.tenors, &|tenor| {
+    for (look, of) in nodes {
+        series(&mut panel, look, &term.tenors, &|tenor| {
             of(tenor).map(percent)
         });
     }
@@ -134,27 +134,32 @@ fn shape(term: &Term, last: f64) -> Panel {
     let fly = |call: Option<f64>, put: Option<f64>, atm: Option<f64>| {
         Some(percent((call? + put?) / 2.0 - atm?))
     };
-    let tenors = &term.tenors;
-    series(&mut panel, "25Δ risk reversal", ORANGE, tenors, &|t| {
-        reversal(t.call_25, t.put_25)
-    });
-    series(&mut panel, "10Δ risk reversal", VERMILION, tenors, &|t| {
+    let (tenors, rr, bf) = (&term.tenors, GREEN, PURPLE);
+    series(
+        &mut panel,
+        ("25Δ risk reversal", rr, false),
+        tenors,
+        &|t| reversal(t.call_25, t.put_25),
+    );
+    series(&mut panel, ("10Δ risk reversal", rr, true), tenors, &|t| {
         reversal(t.call_10, t.put_10)
     });
-    series(&mut panel, "25Δ butterfly", SKY, tenors, &|t| {
+    series(&mut panel, ("25Δ butterfly", bf, false), tenors, &|t| {
         fly(t.call_25, t.put_25, t.atm)
     });
-    series(&mut panel, "10Δ butterfly", BLUE, tenors, &|t| {
+    series(&mut panel, ("10Δ butterfly", bf, true), tenors, &|t| {
         fly(t.call_10, t.put_10, t.atm)
     });
     panel
 }
 
+/// Name, colour, and whether it is of the far wing, which is dashed.
+type Look = (&'static str, Color, bool);
+
 /// A line through the tenors that have a value, with a dot on each.
 fn series(
     panel: &mut Panel,
-    name: &str,
-    color: Color,
+    (name, color, far): Look,
     tenors: &[Tenor],
     of: &dyn Fn(&Tenor) -> Option<f64>,
 ) {
@@ -164,16 +169,21 @@ fn series(
         .iter()
         .filter_map(|(x, y)| Some((*x, (*y)?)))
         .collect();
-    if !dots.is_empty() {
-        panel.add(name, color, Mark::gapped(&points));
-        panel.add(
-            "",
-            color,
-            Mark::Dots {
-                points: dots,
-                radius: 2.6,
-                open: false,
-            },
-        );
+    if dots.is_empty() {
+        return;
     }
+    let mut line = Mark::gapped(&points);
+    if let (Mark::Line { dash, .. }, true) = (&mut line, far) {
+        *dash = Some((5.0, 3.5));
+    }
+    panel.add(name, color, line);
+    panel.add(
+        "",
+        color,
+        Mark::Dots {
+            points: dots,
+            radius: 2.6,
+            open: false,
+        },
+    );
 }

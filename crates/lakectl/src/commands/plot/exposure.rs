@@ -7,12 +7,12 @@ use lakectl_plot::pictures::{Exposure, Flip, Profile, StrikeColumn, exposure};
 use super::asked::Asked;
 
 const PROFILES: &str = "
-SELECT scenario, price, gamma_usd FROM options.exposure_profile
-WHERE asset = $asset AND event_time = $at AND gamma_usd IS NOT NULL ORDER BY scenario, price";
+SELECT scenario, sticky, level, gamma_usd_per_pct FROM options.exposure_profile
+WHERE asset = $asset AND event_time = $at ORDER BY scenario, sticky DESC, level";
 
 const LEVELS: &str = "
-SELECT scenario, spot, zero_gamma_level, flip_status, call_wall, put_wall, max_pain FROM options.exposure
-WHERE asset = $asset AND event_time = $at ORDER BY scenario";
+SELECT scenario, sticky, spot, zero_gamma_level, flip_status, call_wall, put_wall, max_pain, reason FROM options.exposure
+WHERE asset = $asset AND event_time = $at ORDER BY scenario, sticky DESC";
 
 /// Dealers long calls and short puts.
 const STRIKES: &str = "
@@ -22,51 +22,56 @@ FROM (SELECT strike, option_type, open_interest * gamma * forward * forward * 0.
       FROM options.greeks WHERE asset = $asset AND event_time = $at AND open_interest > 0 AND gamma IS NOT NULL)
 GROUP BY strike ORDER BY strike";
 
+/// The assumption of the main lines: a strike keeps its volatility while the spot price moves.
+const STICKY: &str = "strike";
+
 pub(super) fn sheet(asked: &mut Asked<'_>) -> Result<Sheet> {
     let rows = asked.rows(&["options.exposure_profile"], PROFILES)?;
-    let (scenarios, prices) = (rows.texts("scenario")?, rows.all_numbers("price")?);
-    let gammas = rows.all_numbers("gamma_usd")?;
+    let (scenarios, sticky) = (rows.texts("scenario")?, rows.texts("sticky")?);
+    let (prices, gammas) = (
+        rows.all_numbers("level")?,
+        rows.all_numbers("gamma_usd_per_pct")?,
+    );
     let mut drawn = Exposure {
         strikes_scenario: "naive".to_owned(),
         ..Exposure::default()
     };
-    for (i, scenario) in scenarios.iter().enumerate() {
-        let point = (prices[i], gammas[i]);
-        match drawn
-            .profiles
-            .last_mut()
-            .filter(|profile| profile.scenario == *scenario)
-        {
-            Some(profile) => profile.points.push(point),
-            None => drawn.profiles.push(Profile {
-                scenario: scenario.clone(),
-                points: vec![point],
-                flip: Flip::default(),
-            }),
-        }
-    }
     levels(asked, &mut drawn)?;
-    strikes(asked, &mut drawn)?;
-    Ok(exposure(&asked.about(), &drawn)?)
-}
-
-fn levels(asked: &mut Asked<'_>, drawn: &mut Exposure) -> Result<()> {
-    let rows = asked.rows(&["options.exposure"], LEVELS)?;
-    let (scenarios, statuses) = (rows.texts("scenario")?, rows.texts("flip_status")?);
-    let (spots, flips) = (rows.numbers("spot")?, rows.numbers("zero_gamma_level")?);
-    drawn.spot = spots.iter().copied().flatten().next();
     for (i, scenario) in scenarios.iter().enumerate() {
         if let Some(profile) = drawn
             .profiles
             .iter_mut()
             .find(|profile| profile.scenario == *scenario)
         {
-            profile.flip = Flip {
+            let points = match sticky[i] == STICKY {
+                true => &mut profile.points,
+                false => &mut profile.sticky_delta,
+            };
+            points.push((prices[i], gammas[i]));
+        }
+    }
+    strikes(asked, &mut drawn)?;
+    Ok(exposure(&asked.about(), &drawn)?)
+}
+
+/// One profile, still without points, for each scenario of the book.
+fn levels(asked: &mut Asked<'_>, drawn: &mut Exposure) -> Result<()> {
+    let rows = asked.rows(&["options.exposure"], LEVELS)?;
+    let (scenarios, sticky) = (rows.texts("scenario")?, rows.texts("sticky")?);
+    let (statuses, reasons) = (rows.texts("flip_status")?, rows.texts("reason")?);
+    let (spots, flips) = (rows.numbers("spot")?, rows.numbers("zero_gamma_level")?);
+    drawn.spot = spots.iter().copied().flatten().next();
+    for i in (0..rows.rows()).filter(|i| sticky[*i] == STICKY) {
+        drawn.profiles.push(Profile {
+            scenario: scenarios[i].clone(),
+            flip: Flip {
                 status: statuses[i].clone(),
                 level: flips[i],
-            };
-        }
-        if *scenario == drawn.strikes_scenario {
+            },
+            reason: reasons[i].clone(),
+            ..Profile::default()
+        });
+        if scenarios[i] == drawn.strikes_scenario {
             for (column, name) in [
                 ("call_wall", "call wall"),
                 ("put_wall", "put wall"),

@@ -6,7 +6,8 @@ use lakectl_plot::pictures::{Node, Strip, surface};
 
 use super::asked::Asked;
 
-/// Total variance linear in time between neighbours at one moneyness; the quoted range linear between theirs.
+/// Total variance linear in time between neighbours at one moneyness; the quoted range linear between theirs, and at most three
+/// deviations wide on each side.
 const STRIPS: &str = "
 WITH quoted AS (
     SELECT expiry, min(log_moneyness) AS low, max(log_moneyness) AS high
@@ -23,22 +24,29 @@ slices AS (
     WINDOW w AS (ORDER BY s.expiry_years)
 ),
 strips AS (
-    SELECT *, power(sqrt(first) + (sqrt(last) - sqrt(first)) * i / 79, 2) AS tau
-    FROM slices CROSS JOIN (SELECT unnest(range(0, 80)) AS i) steps
+    SELECT *, power(sqrt(first) + (sqrt(last) - sqrt(first)) * i / 119, 2) AS tau
+    FROM slices CROSS JOIN (SELECT unnest(range(0, 120)) AS i) steps
 ),
 inside AS (
     SELECT *, (tau - t) / (t2 - t) AS share FROM strips WHERE tau >= t AND tau < t2
 ),
+bounds AS (
+    SELECT *, sqrt((1 - share) * svi_total_variance(a, b, rho, m, sigma, 0.0)
+                   + share * svi_total_variance(a2, b2, rho2, m2, sigma2, 0.0)) AS deviation,
+           low + (low2 - low) * share AS bottom, high + (high2 - high) * share AS top
+    FROM inside
+),
 places AS (
-    SELECT *, low + (low2 - low) * share + (high + (high2 - high) * share - low - (low2 - low) * share) * j / 80 AS k
-    FROM inside CROSS JOIN (SELECT unnest(range(0, 81)) AS j) steps
+    SELECT *, greatest(bottom, -3 * deviation)
+              + (least(top, 3 * deviation) - greatest(bottom, -3 * deviation)) * j / 80 AS k
+    FROM bounds CROSS JOIN (SELECT unnest(range(0, 81)) AS j) steps WHERE deviation > 0
 ),
 variances AS (
-    SELECT tau, k, (1 - share) * svi_total_variance(a, b, rho, m, sigma, k)
+    SELECT tau, k, k / deviation AS z, (1 - share) * svi_total_variance(a, b, rho, m, sigma, k)
                    + share * svi_total_variance(a2, b2, rho2, m2, sigma2, k) AS w
     FROM places
 )
-SELECT tau * 365 AS days, k, sqrt(w / tau) AS iv FROM variances WHERE w > 0 ORDER BY tau, k";
+SELECT tau * 365 AS days, z, sqrt(w / tau) AS iv FROM variances WHERE w > 0 ORDER BY tau, z";
 
 const EXPIRIES: &str = "
 SELECT expiry_years * 365 AS days FROM options.slices
@@ -52,7 +60,7 @@ pub(super) fn sheet(asked: &mut Asked<'_>) -> Result<Sheet> {
     let rows = asked.rows(&["options.greeks", "options.slices"], STRIPS)?;
     let (days, places, ivs) = (
         rows.all_numbers("days")?,
-        rows.all_numbers("k")?,
+        rows.all_numbers("z")?,
         rows.all_numbers("iv")?,
     );
     let mut strips: Vec<Strip> = Vec::new();
