@@ -305,11 +305,11 @@ mod tests {
     #[test]
     fn round_numbers_have_the_digits_of_their_step() {
         assert_eq!(
-            named(0.0, 1.0, 400.0, &Ticks::Round),
+            named(0.0, 1.0, 300.0, &Ticks::Round),
             ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
         );
         assert_eq!(
-            named(-0.3, 0.3, 300.0, &Ticks::Round),
+            named(-0.3, 0.3, 120.0, &Ticks::Round),
             ["−0.2", "0.0", "0.2"]
         );
         assert_eq!(

@@ -142,8 +142,12 @@ impl Mark {
     }
 
     pub(crate) fn dashed(points: Vec<Point>) -> Self {
+        Self::dashed_runs(vec![points])
+    }
+
+    pub(crate) fn dashed_runs(runs: Vec<Vec<Point>>) -> Self {
         Self::Line {
-            runs: vec![points],
+            runs,
             width: 1.4,
             dash: Some((5.0, 3.5)),
         }

@@ -15,8 +15,6 @@ pub struct Factor {
     pub meaning: String,
     /// Its unit.
     pub unit: String,
-    /// Digits after the point of its figures.
-    pub digits: usize,
     /// (seconds since 1970, value in its unit) by rising time.
     pub points: Vec<(f64, Option<f64>)>,
 }
@@ -89,7 +87,7 @@ fn panel(factor: &Factor, (first, last): (f64, f64)) -> Panel {
                 open: false,
             },
         );
-        remark = format!("{remark}: {}", number(*value, factor.digits));
+        remark = format!("{remark}: {}", number(*value, 2));
     }
     panel.remarks = vec![remark];
     panel

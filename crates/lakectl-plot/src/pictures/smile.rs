@@ -56,10 +56,20 @@ pub struct Smile {
     pub fit: Vec<Fitted>,
     /// Root of the mean squared error of the fit, a fraction.
     pub rmse_vol: Option<f64>,
+    /// The moneyness of the first and the last quote that the fit stands on, if it is known.
+    pub fitted_range: Option<(f64, f64)>,
     /// The least g of the fitted range.
     pub g_min: Option<f64>,
     /// `ok`, or why there is no fit.
     pub status: String,
+}
+
+impl Smile {
+    /// Whether a place is in the range that the fit stands on.
+    fn holds(&self, place: f64) -> bool {
+        self.fitted_range
+            .is_none_or(|(low, high)| place >= low - 1e-12 && place <= high + 1e-12)
+    }
 }
 
 /// One smile in full, with what the fit leaves over and its butterfly certificate, or all of them side by side.
@@ -210,10 +220,44 @@ fn volatilities(slice: &Smile, height: f64) -> Panel {
             open: false,
         },
     );
-    if !fit.is_empty() {
-        panel.add("SVI fit", GREEN, Mark::line(fit));
+    let [left, fitted, right] = parts(slice, &fit);
+    if !left.is_empty() || !right.is_empty() {
+        panel.add(
+            "SVI beyond the fitted quotes",
+            GREEN,
+            Mark::dashed_runs(vec![left, right]),
+        );
+    }
+    if !fitted.is_empty() {
+        panel.add("SVI fit", GREEN, Mark::line(fitted));
     }
     panel
+}
+
+/// A fitted curve to the left of the fitted range, in it, and to the right; neighbours share a point.
+fn parts(slice: &Smile, fit: &[Point]) -> [Vec<Point>; 3] {
+    let Some((low, high)) = slice.fitted_range else {
+        return [Vec::new(), fit.to_vec(), Vec::new()];
+    };
+    let first = fit
+        .partition_point(|point| point.0 < low)
+        .min(fit.len().saturating_sub(1));
+    let last = fit
+        .partition_point(|point| point.0 <= high)
+        .max(first + 1)
+        .min(fit.len());
+    let run = |points: &[Point]| {
+        if points.len() > 1 {
+            points.to_vec()
+        } else {
+            Vec::new()
+        }
+    };
+    [
+        run(&fit[..(first + 1).min(fit.len())]),
+        run(&fit[first..last]),
+        run(&fit[last.saturating_sub(1)..]),
+    ]
 }
 
 /// The volatilities that a panel has to show: the fit and the marks, with room for bars; wider bars are cut.
@@ -309,7 +353,8 @@ fn verdict(slice: &Smile) -> Vec<String> {
     if let Some(rmse) = slice.rmse_vol {
         words.push(format!("rmse {} vol pts", number(percent(rmse), 2)));
     }
-    let judged = slice.quotes.iter().filter_map(|quote| {
+    let used = |quote: &&Quote| slice.holds(quote.log_moneyness);
+    let judged = slice.quotes.iter().filter(used).filter_map(|quote| {
         let ((bid, ask), fit) = (quote.two_sided()?, quote.fit?);
         Some(fit >= bid && fit <= ask)
     });

@@ -22,6 +22,7 @@ mod events;
 mod interrupts;
 mod kills;
 mod lineage;
+mod pictures;
 mod plans;
 mod project;
 mod projections;

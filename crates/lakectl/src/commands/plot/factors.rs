@@ -9,104 +9,74 @@ use super::asked::Asked;
 const HISTORY: &str = "
 SELECT * FROM features.surface_factors WHERE asset = $asset AND event_time <= $at ORDER BY event_time";
 
-/// Column, name, meaning, unit, factor to that unit, digits.
-type Line = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    f64,
-    usize,
-);
+/// A column of the table, and how it is shown.
+struct Line {
+    column: &'static str,
+    name: &'static str,
+    meaning: &'static str,
+    unit: &'static str,
+    /// Units in one of the column's.
+    factor: f64,
+}
 
-const FACTORS: [Line; 11] = [
-    (
-        "level",
-        "Level",
-        "30-day at-the-money volatility",
-        "%",
-        100.0,
-        1,
-    ),
-    (
-        "skew",
-        "Skew",
-        "30-day 25Δ put − call",
-        "vol points",
-        100.0,
-        1,
-    ),
-    (
-        "curvature",
-        "Curvature",
-        "30-day 25Δ butterfly",
-        "vol points",
-        100.0,
-        2,
-    ),
-    (
+const fn points(column: &'static str, name: &'static str, meaning: &'static str) -> Line {
+    let (unit, factor) = ("vol points", 100.0);
+    Line {
+        column,
+        name,
+        meaning,
+        unit,
+        factor,
+    }
+}
+
+const fn plain(
+    column: &'static str,
+    name: &'static str,
+    meaning: &'static str,
+    unit: &'static str,
+) -> Line {
+    let factor = 1.0;
+    Line {
+        column,
+        name,
+        meaning,
+        unit,
+        factor,
+    }
+}
+
+const COMPONENT: &str = "trailing principal component";
+const LINES: [Line; 12] = [
+    points("level", "Level", "30-day at the money"),
+    points("skew", "Skew", "30-day 25Δ put − call"),
+    points("curvature", "Curvature", "30-day 25Δ butterfly"),
+    points(
         "term_structure",
         "Term structure",
         "90-day − 7-day at the money",
-        "vol points",
-        100.0,
-        1,
     ),
-    (
+    points(
         "wing_asymmetry",
         "Wing asymmetry",
-        "10Δ call wing − put wing",
-        "vol points",
-        100.0,
-        1,
+        "10Δ − 25Δ: calls − puts",
     ),
-    (
+    plain(
         "surface_shock",
         "Surface shock",
-        "change against its own past",
+        "change against the last 30 days",
         "deviations",
-        1.0,
-        2,
     ),
-    (
-        "pca_1",
-        "PCA 1",
-        "trailing principal component",
-        "score",
-        1.0,
-        2,
-    ),
-    (
-        "pca_2",
-        "PCA 2",
-        "trailing principal component",
-        "score",
-        1.0,
-        2,
-    ),
-    (
-        "pca_3",
-        "PCA 3",
-        "trailing principal component",
-        "score",
-        1.0,
-        2,
-    ),
-    (
-        "pca_4",
-        "PCA 4",
-        "trailing principal component",
-        "score",
-        1.0,
-        2,
-    ),
-    (
-        "pca_5",
-        "PCA 5",
-        "trailing principal component",
-        "score",
-        1.0,
-        2,
+    plain("pca_1", "PCA 1", COMPONENT, "score"),
+    plain("pca_2", "PCA 2", COMPONENT, "score"),
+    plain("pca_3", "PCA 3", COMPONENT, "score"),
+    plain("pca_4", "PCA 4", COMPONENT, "score"),
+    plain("pca_5", "PCA 5", COMPONENT, "score"),
+    plain(
+        "shock_distance",
+        "Shock distance",
+        "change, Mahalanobis",
+        "deviations",
     ),
 ];
 
@@ -118,16 +88,15 @@ pub(super) fn sheet(asked: &mut Asked<'_>) -> Result<Sheet> {
         .map(|time| time.micros() as f64 / 1e6)
         .collect();
     let mut drawn = Vec::new();
-    for (column, name, meaning, unit, factor, digits) in FACTORS {
-        let values = rows.numbers(column)?;
+    for line in &LINES {
+        let values = rows.numbers_if_any(line.column)?;
         let values = values
             .into_iter()
-            .map(|value| value.map(|value| value * factor));
+            .map(|value| value.map(|value| value * line.factor));
         drawn.push(Factor {
-            name: name.to_owned(),
-            meaning: meaning.to_owned(),
-            unit: unit.to_owned(),
-            digits,
+            name: line.name.to_owned(),
+            meaning: line.meaning.to_owned(),
+            unit: line.unit.to_owned(),
             points: times.iter().copied().zip(values).collect(),
         });
     }

@@ -26,6 +26,14 @@ impl Table {
         Ok(column.as_primitive::<Float64Type>().iter().collect())
     }
 
+    /// Numbers of a column that earlier versions of the lake may lack: missing then.
+    pub(super) fn numbers_if_any(&self, name: &str) -> Result<Vec<Option<f64>>> {
+        match self.0.column_by_name(name) {
+            Some(_) => self.numbers(name),
+            None => Ok(vec![None; self.rows()]),
+        }
+    }
+
     /// Numbers that are never missing.
     pub(super) fn all_numbers(&self, name: &str) -> Result<Vec<f64>> {
         let numbers = self.numbers(name)?.into_iter();

@@ -8,8 +8,7 @@ use lakectl_plot::{Sheet, long_day};
 use super::asked::Asked;
 
 const SLICES: &str = "
-SELECT expiry, expiry_years * 365 AS days, forward, rmse_vol, g_min, status
-FROM options.slices WHERE asset = $asset AND event_time = $at ORDER BY expiry";
+SELECT *, expiry_years * 365 AS days FROM options.slices WHERE asset = $asset AND event_time = $at ORDER BY expiry";
 
 const QUOTES: &str = "
 SELECT q.expiry, q.log_moneyness, CASE WHEN q.option_type = 'call' THEN 1 ELSE 0 END AS is_call,
@@ -47,6 +46,11 @@ pub(super) fn sheet(asked: &mut Asked<'_>) -> Result<Sheet> {
     let (days, forwards) = (slices.all_numbers("days")?, slices.all_numbers("forward")?);
     let (rmse, g_min) = (slices.numbers("rmse_vol")?, slices.numbers("g_min")?);
     let statuses = slices.texts("status")?;
+    let (lows, highs) = (
+        slices.numbers_if_any("k_min")?,
+        slices.numbers_if_any("k_max")?,
+    );
+    let g_fitted = slices.numbers_if_any("g_min_fitted")?;
     let mut drawn = Vec::new();
     for (i, expiry) in expiries
         .iter()
@@ -60,7 +64,8 @@ pub(super) fn sheet(asked: &mut Asked<'_>) -> Result<Sheet> {
             quotes: take(&mut quotes, expiry),
             fit: take(&mut fits, expiry),
             rmse_vol: rmse[i],
-            g_min: g_min[i],
+            fitted_range: lows[i].zip(highs[i]),
+            g_min: g_fitted[i].or(g_min[i]),
             status: statuses[i].clone(),
         });
     }

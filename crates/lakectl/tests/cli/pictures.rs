@@ -1,0 +1,247 @@
+//! `lakectl plot`: what it draws, and what it says when it cannot.
+
+use std::fs;
+
+use crate::common::{Place, SHORT};
+
+/// The arguments of one picture.
+fn plot<'a>(picture: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["plot", picture, "--asset", "BTC", "--out", out], more].concat()
+}
+
+#[test]
+fn every_picture_of_the_demo_in_both_formats() {
+    let place = Place::published();
+    for picture in ["smile", "surface", "term", "density", "factors"] {
+        for ending in ["svg", "png"] {
+            let file = format!("{picture}.{ending}");
+            let drawn = place
+                .short(&plot(picture, &file, &["--format", "json"]))
+                .code(0)
+                .json();
+            assert_eq!(
+                (&drawn["picture"], &drawn["format"]),
+                (&picture.into(), &ending.into())
+            );
+            let bytes = fs::read(place.path().join(&file)).unwrap();
+            assert_eq!(drawn["bytes"], bytes.len());
+            assert!(
+                drawn["panels"][0]["series"][0]["points"].as_u64() > Some(0),
+                "{drawn}"
+            );
+            match ending {
+                "svg" => {
+                    let text = String::from_utf8(bytes).unwrap();
+                    assert!(text.starts_with("<svg ") && text.ends_with("</svg>\n"));
+                    assert!(
+                        text.contains("lake version 1 (main), snapshot "),
+                        "{picture}"
+                    );
+                    assert!(!text.contains("NaN"), "{picture}");
+                    assert_eq!(drawn["width"], 960);
+                }
+                _ => {
+                    let side =
+                        |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+                    assert_eq!(
+                        (&drawn["width"], &drawn["height"]),
+                        (&side(16).into(), &side(20).into())
+                    );
+                    assert_eq!(drawn["width"], 1920);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_last_snapshot_at_or_before_a_time() {
+    let place = Place::published();
+    let at = |more: &[&str]| {
+        let drawn = place
+            .short(&plot(
+                "smile",
+                "a.svg",
+                &[&["--format", "json"], more].concat(),
+            ))
+            .code(0)
+            .json();
+        drawn["snapshot"].as_str().unwrap().to_owned()
+    };
+    let times = place
+        .short(&[
+            "sql",
+            "--format",
+            "json",
+            "SELECT DISTINCT event_time FROM options.slices WHERE asset = 'BTC' ORDER BY 1",
+        ])
+        .code(0)
+        .json();
+    let times: Vec<&str> = times
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["event_time"].as_str().unwrap())
+        .collect();
+    let (second, last) = (times[1], times[times.len() - 1]);
+    assert_eq!(at(&[]), last);
+    assert_eq!(at(&["--at", "2100-01-01"]), last);
+    assert_eq!(at(&["--at", second]), second);
+    // A moment before the second snapshot it is the first.
+    let before = format!(
+        "{}.999999Z",
+        times[1]
+            .replace('Z', "")
+            .rsplit_once(':')
+            .map(|(minute, s)| format!("{minute}:{:02}", s.parse::<f64>().unwrap() as u32 - 1))
+            .unwrap_or_default()
+    );
+    if before.as_str() > times[0] && before.as_str() < second {
+        assert_eq!(at(&["--at", &before]), times[0]);
+    }
+    let early = place
+        .short(&plot("smile", "b.svg", &["--at", "2020-01-01"]))
+        .code(1);
+    assert!(
+        early
+            .stderr
+            .contains("no snapshot of BTC at or before 2020-01-01T00:00:00Z"),
+        "{}",
+        early.stderr
+    );
+    assert!(
+        early
+            .stderr
+            .contains(&format!("hint: its first are {}", times[0])),
+        "{}",
+        early.stderr
+    );
+    assert!(!place.path().join("b.svg").exists());
+}
+
+#[test]
+fn one_expiry_in_full() {
+    let place = Place::published();
+    let all = place
+        .short(&plot("smile", "all.svg", &["--format", "json"]))
+        .code(0)
+        .json();
+    let panels = all["panels"].as_array().unwrap().len();
+    assert!(panels > 3, "{all}");
+    let wrong = place
+        .short(&plot("smile", "one.svg", &["--expiry", "2030-01-01"]))
+        .code(1);
+    assert!(
+        wrong.stderr.contains("expires on 2030-01-01"),
+        "{}",
+        wrong.stderr
+    );
+    let (_, near) = wrong
+        .stderr
+        .split_once("the nearest expiries are ")
+        .unwrap();
+    let near = near.split(',').next().unwrap().trim();
+    let one = place
+        .short(&plot(
+            "smile",
+            "one.svg",
+            &["--expiry", near, "--format", "json"],
+        ))
+        .code(0)
+        .json();
+    let titles: Vec<&str> = one["panels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["series"][0]["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(titles.len(), 3, "{one}");
+    let density = place
+        .short(&plot(
+            "density",
+            "d.svg",
+            &["--expiry", near, "--format", "json"],
+        ))
+        .code(0)
+        .json();
+    assert_eq!(density["panels"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn the_same_rows_are_the_same_bytes() {
+    let place = Place::published();
+    let drawn = |file: &str| {
+        place.short(&plot("surface", file, &[])).code(0);
+        fs::read(place.path().join(file)).unwrap()
+    };
+    assert_eq!(drawn("a.png"), drawn("b.png"));
+    assert_eq!(drawn("a.svg"), drawn("b.svg"));
+}
+
+#[test]
+fn refusals_say_what_would_do() {
+    let place = Place::published();
+    let refused = |args: &[&str], words: &[&str]| {
+        let ended = place.short(args).code(1);
+        for words in words {
+            assert!(ended.stderr.contains(words), "{args:?}: {}", ended.stderr);
+        }
+    };
+    let pdf = "`smile.pdf` ends neither in .svg nor in .png";
+    refused(
+        &plot("smile", "smile.pdf", &[]),
+        &[pdf, "hint: ", "--out smile.svg"],
+    );
+    refused(
+        &plot("smile", "smile", &[]),
+        &["`smile` ends neither in .svg nor in .png"],
+    );
+    let doge = ["plot", "smile", "--asset", "DOGE", "--out", "a.svg"];
+    refused(&doge, &["no rows of `DOGE`", "hint: it has BTC, ETH"]);
+    refused(
+        &plot("term", "a.svg", &["--expiry", "2026-01-30"]),
+        &["of all expiries", "`smile` and `density`"],
+    );
+    refused(&plot("sunset", "a.svg", &[]), &["sunset", "smile, surface"]);
+    refused(&plot("smile", "a.svg", &["--at", "noon"]), &["noon"]);
+    refused(
+        &plot("smile", "a.svg", &["--format", "csv"]),
+        &["`plot` has no format `csv`"],
+    );
+    refused(
+        &plot("smile", "missing/a.svg", &[]),
+        &["cannot write `missing/a.svg`"],
+    );
+    refused(&plot("smile", "a.png", &["--scale", "0"]), &["--scale"]);
+    assert!(!place.path().join("a.svg").exists());
+}
+
+#[test]
+fn a_lake_without_the_table_names_the_command_that_makes_it() {
+    let place = Place::empty();
+    place.short(&["run", "--until", "market"]).code(0);
+    let ended = place.short(&plot("smile", "a.svg", &[])).code(1);
+    assert!(
+        ended
+            .stderr
+            .contains("version 1 of the lake has nothing in `options.slices`"),
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        ended
+            .stderr
+            .contains("run --until options.slices` computes it"),
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        SHORT
+            .iter()
+            .skip(1)
+            .step_by(2)
+            .all(|set| ended.stderr.contains(set)),
+        "{}",
+        ended.stderr
+    );
+}
