@@ -1,7 +1,7 @@
 //! The two faces that are inside the program, so that a machine without fonts writes text too.
 //!
-//! Their widths set the layout of both outputs. A reader of the SVG without DejaVu Sans takes Verdana, which was drawn to
-//! nearly the same widths.
+//! Their widths set the layout of both outputs. A reader of the SVG without DejaVu Sans takes Verdana, whose widths are
+//! close.
 
 use std::sync::LazyLock;
 

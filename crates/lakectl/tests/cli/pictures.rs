@@ -68,37 +68,19 @@ fn the_last_snapshot_at_or_before_a_time() {
             .json();
         drawn["snapshot"].as_str().unwrap().to_owned()
     };
-    let times = place
-        .short(&[
-            "sql",
-            "--format",
-            "json",
-            "SELECT DISTINCT event_time FROM options.slices WHERE asset = 'BTC' ORDER BY 1",
-        ])
+    let sql = "SELECT DISTINCT event_time, event_time - INTERVAL '1 second' AS before FROM options.slices \
+               WHERE asset = 'BTC' ORDER BY 1";
+    let rows = place
+        .short(&["sql", "--format", "json", sql])
         .code(0)
         .json();
-    let times: Vec<&str> = times
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| row["event_time"].as_str().unwrap())
-        .collect();
-    let (second, last) = (times[1], times[times.len() - 1]);
+    let time = |row: usize, name: &str| rows[row][name].as_str().unwrap().to_owned();
+    let first = time(0, "event_time");
+    let last = time(rows.as_array().unwrap().len() - 1, "event_time");
     assert_eq!(at(&[]), last);
     assert_eq!(at(&["--at", "2100-01-01"]), last);
-    assert_eq!(at(&["--at", second]), second);
-    // A moment before the second snapshot it is the first.
-    let before = format!(
-        "{}.999999Z",
-        times[1]
-            .replace('Z', "")
-            .rsplit_once(':')
-            .map(|(minute, s)| format!("{minute}:{:02}", s.parse::<f64>().unwrap() as u32 - 1))
-            .unwrap_or_default()
-    );
-    if before.as_str() > times[0] && before.as_str() < second {
-        assert_eq!(at(&["--at", &before]), times[0]);
-    }
+    assert_eq!(at(&["--at", &time(1, "event_time")]), time(1, "event_time"));
+    assert_eq!(at(&["--at", &time(1, "before")]), first);
     let early = place
         .short(&plot("smile", "b.svg", &["--at", "2020-01-01"]))
         .code(1);
@@ -112,7 +94,7 @@ fn the_last_snapshot_at_or_before_a_time() {
     assert!(
         early
             .stderr
-            .contains(&format!("hint: its first are {}", times[0])),
+            .contains(&format!("hint: its first are {first}")),
         "{}",
         early.stderr
     );
