@@ -231,7 +231,7 @@ fn shapes(layer: &Layer, rulers: &Rulers, area: &Rect, bar: Option<&ColorBar>) -
                 ]
             })
             .collect(),
-        Mark::Upright { at, words } => upright(*at, words, color, rulers, area),
+        Mark::Upright { at, words, left } => upright((*at, words, *left), color, rulers, area),
         Mark::Level { at } => {
             let y = rulers.y.place(*at);
             vec![Shape::line(
@@ -270,8 +270,13 @@ fn between(a: Point, b: Point) -> Rect {
     }
 }
 
-/// An upright line, its words to the right if there is room.
-fn upright(at: f64, words: &str, color: Color, rulers: &Rulers, area: &Rect) -> Vec<Shape> {
+/// An upright line, its words on the wanted side unless they would leave the area.
+fn upright(
+    (at, words, left): (f64, &str, bool),
+    color: Color,
+    rulers: &Rulers,
+    area: &Rect,
+) -> Vec<Shape> {
     let x = rulers.x.place(at);
     let dash = Some((3.0, 3.0));
     let stroke = Stroke {
@@ -285,15 +290,32 @@ fn upright(at: f64, words: &str, color: Color, rulers: &Rulers, area: &Rect) -> 
         .enumerate()
         .filter(|(_, words)| !words.is_empty())
     {
-        let base = area.top + 12.0 + 13.0 * i as f64;
-        let text = Text::new(words, (x + 5.0, base), WORDS, color);
-        shapes.push(Shape::Text(match x + 5.0 + text.width() <= area.right() {
-            true => text,
-            false => Text {
-                at: (x - 5.0, base),
-                anchor: Anchor::End,
-                ..text
+        let text = Text::new(words, (x, area.top + 12.0 + 14.0 * i as f64), WORDS, color);
+        let width = text.width();
+        let fits = match left {
+            true => x - 5.0 - width >= area.left,
+            false => x + 5.0 + width <= area.right(),
+        };
+        let start = match left == fits {
+            true => x - 5.0 - width,
+            false => x + 5.0,
+        };
+        // Paper behind the words keeps lines out of them.
+        shapes.push(Shape::Box {
+            rect: Rect {
+                left: start - 2.0,
+                top: text.at.1 - WORDS,
+                width: width + 4.0,
+                height: WORDS + 3.0,
             },
+            fill: Fill {
+                color: WHITE,
+                opacity: 0.8,
+            },
+        });
+        shapes.push(Shape::Text(Text {
+            at: (start, text.at.1),
+            ..text
         }));
     }
     shapes

@@ -166,7 +166,7 @@ impl Ruler {
                 .iter()
                 .map(|(_, name)| font::width(Face::Regular, name, FIGURES));
             let room = (named.len() > 1).then(|| self.place(named[1].0) - self.place(named[0].0));
-            room.is_none_or(|room| widest.fold(0.0, f64::max) + 1.6 * GAP <= room)
+            room.is_none_or(|room| widest.fold(0.0, f64::max) + 1.2 * GAP <= room)
         };
         let tries = [40.0, 56.0, 78.0, 110.0, 150.0].map(|pixels| self.round(pixels));
         let found = tries.iter().find(|named| fits(named));

@@ -108,8 +108,8 @@ pub(crate) enum Mark {
     Heat { strips: Vec<Strip> },
     /// Boxes with a colour and a figure in each.
     Cells { cells: Vec<Cell> },
-    /// An upright line with words beside it; no series.
-    Upright { at: f64, words: String },
+    /// An upright line with words beside it, to the left if there is room; no series.
+    Upright { at: f64, words: String, left: bool },
     /// A level line; no series.
     Level { at: f64 },
 }

@@ -114,6 +114,7 @@ fn panel(slice: &Density, height: f64, full: bool) -> Panel {
             Mark::Upright {
                 at: percent(*q),
                 words,
+                left: false,
             },
         );
     }
@@ -128,18 +129,24 @@ fn panel(slice: &Density, height: f64, full: bool) -> Panel {
             .collect();
         panel.top = Some(("price at expiry (USD)".to_owned(), ticks));
     }
-    panel.remarks = vec![remark(slice, negative)];
+    panel.remarks = vec![remark(slice, full, negative)];
     panel
 }
 
-fn remark(slice: &Density, negative: bool) -> String {
-    let mut words = vec![format!("ATM {} %", number(percent(slice.atm_iv), 1))];
+fn remark(slice: &Density, full: bool, negative: bool) -> String {
+    let mut words = Vec::new();
+    if full {
+        words.push(format!(
+            "at the money {} %",
+            number(percent(slice.atm_iv), 1)
+        ));
+    }
     if let Some([left, right]) = slice.tails {
         words.push(format!("below −10 %: {} %", number(percent(left), 1)));
         words.push(format!("above +10 %: {} %", number(percent(right), 1)));
     }
     if negative {
-        words.push("negative: butterfly".to_owned());
+        words.push("negative".to_owned());
     }
     words.join(" · ")
 }

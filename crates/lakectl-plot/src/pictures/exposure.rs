@@ -80,7 +80,7 @@ pub fn exposure(about: &About, exposure: &Exposure) -> Result<Sheet, PlotError> 
     Ok(Sheet {
         title: format!("{} dealer gamma exposure", about.asset),
         subtitle: format!(
-            "Snapshot {}. Positive: dealers sell rallies and buy dips, which steadies the price; negative: they chase it.",
+            "Snapshot {}. Above zero dealers sell rallies and buy dips, which steadies the price; below zero they chase it.",
             about.snapshot
         ),
         footnote: about.footnote.clone(),
@@ -113,15 +113,16 @@ fn profiles(exposure: &Exposure, ends: (f64, f64)) -> Panel {
     for (i, profile) in drawn.clone().enumerate() {
         let name = words(&profile.scenario);
         if !profile.sticky_delta.is_empty() {
-            let sticky = format!("{name}, smile moves with the price");
+            let sticky = format!("{name}, sticky delta");
             panel.add(
                 &sticky,
                 palette::line(i),
                 Mark::dashed(millions(&profile.sticky_delta)),
             );
         }
+        let sticky = format!("{name}, sticky strike");
         panel.add(
-            &name,
+            &sticky,
             palette::line(i),
             Mark::line(millions(&profile.points)),
         );
@@ -130,7 +131,16 @@ fn profiles(exposure: &Exposure, ends: (f64, f64)) -> Panel {
         if let Some(level) = profile.flip.level {
             // One line of words for each, so that levels near each other stay legible.
             let words = format!("{}zero gamma {}", "\n".repeat(i + 1), number(level, 0));
-            panel.add("", palette::line(i), Mark::Upright { at: level, words });
+            let left = exposure.spot.is_some_and(|spot| level < spot);
+            panel.add(
+                "",
+                palette::line(i),
+                Mark::Upright {
+                    at: level,
+                    words,
+                    left,
+                },
+            );
         }
     }
     spot(&mut panel, exposure);
@@ -142,7 +152,8 @@ fn profiles(exposure: &Exposure, ends: (f64, f64)) -> Panel {
 fn spot(panel: &mut Panel, exposure: &Exposure) {
     if let Some(at) = exposure.spot {
         let words = format!("spot {}", number(at, 0));
-        panel.add("", INK, Mark::Upright { at, words });
+        let left = false;
+        panel.add("", INK, Mark::Upright { at, words, left });
     }
 }
 
@@ -213,7 +224,16 @@ fn strikes(exposure: &Exposure, ends: (f64, f64)) -> Panel {
     panel.add("", INK, Mark::Level { at: 0.0 });
     for (i, (name, level)) in exposure.levels.iter().enumerate() {
         let words = format!("{}{name} {}", "\n".repeat(i), number(*level, 0));
-        panel.add("", GREY, Mark::Upright { at: *level, words });
+        let left = exposure.spot.is_some_and(|spot| *level < spot);
+        panel.add(
+            "",
+            GREY,
+            Mark::Upright {
+                at: *level,
+                words,
+                left,
+            },
+        );
     }
     panel
 }

@@ -363,10 +363,7 @@ fn verdict(slice: &Smile) -> Vec<String> {
     });
     words.push(format!("{inside} of {all} inside"));
     if let Some(g) = slice.g_min {
-        words.push(match g < 0.0 {
-            true => format!("butterfly: g {}", number(g, 2)),
-            false => format!("g ≥ {}", number(g, 2)),
-        });
+        words.push(format!("min g {}", number(g, 2)));
     }
     words
 }

@@ -3,7 +3,7 @@
 use lakectl_plot::canvas::Shape;
 use lakectl_plot::{Drawing, Sheet, pictures};
 
-use crate::common::{self, about, groups, texts};
+use crate::common::{self, about, ends, groups, texts};
 
 /// Panels and series as lines.
 fn lines(sheet: &Sheet) -> Vec<String> {
@@ -38,7 +38,7 @@ fn one_smile_has_quotes_residuals_and_certificate() {
         "BTC implied-volatility smile, expiry 27 Mar 2026",
         "Snapshot 10 Mar 2026 21:29 UTC.",
         // Of the quotes on the fitted range all are inside; those beyond do not count.
-        "rmse 0.10 vol pts · 15 of 15 inside · g ≥ 0.20",
+        "rmse 0.10 vol pts · 15 of 15 inside · min g 0.20",
         "implied volatility (%)",
         "quote − fit (vol pts)",
         "log-moneyness ln(K/F)",
@@ -184,14 +184,14 @@ fn a_density_says_its_tails_and_whether_it_is_negative() {
         .unwrap();
     assert!(says(
         &drawing,
-        "ATM 47.0 % · below −10 %: 15.9 % · above +10 %: 15.8 %"
+        "at the money 47.0 % · below −10 %: 15.9 % · above +10 %: 15.8 %"
     ));
     assert!(says(&drawing, "70,000 USD") && !says(&drawing, "negative"));
     let dipped = pictures::density(&about(), &[common::density(true)])
         .unwrap()
         .draw()
         .unwrap();
-    assert!(says(&dipped, "negative: butterfly"));
+    assert!(says(&dipped, "· negative"));
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn the_flip_stands_where_the_profile_is_zero() {
     assert_eq!(
         lines(&sheet),
         [
-            "profile over the spot price: naive x61",
+            "profile over the spot price: naive, sticky strike x61",
             "by strike, scenario naive: calls x3, puts x3"
         ]
     );
@@ -210,11 +210,12 @@ fn the_flip_stands_where_the_profile_is_zero() {
         "naive: zero gamma at 70,000 USD · taker flow: no trades"
     ));
     let guide = |words: &str| {
-        let label = texts(&drawing)
-            .into_iter()
-            .find(|text| text.words.starts_with(words))
-            .unwrap();
-        label.at.0
+        let all = texts(&drawing);
+        ends(
+            all.into_iter()
+                .find(|text| text.words.starts_with(words))
+                .unwrap(),
+        )
     };
     let tick = |words: &str| {
         texts(&drawing)
@@ -224,10 +225,10 @@ fn the_flip_stands_where_the_profile_is_zero() {
             .at
             .0
     };
-    // Words stand five pixels beside their line.
-    assert!((guide("zero gamma 70,000") - 5.0 - tick("70,000")).abs() < 1e-6);
+    // Words stand five pixels beside their line; those of a level below the spot price on its left.
+    assert!((guide("zero gamma 70,000").1 + 5.0 - tick("70,000")).abs() < 1e-6);
     let spot = tick("70,000") + (tick("80,000") - tick("70,000")) * 0.2;
-    assert!((guide("spot 72,000") - 5.0 - spot).abs() < 1e-6);
+    assert!((guide("spot 72,000").0 - 5.0 - spot).abs() < 1e-6);
     let Shape::Lines { lines, .. } = &groups(&drawing.shapes, "series")[0].shapes[0] else {
         panic!("the profile is a line");
     };
