@@ -193,7 +193,12 @@ fn volatilities(slice: &Smile, height: f64) -> Panel {
             },
         );
     }
-    let asks = slice.quotes.iter().filter(|quote| quote.bid.is_none());
+    let seen = |quote: &&Quote| quote.log_moneyness >= ends.0 && quote.log_moneyness <= ends.1;
+    let asks = slice
+        .quotes
+        .iter()
+        .filter(|quote| quote.bid.is_none())
+        .filter(seen);
     let asks = asks.filter_map(|quote| Some((quote.log_moneyness, percent(quote.ask?))));
     let points = asks.collect();
     panel.add(

@@ -20,14 +20,14 @@ fn iv(k: f64) -> f64 {
     0.5 - 0.2 * k + 0.8 * k * k
 }
 
-/// Twenty-one quotes half a point wide around a fit that lies a tenth of a point too high; the last call has no bid.
+/// Twenty-one quotes half a point wide around a fit that lies a tenth of a point too high; the call at 0.15 has no bid.
 pub(crate) fn smile(expiry: &str, days: f64) -> Smile {
     let places = (-10..=10).map(|i| f64::from(i) * 0.03);
     let quotes: Vec<Quote> = places
         .map(|k| Quote {
             log_moneyness: k,
             call: k >= 0.0,
-            bid: (k < 0.29).then(|| iv(k) - 0.0025),
+            bid: ((k - 0.15).abs() > 0.01).then(|| iv(k) - 0.0025),
             ask: Some(iv(k) + 0.0025),
             mark: Some(iv(k)),
             fit: Some(iv(k) + 0.001),

@@ -28,9 +28,9 @@ fn one_smile_has_quotes_residuals_and_certificate() {
         lines(&sheet),
         [
             "27 Mar 2026 · 16.4 days · forward 70,000 USD: puts, bid to ask x10, calls, bid to ask x10, \
-             ask without a bid x1, venue's mark x20, SVI beyond the fitted quotes x30, SVI fit x71",
+             ask without a bid x1, venue's mark x20, SVI beyond the fitted quotes x32, SVI fit x71",
             ": puts, bid to ask x10, calls, bid to ask x10, venue's mark x20",
-            ": g(k), arbitrage-free where not negative x99",
+            ": g(k), arbitrage-free where not negative x101",
         ]
     );
     let drawing = sheet.draw().unwrap();
@@ -38,7 +38,7 @@ fn one_smile_has_quotes_residuals_and_certificate() {
         "BTC implied-volatility smile, expiry 27 Mar 2026",
         "Snapshot 10 Mar 2026 21:29 UTC.",
         // Of the quotes on the fitted range all are inside; those beyond do not count.
-        "rmse 0.10 vol pts · 15 of 15 inside · min g 0.20",
+        "rmse 0.10 vol pts · 14 of 14 inside · min g 0.20",
         "implied volatility (%)",
         "quote − fit (vol pts)",
         "log-moneyness ln(K/F)",

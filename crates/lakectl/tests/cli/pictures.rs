@@ -55,6 +55,24 @@ fn every_picture_of_the_demo_in_both_formats() {
 }
 
 #[test]
+fn every_snapshot_can_be_drawn() {
+    let place = Place::published();
+    for asset in ["BTC", "ETH"] {
+        for day in 2..=11 {
+            let at = format!("2026-01-{day:02}");
+            for picture in ["smile", "surface", "term", "density"] {
+                let args = [
+                    "plot", picture, "--asset", asset, "--at", &at, "--out", "a.svg",
+                ];
+                place.short(&args).code(0);
+                let text = fs::read_to_string(place.path().join("a.svg")).unwrap();
+                assert!(!text.contains("NaN"), "{args:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_last_snapshot_at_or_before_a_time() {
     let place = Place::published();
     let at = |more: &[&str]| {

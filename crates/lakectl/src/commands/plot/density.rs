@@ -9,7 +9,7 @@ use super::asked::Asked;
 /// Of each slice: its spread at the money, quantiles and tails.
 const SLICES: &str = "
 SELECT expiry, expiry_years * 365 AS days, forward,
-       sqrt(svi_total_variance(a, b, rho, m, sigma, 0.0) / expiry_years) AS atm_iv,
+       sqrt(greatest(svi_total_variance(a, b, rho, m, sigma, 0.0) / expiry_years, 0.0)) AS atm_iv,
        svi_quantile(a, b, rho, m, sigma, 0.05) AS q05, svi_quantile(a, b, rho, m, sigma, 0.5) AS q50,
        svi_quantile(a, b, rho, m, sigma, 0.95) AS q95, svi_tail_left(a, b, rho, m, sigma, 0.1) AS left_tail,
        svi_tail_right(a, b, rho, m, sigma, 0.1) AS right_tail
@@ -24,11 +24,11 @@ WITH slices AS (
     WHERE asset = $asset AND event_time = $at AND a IS NOT NULL
 ),
 places AS (
-    SELECT *, sqrt(w) * (9.0 * i / 240 - 5) AS k
+    SELECT *, sqrt(greatest(w, 0.0)) * (9.0 * i / 240 - 5) AS k
     FROM slices CROSS JOIN (SELECT unnest(range(0, 241)) AS i) steps WHERE w > 0
 )
 SELECT expiry, k, svi_density(a, b, rho, m, sigma, k) AS fitted,
-       exp(-power(k + w / 2, 2) / (2 * w)) / sqrt(2 * pi() * w) AS lognormal
+       exp(-power(k + w / 2, 2) / (2 * w)) / sqrt(2 * pi() * greatest(w, 1e-12)) AS lognormal
 FROM places WHERE svi_density(a, b, rho, m, sigma, k) IS NOT NULL ORDER BY expiry, k";
 
 pub(super) fn sheet(asked: &mut Asked<'_>) -> Result<Sheet> {

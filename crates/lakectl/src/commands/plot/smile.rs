@@ -14,7 +14,8 @@ const QUOTES: &str = "
 SELECT q.expiry, q.log_moneyness, CASE WHEN q.option_type = 'call' THEN 1 ELSE 0 END AS is_call,
        CASE WHEN q.two_sided THEN q.bid_iv END AS bid_iv, q.ask_iv, q.iv,
        CASE WHEN svi_total_variance(s.a, s.b, s.rho, s.m, s.sigma, q.log_moneyness) > 0
-            THEN sqrt(svi_total_variance(s.a, s.b, s.rho, s.m, s.sigma, q.log_moneyness) / s.expiry_years) END AS fit_iv
+            THEN sqrt(greatest(svi_total_variance(s.a, s.b, s.rho, s.m, s.sigma, q.log_moneyness) / s.expiry_years, 0.0)) END
+           AS fit_iv
 FROM options.greeks q
 JOIN options.slices s ON s.asset = q.asset AND s.event_time = q.event_time AND s.expiry = q.expiry
 WHERE q.asset = $asset AND q.event_time = $at AND s.asset = $asset AND s.event_time = $at AND q.out_of_the_money
@@ -33,7 +34,7 @@ places AS (
     CROSS JOIN (SELECT unnest(range(0, 161)) AS i) steps
     WHERE s.asset = $asset AND s.event_time = $at AND s.a IS NOT NULL
 )
-SELECT expiry, k, sqrt(svi_total_variance(a, b, rho, m, sigma, k) / expiry_years) AS iv,
+SELECT expiry, k, sqrt(greatest(svi_total_variance(a, b, rho, m, sigma, k) / expiry_years, 0.0)) AS iv,
        svi_g(a, b, rho, m, sigma, k) AS g
 FROM places WHERE svi_total_variance(a, b, rho, m, sigma, k) > 0 ORDER BY expiry, k";
 

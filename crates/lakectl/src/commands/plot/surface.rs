@@ -8,6 +8,8 @@ use super::asked::Asked;
 
 /// Total variance linear in time between neighbours at one moneyness; the quoted range linear between theirs, and at most three
 /// deviations wide on each side.
+///
+/// Roots are of what cannot be negative even in rows that a filter drops: filters move, and one such root ends a query.
 const STRIPS: &str = "
 WITH quoted AS (
     SELECT expiry, min(log_moneyness) AS low, max(log_moneyness) AS high
@@ -31,8 +33,8 @@ inside AS (
     SELECT *, (tau - t) / (t2 - t) AS share FROM strips WHERE tau >= t AND tau < t2
 ),
 bounds AS (
-    SELECT *, sqrt((1 - share) * svi_total_variance(a, b, rho, m, sigma, 0.0)
-                   + share * svi_total_variance(a2, b2, rho2, m2, sigma2, 0.0)) AS deviation,
+    SELECT *, sqrt(greatest((1 - share) * svi_total_variance(a, b, rho, m, sigma, 0.0)
+                            + share * svi_total_variance(a2, b2, rho2, m2, sigma2, 0.0), 0.0)) AS deviation,
            low + (low2 - low) * share AS bottom, high + (high2 - high) * share AS top
     FROM inside
 ),
@@ -46,7 +48,7 @@ variances AS (
                    + share * svi_total_variance(a2, b2, rho2, m2, sigma2, k) AS w
     FROM places
 )
-SELECT tau * 365 AS days, z, sqrt(w / tau) AS iv FROM variances WHERE w > 0 ORDER BY tau, z";
+SELECT tau * 365 AS days, z, sqrt(greatest(w / tau, 0.0)) AS iv FROM variances WHERE w > 0 ORDER BY tau, z";
 
 const EXPIRIES: &str = "
 SELECT expiry_years * 365 AS days FROM options.slices

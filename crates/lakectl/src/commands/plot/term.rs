@@ -14,8 +14,8 @@ WITH variances AS (
 steps AS (
     SELECT t, w, lag(t) OVER (ORDER BY t) AS t0, lag(w) OVER (ORDER BY t) AS w0 FROM variances WHERE w > 0
 )
-SELECT t * 365 AS days, sqrt(w / t) AS iv, t0 * 365 AS days_before,
-       CASE WHEN w >= w0 THEN sqrt((w - w0) / (t - t0)) END AS forward_iv
+SELECT t * 365 AS days, sqrt(greatest(w / t, 0.0)) AS iv, t0 * 365 AS days_before,
+       CASE WHEN w >= w0 THEN sqrt(greatest((w - w0) / (t - t0), 0.0)) END AS forward_iv
 FROM steps ORDER BY t";
 
 const TENORS: &str = "
