@@ -293,7 +293,7 @@ fn figures_width(panel: &Panel) -> f64 {
 fn named(sheet: &Sheet, index: usize) -> Named {
     let columns = sheet.columns.max(1);
     let panel = &sheet.panels[index];
-    let before = (index % columns > 0).then(|| &sheet.panels[index - 1]);
+    let before = (!index.is_multiple_of(columns)).then(|| &sheet.panels[index - 1]);
     let below = sheet.panels.get(index + columns);
     Named {
         x: below.is_none_or(|below| below.x.label != panel.x.label),

@@ -2,7 +2,6 @@
 
 use super::{About, WIDTH};
 use crate::PlotError;
-use crate::canvas::Color;
 use crate::palette::{self, BLUE, GREY, INK, VERMILION};
 use crate::scale::{Axis, number};
 use crate::sheet::{Mark, Panel, Sheet};
@@ -201,25 +200,13 @@ fn strikes(exposure: &Exposure, ends: (f64, f64)) -> Panel {
         .min(2.0 * most)
         .max(most * 0.6)
         * 0.42;
-    let sides: [(&str, Color, fn(&StrikeColumn) -> f64); 2] = [
-        ("calls", BLUE, |column| column.calls),
-        ("puts", VERMILION, |column| column.puts),
-    ];
-    for (name, color, of) in sides {
+    for (name, color, put) in [("calls", BLUE, false), ("puts", VERMILION, true)] {
         let columns = seen.iter().map(|column| {
-            (
-                column.strike - half,
-                column.strike + half,
-                of(column) / MILLION,
-            )
+            let gamma = if put { column.puts } else { column.calls };
+            (column.strike - half, column.strike + half, gamma / MILLION)
         });
-        panel.add(
-            name,
-            color,
-            Mark::Columns {
-                columns: columns.collect(),
-            },
-        );
+        let columns = columns.collect();
+        panel.add(name, color, Mark::Columns { columns });
     }
     panel.add("", INK, Mark::Level { at: 0.0 });
     for (i, (name, level)) in exposure.levels.iter().enumerate() {

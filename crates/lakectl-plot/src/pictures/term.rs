@@ -97,17 +97,19 @@ fn levels(term: &Term, last: f64) -> Panel {
             Mark::gapped(&stairs),
         );
     }
-    let nodes: [(Look, fn(&Tenor) -> Option<f64>); 4] = [
-        (("10Δ put", VERMILION, true), |tenor| tenor.put_10),
-        (("25Δ put", VERMILION, false), |tenor| tenor.put_25),
-        (("25Δ call", BLUE, false), |tenor| tenor.call_25),
-        (("10Δ call", BLUE, true), |tenor| tenor.call_10),
-    ];
-    for (look, of) in nodes {
-        series(&mut panel, look, &term.tenors, &|tenor| {
-            of(tenor).map(percent)
-        });
-    }
+    let tenors = &term.tenors;
+    series(&mut panel, ("10Δ put", VERMILION, true), tenors, &|t| {
+        t.put_10.map(percent)
+    });
+    series(&mut panel, ("25Δ put", VERMILION, false), tenors, &|t| {
+        t.put_25.map(percent)
+    });
+    series(&mut panel, ("25Δ call", BLUE, false), tenors, &|t| {
+        t.call_25.map(percent)
+    });
+    series(&mut panel, ("10Δ call", BLUE, true), tenors, &|t| {
+        t.call_10.map(percent)
+    });
     let points: Vec<Point> = term
         .expiries
         .iter()
