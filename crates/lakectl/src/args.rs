@@ -1,9 +1,12 @@
 //! The grammar of the command line.
 
+mod plot;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use lakectl_core::{Day, UtcTime};
 
+pub(crate) use self::plot::{Picture, PlotArgs};
 use crate::help;
 
 /// Batch pipeline for crypto options and on-chain research on a Parquet lakehouse.
@@ -166,6 +169,9 @@ pub(crate) enum Command {
     /// Write a script of DuckDB views over one version of the lake
     #[command(after_long_help = help::VIEWS)]
     Views(ViewsArgs),
+    /// Draw the option surface of one snapshot as SVG or PNG
+    #[command(after_long_help = help::PLOT)]
+    Plot(PlotArgs),
     /// What a column or a table is made of, or what is made of it
     #[command(after_long_help = help::LINEAGE)]
     Lineage(LineageArgs),

@@ -150,6 +150,16 @@ says which. Without --output the script goes to standard output.
 
 `--format json` prints {version, tables, file, sql}: `file` with --output, `sql` without.";
 
+pub(crate) const PLOT: &str = "\
+The name of the file says its format, .svg or .png. Without --expiry `smile` and `density` draw all expiries side by side. A \
+footnote names the version of the lake, the snapshot and the tables. The same rows are the same bytes, with the fonts that \
+are inside the program. What `exposure` draws needs open interest, and `factors` draws all snapshots up to the one found.
+
+`--format json` prints one object:
+  {picture, asset, file, format, bytes, width, height, version, snapshot, tables,
+   panels: [{title, series: [{name, points}]}]}
+`width` and `height` are dots; `snapshot` is the one that --at found.";
+
 pub(crate) const LOOKAHEAD: &str = "\
 Three claims are tested at each instant, by computing rows again from less and comparing bit for bit:
   later knowledge   normalised and canonical rows known after the instant are dropped; rows known by it must not change

@@ -15,7 +15,7 @@ pub const LINES_MAX: usize = 700;
 
 /// Which crates of the workspace a crate may use, and why. Every other edge is an error: it deserves a thought and a line
 /// here. A `*` stands for all.
-pub const EDGES: [(&str, &[&str], &str); 15] = [
+pub const EDGES: [(&str, &[&str], &str); 16] = [
     ("lakectl-core", &[], "words that all share know nobody"),
     ("lakectl-stats", &[], "plain numbers in, plain numbers out"),
     ("lakectl-onchain", &["lakectl-core"], "pure domain"),
@@ -29,6 +29,11 @@ pub const EDGES: [(&str, &[&str], &str); 15] = [
         "lakectl-models",
         &["lakectl-core", "lakectl-stats"],
         "scores and distributions have one home",
+    ),
+    (
+        "lakectl-plot",
+        &["lakectl-core"],
+        "numbers in, pictures out: it knows no lake and no pricing",
     ),
     ("lakectl-sources", &["lakectl-core"], "parsers know no lake"),
     (
@@ -70,8 +75,13 @@ pub const EDGES: [(&str, &[&str], &str); 15] = [
     ),
     (
         "lakectl",
-        &["lakectl-core", "lakectl-pipeline", "lakectl-tests"],
-        "the terminal sees the pipeline only; its tests need a store to talk to",
+        &[
+            "lakectl-core",
+            "lakectl-pipeline",
+            "lakectl-plot",
+            "lakectl-tests",
+        ],
+        "the terminal sees the pipeline, and pictures; its tests need a store to talk to",
     ),
     ("lakectl-tests", &["*"], "tests look at everything"),
     ("lakectl-benches", &["*"], "benchmarks measure everything"),

@@ -14,6 +14,7 @@ mod init;
 mod lineage;
 mod overrides;
 mod plan;
+mod plot;
 mod project;
 mod repair;
 mod rollback;
@@ -82,6 +83,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
                 Command::Rollback { version, why } => rollback::rollback(&context, &version, &why),
                 Command::Project(args) => project::project(&context, &args),
                 Command::Views(args) => views::views(&context, &args),
+                Command::Plot(args) => plot::plot(&context, &args),
                 Command::Lineage(args) => lineage::lineage(&context, &args),
                 Command::Audit {
                     claim: AuditCommand::Lookahead(args),
@@ -119,6 +121,7 @@ fn check_format(command: &Command, format: Format) -> Result<()> {
         Command::Rollback { .. } => ("rollback", &[]),
         Command::Project(_) => ("project", &[]),
         Command::Views(_) => ("views", &[]),
+        Command::Plot(_) => ("plot", &[]),
         Command::Lineage(_) => ("lineage", &[Format::Dot, Format::Mermaid]),
         Command::Audit { .. } => ("audit", &[]),
         Command::Backfill(_) => ("backfill", &[]),

@@ -23,6 +23,7 @@ mod interrupts;
 mod keeping;
 mod kills;
 mod lineage;
+mod pictures;
 mod plans;
 mod project;
 mod projections;
