@@ -152,11 +152,12 @@ fn bars() -> RecordBatch {
     })
 }
 
+/// Smiles of the snapshots of [`greeks`].
 fn slices() -> RecordBatch {
     rows("options.slices", 6, &|column, row| {
         let expiry = row % 3;
         let years = [9.0, 30.0, 120.0][expiry] / 365.0;
-        let time = Day::from_days(20_000).start().micros() + (row / 3) as i64 * 6 * HOUR;
+        let time = Day::from_days(20_000).start().micros() + (8 + (row / 3) as i64 * 6) * HOUR;
         Some(match column {
             "asset" => Cell::Text("BTC".to_owned()),
             "event_time" => Cell::Whole(time),
@@ -174,47 +175,10 @@ fn slices() -> RecordBatch {
     })
 }
 
-/// Two expiries of calls and puts on the snapshots of [`slices`], with prices of a flat volatility.
-fn greeks() -> RecordBatch {
-    use lakectl_options::OptionKind;
-    use lakectl_options::black::{BlackInput, greeks};
-    const STRIKES: usize = 41;
-    rows("options.greeks", 2 * 2 * 2 * STRIKES, &|column, row| {
-        let (snapshot, rest) = (row / (4 * STRIKES), row % (4 * STRIKES));
-        let (expiry, rest) = (rest / (2 * STRIKES), rest % (2 * STRIKES));
-        let (call, strike) = (rest < STRIKES, 60_000.0 + 1_500.0 * (rest % STRIKES) as f64);
-        let years = [9.0, 120.0][expiry] / 365.0;
-        let time = Day::from_days(20_000).start().micros() + snapshot as i64 * 6 * HOUR;
-        let forward = 90_000.0 + 200.0 * expiry as f64;
-        let vol = 0.5 + 0.01 * snapshot as f64;
-        let kind = if call {
-            OptionKind::Call
-        } else {
-            OptionKind::Put
-        };
-        let priced = greeks(&BlackInput::forward(kind, forward, strike, years, vol)).unwrap();
-        Some(match column {
-            "asset" => Cell::Text("BTC".to_owned()),
-            "event_time" => Cell::Whole(time),
-            "known_at" => Cell::Whole(time + HOUR),
-            "expiry" => Cell::Whole(time + (years * 365.0 * 24.0) as i64 * HOUR),
-            "settlement" => Cell::Text("inverse".to_owned()),
-            "option_type" => Cell::Text(if call { "call" } else { "put" }.to_owned()),
-            "strike" => Cell::Number(strike),
-            "expiry_years" => Cell::Number(years),
-            "forward" => Cell::Number(forward),
-            "iv" => Cell::Number(vol),
-            "price_usd" => Cell::Number(priced.price),
-            "delta" => Cell::Number(priced.delta),
-            "open_interest" => Cell::Number((10.0 * wobble(row as u64)).max(0.0)),
-            _ => return None,
-        })
-    })
-}
-
+/// Index prices of the same snapshots.
 fn quotes() -> RecordBatch {
     rows("market.option_quotes", 4, &|column, row| {
-        let time = Day::from_days(20_000).start().micros() + (row / 2) as i64 * 6 * HOUR;
+        let time = Day::from_days(20_000).start().micros() + (8 + (row / 2) as i64 * 6) * HOUR;
         Some(match column {
             "asset" => Cell::Text("BTC".to_owned()),
             "event_time" => Cell::Whole(time),
