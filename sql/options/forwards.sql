@@ -15,7 +15,7 @@ pairs AS (
       AND coalesce(abs(ln(c.strike / c.underlying_price)) < 0.15, true)
 ),
 -- The line through all pairs has the discount factor in its slope, which the median takes to be one.
-parity AS (
+fitted AS (
     SELECT event_time, expiry, CASE WHEN count(implied_forward) >= 3 THEN median(implied_forward) END AS forward_parity,
            count(implied_forward) AS parity_pairs,
            CASE WHEN count(*) FILTER (WHERE settlement = 'inverse') >= 3
@@ -26,6 +26,11 @@ parity AS (
                          ELSE strike + call - put END AS implied_forward
           FROM pairs)
     GROUP BY event_time, expiry
+),
+parity AS (
+    SELECT event_time, expiry, forward_parity, parity_pairs, line['forward'] AS parity_line_forward,
+           line['discount'] AS parity_line_discount
+    FROM fitted
 ),
 expiries AS (
     SELECT asset, event_time, expiry, max(known_at) AS known_at, year_fraction(event_time, expiry) AS expiry_years,
@@ -60,56 +65,51 @@ estimates AS (
     GROUP BY f.asset, f.event_time, f.expiry, f.known_at, f.expiry_years, f.forward_venue, f.overnight
 ),
 joined AS (
-    SELECT e.*, p.forward_parity, coalesce(p.parity_pairs, 0) AS parity_pairs, p.line['forward'] AS line_forward,
-           p.line['discount'] AS line_discount, coalesce(e.dated, e.curve) AS forward_future,
+    SELECT e.*, p.forward_parity, CAST(coalesce(p.parity_pairs, 0) AS BIGINT) AS parity_pairs, p.parity_line_forward,
+           p.parity_line_discount, coalesce(e.dated, e.curve) AS forward_future,
            CASE WHEN e.dated IS NOT NULL THEN 'dated' WHEN e.curve IS NULL THEN NULL
                 WHEN e.last_years >= e.expiry_years THEN 'interpolated' ELSE 'extrapolated' END AS future_source,
            coalesce(e.perpetual, e.index_price) AS spot,
            CASE WHEN e.perpetual IS NOT NULL THEN 'perpetual' WHEN e.index_price IS NOT NULL THEN 'index' END AS spot_source,
-           continuous_rate(e.overnight, e.expiry_years) AS known_rate
+           coalesce(continuous_rate(e.overnight, e.expiry_years), 0) AS rate,
+           CASE WHEN $discounting <> 'rates' THEN 'zero' WHEN e.overnight IS NULL THEN 'zero_no_rate' ELSE 'sofr' END AS rate_source
     FROM estimates e
     LEFT JOIN parity p ON p.event_time = e.event_time AND p.expiry = e.expiry
 ),
 gaps AS (
-    SELECT *,
-           abs(forward_parity / forward_venue - 1) * 10000 AS parity_gap_bps,
-           abs(forward_future / forward_venue - 1) * 10000 AS future_gap_bps,
-           abs(forward_parity / forward_future - 1) * 10000 AS cross_gap_bps
+    SELECT *, forward_parity / forward_venue - 1 AS parity_gap, forward_future / forward_venue - 1 AS future_gap,
+           forward_parity / forward_future - 1 AS cross_gap
     FROM joined
+),
+sizes AS (
+    SELECT *, 10000 * greatest(abs(parity_gap), abs(future_gap), abs(cross_gap)) AS disagreement_bps,
+           10000 * greatest(abs(parity_gap), abs(future_gap)) AS dispute_bps,
+           10000 * CASE WHEN future_source = 'dated' THEN least(abs(parity_gap), abs(future_gap)) END AS both_bps
+    FROM gaps
 ),
 -- Marks and volatilities of the venue stand on its own forward, so that one counts unless parity and a listed future,
 -- which know nothing of each other, contradict it together.
 judged AS (
     SELECT *,
            CASE WHEN forward_venue IS NULL THEN 'no_venue_price'
-                WHEN parity_gap_bps IS NULL AND future_gap_bps IS NULL THEN 'unconfirmed'
-                WHEN future_source = 'dated' AND parity_gap_bps > $forward_tolerance_bps
-                     AND future_gap_bps > $forward_tolerance_bps AND cross_gap_bps <= $forward_tolerance_bps THEN 'venue_outvoted'
-                WHEN parity_gap_bps > $forward_tolerance_bps OR future_gap_bps > $forward_tolerance_bps THEN 'disputed'
-                ELSE 'confirmed' END AS forward_reason
-    FROM gaps
+                WHEN dispute_bps IS NULL THEN 'unconfirmed'
+                WHEN dispute_bps <= $forward_tolerance_bps THEN 'confirmed'
+                WHEN both_bps > $forward_tolerance_bps AND abs(cross_gap) * 10000 <= $forward_tolerance_bps THEN 'venue_outvoted'
+                ELSE 'disputed' END AS forward_reason
+    FROM sizes
 ),
 chosen AS (
     SELECT *,
            CASE WHEN forward_reason NOT IN ('no_venue_price', 'venue_outvoted') THEN 'venue'
-                WHEN forward_parity IS NOT NULL THEN 'parity'
-                WHEN forward_future IS NOT NULL THEN 'future' END AS forward_source
+                WHEN forward_parity IS NOT NULL THEN 'parity' ELSE 'future' END AS forward_source,
+           CASE WHEN forward_reason NOT IN ('no_venue_price', 'venue_outvoted') THEN forward_venue
+                ELSE coalesce(forward_parity, forward_future) END AS forward
     FROM judged
-),
-picked AS (
-    SELECT *, CASE forward_source WHEN 'venue' THEN forward_venue WHEN 'parity' THEN forward_parity
-                                  WHEN 'future' THEN forward_future END AS forward
-    FROM chosen
 )
-SELECT asset, event_time, known_at, expiry, expiry_years, forward, forward_parity, CAST(parity_pairs AS BIGINT) AS parity_pairs,
-       (forward_parity / forward_venue - 1) * 10000 AS basis_bps,
-       forward_source, forward_reason, forward_venue, forward_future, future_source,
-       (forward_future / forward_venue - 1) * 10000 AS future_basis_bps,
-       greatest(parity_gap_bps, future_gap_bps, cross_gap_bps) AS disagreement_bps,
-       line_forward AS parity_line_forward, line_discount AS parity_line_discount,
-       spot, spot_source, ln(forward / spot) / expiry_years AS basis_annual,
-       coalesce(known_rate, 0) AS rate,
-       CASE WHEN $discounting <> 'rates' THEN 'zero' WHEN known_rate IS NULL THEN 'zero_no_rate' ELSE 'sofr' END AS rate_source,
-       exp(-coalesce(known_rate, 0) * expiry_years) AS discount
-FROM picked
-WHERE forward > 0
+SELECT asset, event_time, known_at, expiry, expiry_years, forward, forward_parity, parity_pairs,
+       10000 * parity_gap AS basis_bps, forward_source, forward_reason, forward_venue, forward_future, future_source,
+       10000 * future_gap AS future_basis_bps, disagreement_bps, parity_line_forward, parity_line_discount,
+       spot, spot_source, ln(forward / spot) / expiry_years AS basis_annual, rate, rate_source, exp(-rate * expiry_years) AS discount
+FROM chosen
+-- A condition on the choice itself would be pushed through every step above, which costs more than the query.
+WHERE coalesce(forward_venue, forward_parity, forward_future) > 0

@@ -91,7 +91,7 @@ const HARMLESS: [Case; 12] = [
             )
         },
         ran: &["options.forwards asset=ASSETS/date=DAYS"],
-        why: ("options.forwards", "sql changed at line 104"),
+        why: ("options.forwards", "sql changed at line 109"),
     },
     Case {
         what: "a query of a stage with coarse partitions",
@@ -137,8 +137,8 @@ const HARMLESS: [Case; 12] = [
             edit(
                 bench,
                 "sql/options/forwards.sql",
-                "* 10000 AS basis_bps",
-                "* 20000 AS basis_bps",
+                "10000 * parity_gap AS basis_bps",
+                "20000 * parity_gap AS basis_bps",
             )
         },
         ran: &[
@@ -167,7 +167,7 @@ const HARMLESS: [Case; 12] = [
                 bench,
                 OPTIONS,
                 "options.forwards",
-                "\"market.rates\" = { lookback = \"10d\" }\n",
+                "\"market.rates\" = { lookback = \"10d\", until = \"start\" }\n",
                 "",
             );
             let path = "sql/options/forwards.sql";
@@ -259,7 +259,9 @@ fn a_change_without_effect_stops_where_rows_are_equal() {
 
 /// Everything that looks at a surface. No matrix row of December is known before December began, so that month's models
 /// read nothing that could change.
-const AFTER_GREEKS: [&str; 7] = [
+const AFTER_GREEKS: [&str; 9] = [
+    "options.{exclusions,skew_fit,skew_report} asset=ASSETS/date=DAYS",
+    "options.skew_policy asset=ASSETS/month=MONTHS",
     "options.{slices,smile_models,surface_nodes,term_structure,density} asset=ASSETS/date=DAYS",
     "features.{surface_pca,surface_factors} asset=ASSETS/month=MONTHS",
     "features.{divergence,matrix} asset=ASSETS/year=YEARS",

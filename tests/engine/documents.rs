@@ -69,6 +69,8 @@ fn one_changed_document_runs_the_partitions_that_it_reaches() {
         "options.{slices,smile_models,surface_nodes,term_structure,density} asset=BTC/date=2026-01-31",
         // Slices of the day after say how far they moved since.
         "options.{slices,surface_nodes,term_structure,density} asset=BTC/date=2026-02-01",
+        "options.exclusions asset=ASSETS/date=2026-01-31",
+        "options.{skew_fit,skew_report} asset=BTC/date=2026-01-31",
         // Both months look back to that day.
         "features.{surface_pca,surface_factors} asset=BTC/month={2026-01,2026-02}",
         "features.{divergence,matrix} asset=BTC/year=2026",
@@ -244,6 +246,8 @@ fn a_new_day_of_recordings_runs_only_what_holds_it() {
         &format!(
             "options.{{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density}} asset=ASSETS/date={next}"
         ),
+        &format!("options.{{exclusions,skew_fit,skew_report}} asset=ASSETS/date={next}"),
+        "options.skew_policy asset=ASSETS/month=2026-02",
         "market.future_quotes asset=ASSETS/month=2026-02",
         "market.{spot_bars,dvol,funding} asset=ASSETS/year=2026",
         "{market.rates,onchain.global_metrics,sentiment.daily} year=2026",

@@ -119,6 +119,7 @@ fn without_published_rows_each_reader_decides() {
         &run.blocked(),
         &tasks(&[
             "options.{slices,smile_models,surface_nodes,term_structure,density} asset=ETH/date=DAYS",
+            "options.{exclusions,skew_fit,skew_report} asset=ETH/date=DAYS",
             "features.surface_factors asset=ETH/month=MONTHS",
         ]),
     );
@@ -162,6 +163,8 @@ fn without_published_rows_each_reader_decides() {
         &tasks(&[
             "options.greeks asset=ASSETS/date=DAYS",
             "options.{slices,smile_models,surface_nodes,term_structure,density} asset=ETH/date=DAYS",
+            "options.{exclusions,skew_fit,skew_report} asset=ETH/date=DAYS",
+            "options.skew_policy asset=ETH/month=MONTHS",
             "features.{surface_pca,surface_factors} asset=ETH/month=MONTHS",
             "features.{divergence,matrix} asset=ETH/year=YEARS",
             "models.{regime,quantile} asset=ETH/month=2026-01",
@@ -225,21 +228,21 @@ fn what_a_query_may_not_give_is_refused_and_named() {
         // A clock or a random number.
         (
             "sql/options/forwards.sql",
-            "v.forward, p.forward_parity",
-            "v.forward + random() AS forward, p.forward_parity",
+            "expiry_years, forward, forward_parity",
+            "expiry_years, forward + random() AS forward, forward_parity",
             "random",
         ),
         (
             "sql/options/forwards.sql",
-            "v.event_time, v.known_at",
-            "v.event_time, now() AS known_at",
+            "SELECT asset, event_time, known_at, expiry, expiry_years",
+            "SELECT asset, event_time, now() AS known_at, expiry, expiry_years",
             "now",
         ),
         // A column that is not there.
         (
             "sql/options/forwards.sql",
-            "v.forward, p.forward_parity",
-            "v.forwrad AS forward, p.forward_parity",
+            "expiry_years, forward, forward_parity",
+            "expiry_years, forwrad AS forward, forward_parity",
             "forwrad",
         ),
     ] {

@@ -93,13 +93,11 @@ fn a_plan_of_a_published_lake_reuses_all_and_writes_nothing() {
 fn a_goal_first_and_the_rest_later_is_the_same_as_all_at_once() {
     let bench = demo();
     let forecast = go(&bench, &crate::common::until("forecast"));
-    // Scores look at forecasts; no forecast looks at rates or futures.
+    // Scores look at forecasts; no forecast looks at what was left out, or at the synthetic model.
     let others = tasks(&[
         "backtest.forecast_scores asset=ASSETS/month=MONTHS",
-        "{raw,norm}.demo_deribit_futures date=DAYS",
-        "{raw,norm}.demo_fred_rates month=MONTHS",
-        "market.future_quotes asset=ASSETS/month=MONTHS",
-        "market.rates year=YEARS",
+        "options.{exclusions,skew_fit,skew_report} asset=ASSETS/date=DAYS",
+        "options.skew_policy asset=ASSETS/month=MONTHS",
     ]);
     let needed: Vec<String> = everything()
         .into_iter()

@@ -13,6 +13,11 @@ fn surface(assets: &str, date: &str) -> Vec<String> {
         &format!("{{raw,norm}}.demo_deribit_options date={date}"),
         &format!("market.option_quotes asset={assets}/date={date}"),
         &format!("options.{{forwards,greeks,slices}} asset={assets}/date={date}"),
+        // Futures are kept by the month, rates by the year.
+        "{raw,norm}.demo_deribit_futures date={2026-01-01,2026-01-02,2026-01-03}",
+        &format!("market.future_quotes asset={assets}/month=2026-01"),
+        "{raw,norm}.demo_fred_rates month=MONTHS",
+        "market.rates year=YEARS",
     ])
 }
 
@@ -28,7 +33,7 @@ fn one_asset_and_one_day_build_what_they_need() {
     };
     let run = go(&bench, &one);
     assert_tasks(&run.executed(), &surface("BTC", "2026-01-02"));
-    assert_eq!(run.report.tasks.len(), 6);
+    assert_eq!(run.report.tasks.len(), 19);
 
     // The other asset: its documents are there already.
     let run = go(
@@ -43,7 +48,7 @@ fn one_asset_and_one_day_build_what_they_need() {
         .filter(|task| task.contains("ETH"))
         .collect();
     assert_tasks(&run.executed(), &expected);
-    assert_eq!(run.summary.tasks.reused, 2);
+    assert_eq!(run.summary.tasks.reused, 14);
 
     // A month is selected by any of its days; what it looks back to is built whatever its date.
     let factors = Selected {
@@ -56,6 +61,8 @@ fn one_asset_and_one_day_build_what_they_need() {
     let all = tasks(&[
         "{raw,norm}.demo_deribit_options date=DAYS",
         "market.option_quotes asset=BTC/date=DAYS",
+        "{raw,norm}.demo_deribit_futures date=DAYS",
+        "market.future_quotes asset=BTC/month=MONTHS",
         "options.{forwards,greeks,slices,surface_nodes} asset=BTC/date=DAYS",
         "options.density asset=BTC/date={2026-01-01,2026-01-02,2026-01-03}",
         "features.{surface_pca,surface_factors} asset=BTC/month=2026-01",
@@ -126,10 +133,16 @@ fn selectors_name_tables_schemas_tags_and_their_neighbours() {
     assert_eq!(
         selected(&select(&["+options.forwards"])),
         [
+            "market.future_quotes",
             "market.option_quotes",
+            "market.rates",
+            "norm.demo_deribit_futures",
             "norm.demo_deribit_options",
+            "norm.demo_fred_rates",
             "options.forwards",
-            "raw.demo_deribit_options"
+            "raw.demo_deribit_futures",
+            "raw.demo_deribit_options",
+            "raw.demo_fred_rates"
         ]
     );
     assert_eq!(
@@ -280,7 +293,11 @@ fn days_beyond_the_documents_are_empty_and_days_beyond_the_calendar_refused() {
         "market.option_quotes asset=ASSETS/date={2026-01-04,2026-01-05}",
         "options.{forwards,greeks,slices} asset=ASSETS/date={2026-01-04,2026-01-05}",
     ]);
-    assert_tasks(&run.executed(), &expected);
+    let longer = tasks(&[
+        "market.future_quotes asset=ASSETS/month=2026-01",
+        "market.rates year=2026",
+    ]);
+    assert_tasks(&run.executed(), &[&expected[..], &longer[..]].concat());
     assert!(
         run.report
             .tasks
