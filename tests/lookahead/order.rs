@@ -3,7 +3,7 @@
 use lakectl_tests::Bench;
 
 /// A derived table, an input, and the columns that join a row with one that it was computed from.
-const PAIRS: [(&str, &str, &str); 19] = [
+const PAIRS: [(&str, &str, &str); 26] = [
     (
         "options.forwards",
         "market.option_quotes",
@@ -30,6 +30,33 @@ const PAIRS: [(&str, &str, &str); 19] = [
         "asset, event_time",
     ),
     ("options.density", "options.slices", "asset, event_time"),
+    (
+        "options.skew_elasticity",
+        "options.density",
+        "asset, event_time",
+    ),
+    (
+        "options.variance_index",
+        "options.forwards",
+        "asset, event_time",
+    ),
+    (
+        "options.index_comparison",
+        "market.dvol",
+        "asset, event_time",
+    ),
+    ("options.exposure", "options.slices", "asset, event_time"),
+    ("options.exposure", "options.forwards", "asset, event_time"),
+    (
+        "options.exposure_profile",
+        "options.slices",
+        "asset, event_time",
+    ),
+    (
+        "options.hedge_ladder",
+        "options.slices",
+        "asset, event_time",
+    ),
     (
         "features.surface_pca",
         "options.surface_nodes",

@@ -5,6 +5,7 @@
 mod chains;
 mod coverage;
 mod forecasts;
+mod index;
 mod vintages;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +17,7 @@ use lakectl_tests::{Bench, recorded_data};
 /// A check of the finished lake; the last one may change the recordings (in a copy) and run again.
 type Check = fn(&mut Bench, &Path);
 
-const CHECKS: [(&str, Check); 14] = [
+const CHECKS: [(&str, Check); 16] = [
     (
         "half_of_a_chain_is_flagged_and_kept",
         chains::half_of_a_chain_is_flagged_and_kept,
@@ -45,6 +46,19 @@ const CHECKS: [(&str, Check); 14] = [
     (
         "the_level_moves_with_the_volatility_index",
         chains::the_level_moves_with_the_volatility_index,
+    ),
+    (
+        "the_replicated_index_is_the_venues",
+        index::the_replicated_index_is_the_venues,
+    ),
+    (
+        "every_snapshot_lies_in_the_days_range",
+        index::every_snapshot_lies_in_the_days_range,
+    ),
+    ("densities_hold_together", index::densities_hold_together),
+    (
+        "every_snapshot_has_exposures",
+        index::every_snapshot_has_exposures,
     ),
     (
         "restatements_are_kept_as_revisions",
@@ -84,6 +98,9 @@ fn recorded_markets() {
         0,
         "missing inputs must stop nothing"
     );
+    // Tables that no forecast reads.
+    let (summary, _) = bench.run_until("options");
+    assert_eq!(summary.tasks.failed + summary.tasks.blocked, 0);
     let failed: Vec<&str> = CHECKS
         .iter()
         .filter(|(name, check)| {

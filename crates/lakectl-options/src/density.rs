@@ -4,9 +4,14 @@
 //! `s = sqrt(w)`: `P(S_T < K) = N(-d2) + n(d2) ds/dk`, and the density is
 //! `g(k) n(d2) / s` (Gatheral and Jacquier 2014, section 2.2).
 
+pub mod prices;
+
+use crate::OptionKind;
+use crate::black::log_ratio;
 use crate::normal::{cdf, pdf};
 use crate::smile::{MAX_LOG_MONEYNESS, Smile};
 use crate::solve::outward_root;
+use crate::strike::smile_delta;
 
 /// Why a distribution cannot be read off a smile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +101,37 @@ fn one_quantile(smile: &impl Smile, prob: f64, s: f64) -> Result<f64, DensityErr
     outward_root(miss, start, step, MAX_LOG_MONEYNESS, 1e-13).ok_or(DensityError::NoQuantile)
 }
 
+/// Density of the settlement price, per dollar, at `price`; `forward` and `price` are dollars and positive.
+#[must_use]
+pub fn price_density(smile: &impl Smile, forward: f64, price: f64) -> Option<f64> {
+    let value = density(smile, moneyness(forward, price)?)? / price;
+    value.is_finite().then_some(value)
+}
+
+/// Probability that the settlement price ends below `price`; `forward` and `price` are dollars and positive.
+#[must_use]
+pub fn price_cumulative(smile: &impl Smile, forward: f64, price: f64) -> Option<f64> {
+    cumulative(smile, moneyness(forward, price)?)
+}
+
+/// The settlement price, dollars, below which the probability is `prob`.
+///
+/// # Errors
+/// As [`quantiles`]; [`DensityError::BadArgument`] for a forward that is not positive and finite.
+pub fn price_quantile(smile: &impl Smile, forward: f64, prob: f64) -> Result<f64, DensityError> {
+    let k = *quantiles(smile, &[prob])?
+        .first()
+        .ok_or(DensityError::NoQuantile)?;
+    let price = forward * libm::exp(k);
+    let sound = forward > 0.0 && price.is_finite();
+    sound.then_some(price).ok_or(DensityError::BadArgument)
+}
+
+fn moneyness(forward: f64, price: f64) -> Option<f64> {
+    let positive = |x: f64| x > 0.0 && x < f64::INFINITY;
+    (positive(forward) && positive(price)).then(|| log_ratio(price, forward))
+}
+
 /// Probabilities of large moves.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TailMass {
@@ -114,8 +150,41 @@ pub fn tail_mass(smile: &impl Smile, x: f64) -> Result<TailMass, DensityError> {
     if !(x > 0.0 && x < 1.0) {
         return Err(DensityError::BadArgument);
     }
-    let left = cumulative(smile, libm::log1p(-x)).ok_or(DensityError::NoVariance)?;
-    let right = exceedance(smile, libm::log1p(x)).ok_or(DensityError::NoVariance)?;
+    outside(smile, libm::log1p(-x), libm::log1p(x))
+}
+
+/// Probabilities of a log return beyond `deviations` standard deviations at the money on either side of the forward, so that
+/// expiries compare.
+///
+/// # Errors
+/// `deviations` not positive and finite, or a smile without positive variance there.
+pub fn tail_mass_deviations(smile: &impl Smile, deviations: f64) -> Result<TailMass, DensityError> {
+    let k = deviations * smile.total_variance(0.0).sqrt();
+    if !(deviations > 0.0 && deviations.is_finite()) {
+        return Err(DensityError::BadArgument);
+    }
+    outside(smile, -k, k)
+}
+
+/// Probabilities of ending below the put and above the call whose forward delta has the size `delta` (0.10 for ten).
+///
+/// # Errors
+/// [`DensityError::BadArgument`] unless `0 < delta < 1`, [`DensityError::NoQuantile`] if the smile does not reach that delta.
+pub fn tail_mass_delta(smile: &impl Smile, delta: f64) -> Result<TailMass, DensityError> {
+    if !(delta > 0.0 && delta < 1.0) {
+        return Err(DensityError::BadArgument);
+    }
+    let strike = |kind| smile_delta(smile, kind, delta).ok_or(DensityError::NoQuantile);
+    outside(smile, strike(OptionKind::Put)?, strike(OptionKind::Call)?)
+}
+
+/// Probabilities of ending below `low` and above `high`, log moneyness.
+fn outside(smile: &impl Smile, low: f64, high: f64) -> Result<TailMass, DensityError> {
+    let left = cumulative(smile, low).ok_or(DensityError::NoVariance)?;
+    let right = exceedance(smile, high).ok_or(DensityError::NoVariance)?;
+    if !(left.is_finite() && right.is_finite()) {
+        return Err(DensityError::NoVariance);
+    }
     Ok(TailMass {
         left: left.clamp(0.0, 1.0),
         right: right.clamp(0.0, 1.0),
@@ -139,6 +208,45 @@ pub struct Moments {
     pub skewness: f64,
     /// Kurtosis of the log return (3 for a normal one).
     pub kurtosis: f64,
+}
+
+impl Moments {
+    /// Distance of the density's mass from one.
+    #[must_use]
+    pub fn mass_error(&self) -> f64 {
+        (self.mass - 1.0).abs()
+    }
+
+    /// Distance of the mean of `S_T / F` from one.
+    #[must_use]
+    pub fn mean_error(&self) -> f64 {
+        (self.mean_ratio - 1.0).abs()
+    }
+
+    /// Volatility of a variance swap over the density: a log contract costs `-2 E[ln(S_T / F)]` of total variance (Neuberger
+    /// 1994). `None` if the mean is not negative or the time not positive.
+    #[must_use]
+    pub fn variance_swap_vol(&self, expiry_years: f64) -> Option<f64> {
+        let vol = (-2.0 * self.mean / expiry_years).sqrt();
+        (vol > 0.0 && vol.is_finite()).then_some(vol)
+    }
+}
+
+/// How volatility climbs into the put wing: `(IV(10p) - IV(25p)) / (k(25p) - k(10p))`, per unit of log moneyness, positive when
+/// far puts are dearer. `None` if the smile does not reach both deltas or the time is not positive.
+#[must_use]
+pub fn put_wing_slope(smile: &impl Smile, expiry_years: f64) -> Option<f64> {
+    let k10 = smile_delta(smile, OptionKind::Put, 0.10)?;
+    let k25 = smile_delta(smile, OptionKind::Put, 0.25)?;
+    let slope = (smile.vol(k10, expiry_years)? - smile.vol(k25, expiry_years)?) / (k25 - k10);
+    slope.is_finite().then_some(slope)
+}
+
+/// Risk reversal `IV(25c) - IV(25p)` at forward deltas: negative when puts are dearer. `None` as in [`put_wing_slope`].
+#[must_use]
+pub fn risk_reversal_25(smile: &impl Smile, expiry_years: f64) -> Option<f64> {
+    let vol = |kind| smile.vol(smile_delta(smile, kind, 0.25)?, expiry_years);
+    Some(vol(OptionKind::Call)? - vol(OptionKind::Put)?)
 }
 
 /// Integrates the density by the trapezoid rule over ten deviations at the money on each side
@@ -166,31 +274,37 @@ pub fn moments(smile: &impl Smile) -> Result<Moments, DensityError> {
     for i in 0..=STEPS {
         let k = low + width * i as f64;
         let q = density(smile, k).ok_or(DensityError::NoVariance)? * width;
-        let powers = [1.0, libm::exp(k), 0.0, k, k * k, k * k * k, k * k * k * k];
+        // In deviations, so that the powers of a narrow density keep their digits.
+        let z = k / s;
+        let powers = [1.0, libm::exp(k), 0.0, z, z * z, z * z * z, z * z * z * z];
         for (sum, power) in sums.iter_mut().zip(powers) {
             *sum += q * power;
         }
         sums[2] += (-q).max(0.0);
     }
-    let [mass, exponential, negative_mass, m1, m2, m3, m4] = sums;
-    let mean = m1 / mass;
-    let variance = m2 / mass - mean * mean;
-    if !(variance > 0.0 && variance.is_finite()) {
-        return Err(DensityError::NoVariance);
-    }
-    let third = m3 / mass - 3.0 * mean * m2 / mass + 2.0 * mean * mean * mean;
-    let square = mean * mean;
+    let [mass, mean_ratio, negative_mass, m1, m2, m3, m4] = sums;
+    let (centre, square) = (m1 / mass, m1 / mass * (m1 / mass));
+    let spread = m2 / mass - square;
+    let third = m3 / mass - 3.0 * centre * m2 / mass + 2.0 * centre * square;
     let fourth =
-        m4 / mass - 4.0 * mean * m3 / mass + 6.0 * square * m2 / mass - 3.0 * square * square;
-    Ok(Moments {
+        m4 / mass - 4.0 * centre * m3 / mass + 6.0 * square * m2 / mass - 3.0 * square * square;
+    let moments = Moments {
         mass,
-        mean_ratio: exponential,
+        mean_ratio,
         negative_mass,
-        mean,
-        variance,
-        skewness: third / (variance * variance.sqrt()),
-        kurtosis: fourth / (variance * variance),
-    })
+        mean: centre * s,
+        variance: spread * s * s,
+        skewness: third / (spread * spread.sqrt()),
+        kurtosis: fourth / (spread * spread),
+    };
+    let finite = [mean_ratio, moments.skewness, moments.kurtosis]
+        .iter()
+        .all(|x| x.is_finite());
+    if moments.variance > 0.0 && moments.variance.is_finite() && finite {
+        Ok(moments)
+    } else {
+        Err(DensityError::NoVariance)
+    }
 }
 
 /// `d2` and `n(d2) ds/dk`.
@@ -204,76 +318,5 @@ fn side(smile: &impl Smile, k: f64) -> Option<(f64, f64)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::normal::quantile;
-    use crate::smile::RawSvi;
-
-    const FLAT: RawSvi = RawSvi {
-        a: 0.09,
-        b: 0.0,
-        rho: 0.0,
-        m: 0.0,
-        sigma: 0.1,
-    };
-    const SKEWED: RawSvi = RawSvi {
-        a: 0.006,
-        b: 0.09,
-        rho: -0.32,
-        m: 0.02,
-        sigma: 0.09,
-    };
-
-    #[test]
-    fn a_flat_smile_is_lognormal() {
-        let probs = [0.5, 0.05, 0.25, 0.75, 0.95, 1e-6, 1.0 - 1e-6];
-        let found = quantiles(&FLAT, &probs).unwrap();
-        for (p, k) in probs.iter().zip(found) {
-            let exact = -0.045 + 0.3 * quantile(*p).unwrap();
-            assert!((k - exact).abs() < 1e-9, "{p}: {k} {exact}");
-        }
-        let tails = tail_mass(&FLAT, 0.1).unwrap();
-        assert!((tails.left - cdf((0.9_f64.ln() + 0.045) / 0.3)).abs() < 1e-14);
-        assert!((tails.right - cdf(-(1.1_f64.ln() + 0.045) / 0.3)).abs() < 1e-14);
-        let m = moments(&FLAT).unwrap();
-        assert!((m.mass - 1.0).abs() < 1e-12 && (m.mean_ratio - 1.0).abs() < 1e-12);
-        assert!((m.mean + 0.045).abs() < 1e-12 && (m.variance - 0.09).abs() < 1e-12);
-        assert!(m.skewness.abs() < 1e-9 && (m.kurtosis - 3.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn a_skewed_smile_keeps_mass_and_forward() {
-        let m = moments(&SKEWED).unwrap();
-        assert!(
-            (m.mass - 1.0).abs() < 1e-8 && (m.mean_ratio - 1.0).abs() < 1e-8,
-            "{m:?}"
-        );
-        assert!(m.skewness < 0.0 && m.kurtosis > 3.0 && m.negative_mass == 0.0);
-        let h = 1e-5;
-        for k in [-0.3, -0.05, 0.0, 0.1, 0.4] {
-            let slope = (cumulative(&SKEWED, k + h).unwrap() - cumulative(&SKEWED, k - h).unwrap())
-                / (2.0 * h);
-            assert!((slope - density(&SKEWED, k).unwrap()).abs() < 1e-7);
-            let whole = cumulative(&SKEWED, k).unwrap() + exceedance(&SKEWED, k).unwrap();
-            assert!((whole - 1.0).abs() < 1e-14);
-        }
-        let q = quantiles(&SKEWED, &[0.05, 0.5, 0.95]).unwrap();
-        for (p, k) in [0.05, 0.5, 0.95].iter().zip(&q) {
-            assert!((cumulative(&SKEWED, *k).unwrap() - p).abs() < 1e-11);
-        }
-    }
-
-    #[test]
-    fn bad_questions_are_typed_errors() {
-        assert_eq!(quantiles(&FLAT, &[0.0]), Err(DensityError::BadArgument));
-        assert_eq!(
-            quantiles(&FLAT, &[f64::NAN]),
-            Err(DensityError::BadArgument)
-        );
-        let below = RawSvi { a: -1.0, ..FLAT };
-        assert_eq!(quantiles(&below, &[0.5]), Err(DensityError::NoVariance));
-        assert_eq!(tail_mass(&below, 0.1), Err(DensityError::NoVariance));
-        assert_eq!(tail_mass(&FLAT, 1.5), Err(DensityError::BadArgument));
-        assert_eq!(moments(&below), Err(DensityError::NoVariance));
-    }
-}
+#[path = "density_tests.rs"]
+mod tests;

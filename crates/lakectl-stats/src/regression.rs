@@ -120,6 +120,78 @@ fn standard_errors(a: &[f64], n: usize, variance: f64) -> Vec<f64> {
     sums.into_iter().map(|s| libm::sqrt(s * variance)).collect()
 }
 
+/// Standard errors that stand against heteroscedastic and autocorrelated residuals.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NeweyWest {
+    /// The fit by ordinary least squares.
+    pub fit: LeastSquares,
+    /// Newey-West standard errors, one per coefficient.
+    pub standard_errors: Vec<f64>,
+}
+
+/// Fits `y = X b` by ordinary least squares with Newey-West standard errors: Bartlett weights `1 - l / (lags + 1)` and no
+/// small-sample factor. Rows are in their order in time; shape as in [`least_squares`].
+///
+/// # Errors
+/// As [`least_squares`]; [`StatsError::TooFew`] unless there are more rows than columns and than `lags`.
+pub fn newey_west(
+    x: &[f64],
+    columns: usize,
+    y: &[f64],
+    lags: usize,
+) -> Result<NeweyWest, StatsError> {
+    let fit = least_squares(x, columns, y)?;
+    let rows = y.len();
+    if rows <= columns.max(lags) {
+        return Err(StatsError::TooFew {
+            found: rows,
+            needed: columns.max(lags) + 1,
+        });
+    }
+    let mut a = x.to_vec();
+    triangularise(&mut a, columns, &mut y.to_vec());
+    // Influence of every row on every coefficient: (X'X)^-1 x e = R^-1 R^-T x e.
+    let influence: Vec<Vec<f64>> = (0..rows)
+        .map(|row| {
+            let values = &x[row * columns..(row + 1) * columns];
+            let fitted: f64 = values
+                .iter()
+                .zip(&fit.coefficients)
+                .map(|(v, b)| v * b)
+                .sum();
+            let scaled: Vec<f64> = values.iter().map(|v| v * (y[row] - fitted)).collect();
+            back_substitute(&a, columns, &forward_substitute(&a, columns, &scaled))
+        })
+        .collect();
+    let variance = |j: usize| {
+        let cross = |lag: usize| -> f64 {
+            (lag..rows)
+                .map(|t| influence[t][j] * influence[t - lag][j])
+                .sum()
+        };
+        let weighted = |lag: usize| (1.0 - lag as f64 / (lags + 1) as f64) * cross(lag);
+        cross(0) + 2.0 * (1..=lags).map(weighted).sum::<f64>()
+    };
+    // Bartlett weights keep the sum from being negative but for rounding.
+    let standard_errors = (0..columns)
+        .map(|j| libm::sqrt(variance(j).max(0.0)))
+        .collect();
+    Ok(NeweyWest {
+        fit,
+        standard_errors,
+    })
+}
+
+/// Solves the transpose of the upper triangle of `a`.
+fn forward_substitute(a: &[f64], n: usize, b: &[f64]) -> Vec<f64> {
+    let mut x = vec![0.0; n];
+    for i in 0..n {
+        let known: f64 = (0..i).map(|r| a[r * n + i] * x[r]).sum();
+        x[i] = (b[i] - known) / a[i * n + i];
+    }
+    x
+}
+
 /// Intercept and slope of `y` on `x` in each trailing window of rows.
 ///
 /// Shape and gaps as in [`crate::rolling`]: a pair counts when both values are present; a row gives `None`

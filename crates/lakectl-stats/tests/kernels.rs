@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use lakectl_stats::quantiles::{empirical_quantiles, median, sample_sd};
-use lakectl_stats::regression::{least_squares, rolling_line};
+use lakectl_stats::regression::{least_squares, newey_west, rolling_line};
 use lakectl_stats::special::{
     normal_cdf, normal_quantile, student_t_cdf, student_t_quantile, student_t_sd,
 };
@@ -147,4 +147,51 @@ fn least_squares_recovers_a_line_and_refuses_dependence() {
     assert!(lines[1].is_none());
     let (intercept, slope) = lines[9].unwrap();
     assert!((intercept - 1.0).abs() < 1e-9 && (slope - 2.0).abs() < 1e-9);
+}
+
+#[test]
+fn newey_west_errors_meet_the_oracle() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/fixtures/oracles/ols_newey_west.json"
+    );
+    let file: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let numbers = |value: &serde_json::Value| -> Vec<f64> {
+        let values = value.as_array().unwrap().iter();
+        values.map(|v| v.as_f64().unwrap()).collect()
+    };
+    let cases = file["cases"].as_array().unwrap();
+    assert!(cases.len() > 3);
+    for case in cases {
+        let y = numbers(&case["y"]);
+        let design: Vec<f64> = case["X"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|row| std::iter::once(1.0).chain(numbers(row)))
+            .collect();
+        let lags = case["lags"].as_u64().unwrap() as usize;
+        let found = newey_west(&design, design.len() / y.len(), &y, lags).unwrap();
+        let pairs = [
+            (&found.fit.coefficients, "params"),
+            (&found.standard_errors, "nw_se"),
+        ];
+        for (values, name) in pairs {
+            for (value, wanted) in values.iter().zip(numbers(&case[name])) {
+                assert!(
+                    (value / wanted - 1.0).abs() < 1e-9,
+                    "{name} {value} {wanted}"
+                );
+            }
+        }
+    }
+    let line = [1.0, 0.0, 1.0, 1.0];
+    assert_eq!(
+        newey_west(&line, 2, &[0.0, 1.0], 0),
+        Err(StatsError::TooFew {
+            found: 2,
+            needed: 3
+        })
+    );
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod chains;
+mod exposures;
 mod fits;
 mod fuzz;
 mod models;

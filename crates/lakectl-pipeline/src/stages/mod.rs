@@ -1,8 +1,11 @@
 //! Native stages: read columns, call one domain crate, return columns. No stage knows another.
 
 mod columns;
+mod density;
+mod exposure;
 mod factors;
 mod forecast;
+mod index;
 mod regime;
 mod slices;
 mod surface;
@@ -132,9 +135,27 @@ impl NativeStage {
 pub static NATIVE_STAGES: &[NativeStage] = &[
     NativeStage {
         name: "density",
+        version: 2,
+        made: density::DENSITY_MADE,
+        run: density::density,
+    },
+    NativeStage {
+        name: "exposure",
         version: 1,
-        made: surface::DENSITY_MADE,
-        run: surface::density,
+        made: exposure::EXPOSURE_MADE,
+        run: exposure::exposure,
+    },
+    NativeStage {
+        name: "exposure_profile",
+        version: 1,
+        made: exposure::PROFILE_MADE,
+        run: exposure::profile,
+    },
+    NativeStage {
+        name: "hedge_ladder",
+        version: 1,
+        made: exposure::LADDER_MADE,
+        run: exposure::hedge_ladder,
     },
     NativeStage {
         name: "quantile_fit",
@@ -201,5 +222,11 @@ pub static NATIVE_STAGES: &[NativeStage] = &[
         version: 1,
         made: surface::TERM_MADE,
         run: surface::term_structure,
+    },
+    NativeStage {
+        name: "variance_index",
+        version: 1,
+        made: index::INDEX_MADE,
+        run: index::variance_index,
     },
 ];

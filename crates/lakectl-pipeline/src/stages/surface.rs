@@ -1,9 +1,8 @@
-//! From fitted smiles to constant maturities, term structures and densities.
+//! From fitted smiles to constant maturities and term structures.
 
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use lakectl_options::density::{quantiles, tail_mass};
 use lakectl_options::smile::RawSvi;
 use lakectl_options::strike::{DeltaConvention, delta_quotes};
 use lakectl_options::surface::{
@@ -13,14 +12,9 @@ use lakectl_options::surface::{
 use super::{Columns, Made, NativeTask, Out, Uses, batch};
 use crate::PipelineError;
 
-const DAYS_PER_YEAR: f64 = 365.0;
+pub(super) const DAYS_PER_YEAR: f64 = 365.0;
 /// A smile with less time left than this says more about its last trades than about volatility.
 const EXPIRY_YEARS_MIN: f64 = 0.5 / DAYS_PER_YEAR;
-/// Horizons of the density, days: those of the forecasts, and the thirty days of the factors.
-const DENSITY_DAYS: [f64; 3] = [1.0, 7.0, 30.0];
-const LEVELS: [f64; 5] = [0.05, 0.25, 0.50, 0.75, 0.95];
-/// Moves beyond ten per cent count as tails.
-const TAIL: f64 = 0.10;
 
 /// What makes a smile of a snapshot.
 const SMILES: &[Uses] = &[(
@@ -29,18 +23,18 @@ const SMILES: &[Uses] = &[(
 )];
 const SLICE_TIME: &[Uses] = &[("options.slices", &["event_time"])];
 /// Rows are those of snapshots, whose times come from their slices.
-const EVENT: Made = Made {
+pub(super) const EVENT: Made = Made {
     columns: &["event_time"],
     values: SLICE_TIME,
     conditions: &[],
 };
-const KNOWN: Made = Made {
+pub(super) const KNOWN: Made = Made {
     columns: &["known_at"],
     values: &[("options.slices", &["known_at"])],
     conditions: SLICE_TIME,
 };
 
-const fn of_smiles(columns: &'static [&'static str]) -> Made {
+pub(super) const fn of_smiles(columns: &'static [&'static str]) -> Made {
     Made {
         columns,
         values: SMILES,
@@ -48,7 +42,7 @@ const fn of_smiles(columns: &'static [&'static str]) -> Made {
     }
 }
 
-const fn of_snapshots(columns: &'static [&'static str]) -> Made {
+pub(super) const fn of_snapshots(columns: &'static [&'static str]) -> Made {
     Made {
         columns,
         values: &[],
@@ -62,22 +56,6 @@ pub(super) const NODES_MADE: &[Made] = &[
     KNOWN,
     of_snapshots(&["asset", "tenor_days", "node"]),
     of_smiles(&["log_moneyness", "iv", "reason"]),
-];
-/// What the columns of `density` are made of.
-pub(super) const DENSITY_MADE: &[Made] = &[
-    EVENT,
-    KNOWN,
-    of_snapshots(&["asset", "tenor_days"]),
-    of_smiles(&[
-        "q05",
-        "q25",
-        "q50",
-        "q75",
-        "q95",
-        "left_tail",
-        "right_tail",
-        "reason",
-    ]),
 ];
 /// What the columns of `term_structure` are made of.
 pub(super) const TERM_MADE: &[Made] = &[
@@ -102,14 +80,14 @@ pub(super) const TERM_MADE: &[Made] = &[
 ];
 
 /// The fitted slices of one snapshot.
-struct Snapshot {
-    event_micros: i64,
-    known_micros: i64,
-    surface: Option<Surface>,
+pub(super) struct Snapshot {
+    pub(super) event_micros: i64,
+    pub(super) known_micros: i64,
+    pub(super) surface: Option<Surface>,
 }
 
 /// Groups fitted slices by snapshot. A snapshot without any usable slice stays, with no surface.
-fn snapshots(slices: &Columns) -> Result<Vec<Snapshot>, PipelineError> {
+pub(super) fn snapshots(slices: &Columns) -> Result<Vec<Snapshot>, PipelineError> {
     let (events, knowns) = (slices.micros("event_time")?, slices.micros("known_at")?);
     let numbers = ["expiry_years", "forward", "a", "b", "rho", "m", "sigma"]
         .map(|name| slices.f64s(name))
@@ -255,64 +233,6 @@ fn term(
         None => Some("no_variance"),
         Some(_) if smile.extrapolated => Some(NodeReason::Extrapolated.word()),
         Some(_) => None,
-    };
-    (values, reason)
-}
-
-/// Risk-neutral quantiles and tail masses of every snapshot.
-pub(super) fn density(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
-    let asset = task.asset()?;
-    let (mut assets, mut events, mut knowns, mut tenors, mut reasons) =
-        (vec![], vec![], vec![], vec![], vec![]);
-    let mut numbers: [Vec<Option<f64>>; 7] = Default::default();
-    for snapshot in snapshots(task.input("options.slices")?)? {
-        for days in DENSITY_DAYS {
-            let (values, reason) = densities(snapshot.surface.as_ref(), days);
-            assets.push(Some(asset.clone()));
-            events.push(Some(snapshot.event_micros));
-            knowns.push(Some(snapshot.known_micros));
-            tenors.push(Some(days));
-            for (column, value) in numbers.iter_mut().zip(values) {
-                column.push(value);
-            }
-            reasons.push(reason.map(str::to_owned));
-        }
-    }
-    let mut columns = vec![
-        Out::Utf8(assets),
-        Out::Ts(events),
-        Out::Ts(knowns),
-        Out::F64(tenors),
-    ];
-    columns.extend(numbers.map(Out::F64));
-    columns.push(Out::Utf8(reasons));
-    batch(&task.schema, columns)
-}
-
-/// Five quantiles and two tail masses over `days`, or why there are none.
-fn densities(surface: Option<&Surface>, days: f64) -> ([Option<f64>; 7], Option<&'static str>) {
-    let nothing = [None; 7];
-    let Some(surface) = surface else {
-        return (nothing, Some("no_slices"));
-    };
-    let Ok(smile) = surface.smile_at(days / DAYS_PER_YEAR) else {
-        return (nothing, Some("out_of_reach"));
-    };
-    let quantiles = quantiles(&smile, &LEVELS).ok();
-    let tails = tail_mass(&smile, TAIL).ok();
-    let mut values = nothing;
-    if let Some(quantiles) = &quantiles {
-        for (value, quantile) in values.iter_mut().zip(quantiles) {
-            *value = Some(*quantile);
-        }
-    }
-    values[5] = tails.map(|tails| tails.left);
-    values[6] = tails.map(|tails| tails.right);
-    let reason = match (quantiles, smile.extrapolated) {
-        (None, _) => Some("wings_break_down"),
-        // Before the first expiry or after the last one the nearest smile's volatility stands.
-        (_, true) => Some("extrapolated"),
-        _ => None,
     };
     (values, reason)
 }

@@ -156,11 +156,12 @@ fn slices() -> RecordBatch {
     rows("options.slices", 6, &|column, row| {
         let expiry = row % 3;
         let years = [9.0, 30.0, 120.0][expiry] / 365.0;
-        let time = Day::from_days(20_000).start().micros() + (row / 3) as i64 * 6 * HOUR;
+        let time = Day::from_days(20_000).start().micros() + (8 + (row / 3) as i64 * 6) * HOUR;
         Some(match column {
             "asset" => Cell::Text("BTC".to_owned()),
             "event_time" => Cell::Whole(time),
             "known_at" => Cell::Whole(time + HOUR),
+            "expiry" => Cell::Whole(time + (years * 365.0 * 24.0) as i64 * HOUR),
             "expiry_years" => Cell::Number(years),
             "forward" => Cell::Number(90_000.0 + 100.0 * expiry as f64),
             "a" => Cell::Number(0.15 * years),
@@ -168,6 +169,20 @@ fn slices() -> RecordBatch {
             "rho" => Cell::Number(-0.2 + 0.05 * row as f64),
             "m" => Cell::Number(0.01),
             "sigma" => Cell::Number(0.2),
+            _ => return None,
+        })
+    })
+}
+
+/// Index prices beside the quotes of [`greeks`].
+fn quotes() -> RecordBatch {
+    rows("market.option_quotes", 4, &|column, row| {
+        let time = Day::from_days(20_000).start().micros() + (8 + (row / 2) as i64 * 6) * HOUR;
+        Some(match column {
+            "asset" => Cell::Text("BTC".to_owned()),
+            "event_time" => Cell::Whole(time),
+            "known_at" => Cell::Whole(time + HOUR),
+            "index_price" => Cell::Number(89_900.0 + 10.0 * row as f64),
             _ => return None,
         })
     })
@@ -249,14 +264,18 @@ fn run(name: &str, table: &str, inputs: &BTreeMap<String, RecordBatch>) -> Recor
 }
 
 /// Native stages with their tables, each after those that it reads.
-const STAGES: [(&str, &str); 12] = [
+const STAGES: [(&str, &str); 16] = [
     ("slices", "options.slices"),
     ("smile_models", "options.smile_models"),
     ("skew_fit", "options.skew_fit"),
     ("skew_report", "options.skew_report"),
+    ("variance_index", "options.variance_index"),
     ("surface_nodes", "options.surface_nodes"),
     ("term_structure", "options.term_structure"),
     ("density", "options.density"),
+    ("exposure", "options.exposure"),
+    ("exposure_profile", "options.exposure_profile"),
+    ("hedge_ladder", "options.hedge_ladder"),
     ("surface_pca", "features.surface_pca"),
     ("regime_fit", "models.regime"),
     ("regime_filter", "forecast.regimes"),
@@ -268,6 +287,7 @@ const STAGES: [(&str, &str); 12] = [
 fn inputs() -> BTreeMap<String, RecordBatch> {
     BTreeMap::from([
         ("market.spot_bars".to_owned(), bars()),
+        ("market.option_quotes".to_owned(), quotes()),
         ("options.greeks".to_owned(), greeks()),
         ("options.slices".to_owned(), slices()),
         ("options.surface_nodes".to_owned(), nodes()),

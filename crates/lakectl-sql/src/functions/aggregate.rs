@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, ListArray};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -18,13 +17,13 @@ use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
 
 use super::FunctionInfo;
-use super::scalar::{Arg, check_count, coerced};
+use super::scalar::{Arg, check_count, coerced, numbers};
 
 /// An aggregate of numbers.
 pub(super) struct AggregateSpec {
     /// Name, version and documentation.
     pub(super) info: FunctionInfo,
-    /// Arguments with the optional ones; all of them are numbers.
+    /// Arguments with the optional ones: numbers, and option types under that name.
     pub(super) args: usize,
     /// How many must be given.
     pub(super) required: usize,
@@ -34,6 +33,18 @@ pub(super) struct AggregateSpec {
     pub(super) output: fn() -> DataType,
     /// The result from one slice per given argument, all of one length; NaN stands for missing.
     pub(super) evaluate: fn(&[&[f64]]) -> Result<ScalarValue>,
+}
+
+impl AggregateSpec {
+    /// What an argument is: the one that the signature calls `option_type` is a word, all others are numbers.
+    fn arg(&self, index: usize) -> Arg {
+        let signature = self.info.signature;
+        let names = signature.split(['(', ',', ')']).skip(1);
+        match names.map(str::trim).nth(index) {
+            Some("option_type") => Arg::Kind,
+            _ => Arg::Number,
+        }
+    }
 }
 
 impl std::fmt::Debug for AggregateSpec {
@@ -88,7 +99,8 @@ impl AggregateUDFImpl for FrameAggregate {
         check_count(&spec.info, spec.required, spec.args, found.len())?;
         found
             .iter()
-            .map(|f| coerced(&spec.info, Arg::Number, f))
+            .enumerate()
+            .map(|(i, f)| coerced(&spec.info, spec.arg(i), f))
             .collect()
     }
 
@@ -136,9 +148,8 @@ struct FrameRows {
 
 impl Accumulator for FrameRows {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        for (column, array) in self.columns.iter_mut().zip(values) {
-            let array = cast(array, &DataType::Float64)?;
-            let numbers = array.as_primitive::<Float64Type>();
+        for (i, (column, array)) in self.columns.iter_mut().zip(values).enumerate() {
+            let numbers = numbers(self.spec.arg(i), array)?;
             column.extend(numbers.iter().map(|number| number.unwrap_or(f64::NAN)));
         }
         Ok(())

@@ -8,6 +8,7 @@ mod aggregate;
 mod frame;
 mod onchain;
 mod options;
+mod record;
 mod scalar;
 mod statistics;
 

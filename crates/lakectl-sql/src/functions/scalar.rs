@@ -314,7 +314,7 @@ impl Input {
 }
 
 /// Brings an argument of any accepted type to doubles.
-fn numbers(arg: Arg, array: &ArrayRef) -> Result<Float64Array> {
+pub(super) fn numbers(arg: Arg, array: &ArrayRef) -> Result<Float64Array> {
     match arg {
         Arg::Number | Arg::Part(_) => Ok(cast(array, &DataType::Float64)?
             .as_primitive::<Float64Type>()

@@ -3,11 +3,13 @@
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
 use lakectl_stats::quantiles::{mean, sample_sd};
+use lakectl_stats::regression::{NeweyWest, newey_west};
 use lakectl_stats::scores::{QuantileFunction, pinball};
 use lakectl_stats::special::{normal_cdf, normal_quantile};
 
 use super::FunctionInfo;
 use super::aggregate::AggregateSpec;
+use super::record::{self, Record, record_type, record_value};
 use super::scalar::{Arg, Body, ScalarSpec};
 
 /// Levels of the five forecast quantiles.
@@ -171,6 +173,22 @@ pub(super) static AGGREGATES: &[AggregateSpec] = &[
         output: || DataType::Float64,
         evaluate: ols_slope,
     },
+    AggregateSpec {
+        info: FunctionInfo {
+            name: "newey_west_slope",
+            version: 1,
+            signature: "newey_west_slope(y, x, lags) over a window -> struct{slope, standard_error, intercept, rows}",
+            doc: "Least-squares slope of `y` on `x` with an intercept, over the rows that have both, in their order, and its Newey-West standard \
+                  error: Bartlett weights up to `lags`, no small-sample factor. `rows` is how many rows have both; the other fields are null \
+                  with no more rows than two or `lags`, or if `x` does not vary.",
+            example: "newey_west_slope(y, x, 3) OVER (ORDER BY event_time ROWS BETWEEN 29 PRECEDING AND CURRENT ROW)",
+        },
+        args: 3,
+        required: 3,
+        ordered: true,
+        output: || record_type(&newey_west_record(0, None)),
+        evaluate: newey_west_slope,
+    },
 ];
 
 fn number(value: Option<f64>) -> Result<ScalarValue> {
@@ -241,4 +259,25 @@ fn ols_slope(columns: &[&[f64]]) -> Result<ScalarValue> {
         (sxx > 0.0).then(|| sxy / sxx)
     };
     number(slope())
+}
+
+fn newey_west_record(rows: usize, fit: Option<NeweyWest>) -> Record {
+    let pick = |value: fn(&NeweyWest) -> f64| record::number(fit.as_ref().map(value));
+    vec![
+        ("slope", pick(|f| f.fit.coefficients[1])),
+        ("standard_error", pick(|f| f.standard_errors[1])),
+        ("intercept", pick(|f| f.fit.coefficients[0])),
+        ("rows", record::count(Some(rows))),
+    ]
+}
+
+fn newey_west_slope(columns: &[&[f64]]) -> Result<ScalarValue> {
+    let pairs = columns[0].iter().zip(columns[1]);
+    let (y, x): (Vec<f64>, Vec<f64>) = pairs.filter(|(y, x)| !y.is_nan() && !x.is_nan()).unzip();
+    let design: Vec<f64> = x.iter().flat_map(|x| [1.0, *x]).collect();
+    let lags = columns[2]
+        .last()
+        .filter(|lags| **lags >= 0.0 && **lags < x.len() as f64);
+    let fit = lags.and_then(|lags| newey_west(&design, 2, &y, *lags as usize).ok());
+    record_value(newey_west_record(x.len(), fit))
 }

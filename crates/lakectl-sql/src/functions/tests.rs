@@ -93,17 +93,80 @@ pub(super) fn grid() -> StageTable {
     table("demo.grid", vec![batch(&contract, arrays)])
 }
 
+/// Aggregates of a whole group: their examples give one row.
+fn grouped(call: &str) -> bool {
+    let name = call.split('(').next().unwrap();
+    super::aggregate_specs().any(|spec| spec.info.name == name) && !call.contains(" OVER ")
+}
+
+/// One expiry with calls and puts at even strikes under the names of the grid, for examples that need a chain.
+fn chain() -> StageTable {
+    use lakectl_options::OptionKind;
+    use lakectl_options::black::{BlackInput, price};
+    let strikes = || (0..62).map(|i| 50.0 + f64::from(i / 2) * 4.0);
+    let kinds = || (0..62).map(|i| if i % 2 == 0 { "call" } else { "put" });
+    let sigma = |strike: f64| 0.5 + 0.1 * ((strike - 100.0) / 100.0) * ((strike - 100.0) / 100.0);
+    let premium = |(strike, kind): (f64, &str)| {
+        let kind = if kind == "call" {
+            OptionKind::Call
+        } else {
+            OptionKind::Put
+        };
+        price(&BlackInput::forward(
+            kind,
+            101.0,
+            strike,
+            0.25,
+            sigma(strike),
+        ))
+        .ok()
+    };
+    let open = || noise(62, 31).into_iter().map(|u| 10.0 * (u + 0.5));
+    let signed = open()
+        .zip(kinds())
+        .map(|(open, kind)| Some(if kind == "call" { open } else { -open }));
+    let same = |x: f64| floats(std::iter::repeat_n(Some(x), 62));
+    let arrays = vec![
+        texts(kinds().map(Some)),
+        floats(strikes().map(Some)),
+        floats(strikes().zip(kinds()).map(premium)),
+        same(101.0),
+        same(0.25),
+        floats(strikes().map(|strike| Some(sigma(strike)))),
+        same(100.0),
+        floats(open().map(Some)),
+        floats(signed),
+    ];
+    let contract = "option_type utf8?, strike f64?, price f64?, forward f64?, expiry_years f64?, sigma f64?, spot f64?, \
+                    open_interest f64?, position f64?";
+    table("demo.grid", vec![batch(contract, arrays)])
+}
+
 fn example(call: &str) -> Vec<RecordBatch> {
-    let fit = call.contains("_fit(");
-    let sorted = if fit { "" } else { " ORDER BY event_time" };
-    let grid = if fit {
+    let of_chain = [
+        "model_free_variance",
+        "gamma_exposure",
+        "zero_gamma",
+        "max_pain",
+    ];
+    let rows = if of_chain.iter().any(|name| call.starts_with(name)) {
+        chain()
+    } else {
+        self::grid()
+    };
+    let grid = if call.contains("_fit(") {
         "(SELECT * FROM demo.grid WHERE iv > 0.3)"
     } else {
         "demo.grid"
     };
+    let sorted = if grouped(call) {
+        ""
+    } else {
+        " ORDER BY event_time"
+    };
     run(
         &format!("SELECT {call} AS v FROM {grid}{sorted}"),
-        vec![self::grid()],
+        vec![rows],
         &[],
     )
     .unwrap()
@@ -152,8 +215,7 @@ fn every_function_is_documented_and_its_example_runs() {
             "{}: the example is always null",
             info.name
         );
-        let fit = info.name.ends_with("_fit");
-        assert_eq!(values.len(), if fit { 1 } else { ROWS });
+        assert_eq!(values.len(), if grouped(info.example) { 1 } else { ROWS });
     }
     assert_eq!(function_version("avg"), None);
 }
@@ -424,4 +486,121 @@ fn a_slice_is_fitted_in_sql() {
         ("several_expiries".to_owned(), true)
     );
     assert_eq!(status("0.0", rows), ("bad_expiry".to_owned(), true));
+}
+
+/// The only row of a query as text by column.
+fn row(sql: &str, tables: Vec<StageTable>) -> BTreeMap<String, String> {
+    let rows = run(sql, tables, &[]).unwrap().1;
+    let options = FormatOptions::default().with_null("null");
+    let schema = rows[0].schema();
+    let cells = schema.fields().iter().zip(rows[0].columns());
+    cells
+        .map(|(field, array)| {
+            let formatter = ArrayFormatter::try_new(array, &options).unwrap();
+            (field.name().clone(), formatter.value(0).to_string())
+        })
+        .collect()
+}
+
+#[test]
+fn a_chain_has_a_variance_without_a_smile() {
+    let sql = |price: &str, forward: &str| {
+        format!(
+            "SELECT v['vol'] AS vol, v['cut_off_strike'] AS cut_off, v['strikes'] AS strikes, v['status'] AS status FROM \
+             (SELECT model_free_variance(option_type, strike, {price}, {forward}, 0.25) AS v FROM demo.grid)"
+        )
+    };
+    let found = row(&sql("price", "forward"), vec![chain()]);
+    let vol: f64 = found["vol"].parse().unwrap();
+    assert!((0.5..0.52).contains(&vol), "{found:?}");
+    assert_eq!(
+        (found["cut_off"].as_str(), found["strikes"].as_str()),
+        ("98.0", "31")
+    );
+    let status =
+        |price: &str, forward: &str| row(&sql(price, forward), vec![chain()])["status"].clone();
+    assert_eq!(status("NULL", "forward"), "no_rows");
+    assert_eq!(status("price", "forward + strike"), "several_forwards");
+    assert_eq!(status("price - 30", "forward"), "bad_input");
+    assert_eq!(status("price", "40.0"), "no_cut_off");
+    assert_eq!(status("0.0", "forward"), "not_positive");
+    let mixed = "SELECT model_free_variance('straddle', strike, price, forward, 0.25)['status'] AS status FROM demo.grid";
+    assert_eq!(row(mixed, vec![chain()])["status"], "option_type");
+    let smoothed = row(
+        "SELECT interquartile_mean(x) AS m FROM (VALUES (1.0), (NULL), (9.0), (2.0), (4.0)) AS t(x)",
+        vec![],
+    );
+    assert_eq!(smoothed["m"], "3.0");
+}
+
+#[test]
+fn positions_have_exposures() {
+    let found = row(
+        "SELECT sum(position * dollar_greeks(forward, strike, expiry_years, sigma)['gamma_usd_per_pct']) AS by_row, \
+                gamma_exposure(position, forward, strike, expiry_years, sigma)['gamma_usd_per_pct'] AS gamma, \
+                gamma_exposure(position, forward, strike, expiry_years, sigma)['options'] AS options, \
+                zero_gamma(position, spot, forward, strike, expiry_years, sigma)['level'] AS level, \
+                zero_gamma(-open_interest, spot, forward, strike, expiry_years, sigma)['flip_status'] AS short, \
+                zero_gamma(-open_interest, spot, forward, strike, expiry_years, sigma)['acceleration'] AS acceleration, \
+                zero_gamma(position, strike, forward, strike, expiry_years, sigma)['status'] AS several, \
+                gamma_exposure(position, forward, strike, -1.0, sigma)['status'] AS expired, \
+                max_pain(option_type, strike, open_interest) AS pain, max_pain(option_type, strike, -open_interest) AS no_pain \
+         FROM demo.grid",
+        vec![chain()],
+    );
+    let number = |name: &str| {
+        found[name]
+            .parse::<f64>()
+            .unwrap_or_else(|_| panic!("{name}: {found:?}"))
+    };
+    assert!((number("by_row") / number("gamma") - 1.0).abs() < 1e-12);
+    assert!((70.0..130.0).contains(&number("level")) && (50.0..170.0).contains(&number("pain")));
+    assert_eq!(
+        (found["short"].as_str(), number("acceleration")),
+        ("none", 1.0)
+    );
+    assert_eq!(found["options"], "62");
+    assert_eq!(
+        (found["several"].as_str(), found["expired"].as_str()),
+        ("several_spots", "bad_input")
+    );
+    assert_eq!(found["no_pain"], "null");
+}
+
+#[test]
+fn densities_in_dollars() {
+    // A flat smile of volatility 0.6 over a quarter of a year: s = 0.3.
+    for (call, expected) in [
+        (
+            "density_cdf(0.09, 0, 0, 0, 0.1, 100, 100 * exp(-0.045))",
+            0.5,
+        ),
+        (
+            "density_quantile(0.09, 0, 0, 0, 0.1, 100, 0.5)",
+            100.0 * (-0.045_f64).exp(),
+        ),
+        (
+            "density_pdf(0.09, 0, 0, 0, 0.1, 100, 100 * exp(-0.045))",
+            0.398_942_280_401_432_7 / (0.3 * 100.0 * (-0.045_f64).exp()),
+        ),
+        ("variance_swap_vol(0.09, 0, 0, 0, 0.1, 0.25)", 0.6),
+        ("density_moments(0.09, 0, 0, 0, 0.1)['variance']", 0.09),
+        (
+            "density_tails(0.09, 0, 0, 0, 0.1, 0.1, 2, 0.1)['left_deviations']",
+            0.032_156_774_795_613_7,
+        ),
+        ("constant_maturity_vol(0.05, 0.5, 0.10, 0.5, 0.08)", 0.5),
+    ] {
+        let found = value(call).unwrap_or_else(|| panic!("{call} is null"));
+        assert!((found - expected).abs() <= 1e-9, "{call}: {found}");
+    }
+    for call in [
+        "density_quantile(0.09, 0, 0, 0, 0.1, -100, 0.5)",
+        "density_pdf(0.09, 0, 0, 0, 0.1, 100, 0)",
+        "constant_maturity_vol(0.05, 0.5, 0.10, 0.5, 0.2)",
+        "constant_maturity_vol(0.05, -0.5, 0.10, 0.5, 0.08)",
+        "variance_swap_vol(0.09, 0, 0, 0, 0.1, 0)",
+    ] {
+        assert_eq!(value(call), None, "{call}");
+    }
 }

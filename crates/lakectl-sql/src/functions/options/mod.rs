@@ -2,8 +2,10 @@
 
 mod contracts;
 mod density;
+mod exposure;
 mod fits;
 mod forwards;
+mod index;
 mod models;
 mod pricing;
 mod quotes;
@@ -25,11 +27,15 @@ pub(super) static SCALARS: &[&[ScalarSpec]] = &[
     smile::SCALARS,
     models::SCALARS,
     density::SCALARS,
+    index::SCALARS,
+    exposure::SCALARS,
 ];
 
 /// The aggregates of every topic.
 pub(super) static AGGREGATES: &[&[AggregateSpec]] = &[
     fits::AGGREGATES,
+    index::AGGREGATES,
+    exposure::AGGREGATES,
     forwards::AGGREGATES,
     synthetic::AGGREGATES,
 ];
