@@ -17,7 +17,7 @@ use lakectl_tests::{Bench, recorded_data};
 /// A check of the finished lake; the last one may change the recordings (in a copy) and run again.
 type Check = fn(&mut Bench, &Path);
 
-const CHECKS: [(&str, Check); 16] = [
+const CHECKS: [(&str, Check); 18] = [
     (
         "half_of_a_chain_is_flagged_and_kept",
         chains::half_of_a_chain_is_flagged_and_kept,
