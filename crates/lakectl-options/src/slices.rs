@@ -293,7 +293,8 @@ fn carry(
     let thin = Unpublished::Fit(FitError::TooFewQuotes);
     let earlier = earlier.ok_or(thin)?;
     let hours = (earlier.expiry_years - slice.expiry_years) * 365.0 * 24.0;
-    if !(hours >= 0.0 && hours <= CARRY_HOURS_MAX + 1e-6 && slice.expiry_years > 0.0) {
+    let recent = (0.0..=CARRY_HOURS_MAX + 1e-6).contains(&hours);
+    if !(recent && slice.expiry_years > 0.0) {
         return Err(thin);
     }
     let (mut with, mut own) = (0.0, 0.0);

@@ -1,26 +1,24 @@
 //! From quotes with volatilities to published slices and to the models beside them.
 
+mod models;
+mod rows;
+
 use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::RecordBatch;
 use lakectl_core::UtcTime;
 use lakectl_options::slices::{
-    CARRY_HOURS_MAX, EarlierSlice, FittedSlice, Origin, PublishedSlice, SliceQuote, SliceQuotes,
-    Unpublished, fit_slice, publish,
+    CARRY_HOURS_MAX, EarlierSlice, FittedSlice, SliceQuote, SliceQuotes, fit_slice, publish,
 };
-use lakectl_options::smile::{
-    Change, FitError, Phi, Range, SabrFit, SabrFormula, SsviFit, SsviQuotes, change, fit_sabr,
-    fit_ssvi,
-};
+use lakectl_options::smile::{Change, FitError, Range, change};
 
 use super::{Columns, Made, NativeTask, Out, Uses, batch};
 use crate::PipelineError;
 
+pub(super) use models::{MODELS_MADE, models};
+use rows::SliceRows;
+
 const HOUR_MICROS: i64 = 3_600_000_000;
-/// With less time left than this a smile says nothing about the surface, which SSVI fits as a whole.
-const SURFACE_YEARS_MIN: f64 = 0.5 / 365.0;
-/// Lognormal SABR: what a coin's smile is commonly quoted in.
-const SABR_BETA: f64 = 1.0;
 
 const GROUPS: &[Uses] = &[("options.greeks", &["event_time", "expiry"])];
 const QUOTES: &[Uses] = &[(
@@ -118,30 +116,6 @@ const SLICE_COLUMNS: [&str; 34] = [
     "change_hours",
     "level_change_vol",
     "shape_change_vol",
-];
-
-/// What the columns of `smile_models` are made of.
-pub(super) const MODELS_MADE: &[Made] = &[
-    ASSET,
-    EVENT,
-    KNOWN,
-    EXPIRY,
-    YEARS,
-    FORWARD,
-    of_quotes(&[
-        "sabr_alpha",
-        "sabr_beta",
-        "sabr_rho",
-        "sabr_nu",
-        "sabr_rmse_vol",
-        "sabr_status",
-        "ssvi_theta",
-        "ssvi_rho",
-        "ssvi_eta",
-        "ssvi_gamma",
-        "ssvi_rmse_vol",
-        "ssvi_status",
-    ]),
 ];
 
 /// The quotes of one expiry at one time.
@@ -345,248 +319,8 @@ impl Keys {
     }
 }
 
-/// Rows of `options.slices`, column by column.
-#[derive(Default)]
-struct SliceRows {
-    keys: Keys,
-    parameters: [Vec<Option<f64>>; 6],
-    counts: [Vec<Option<i64>>; 2],
-    g_min: Vec<Option<f64>>,
-    butterfly_free: Vec<Option<bool>>,
-    status: Vec<Option<String>>,
-    quality: [Vec<Option<f64>>; 8],
-    free_fitted: Vec<Option<bool>>,
-    wings: [Vec<Option<f64>>; 2],
-    lee_ok: Vec<Option<bool>>,
-    gaps: [Vec<Option<f64>>; 2],
-    crossings: Vec<Option<i64>>,
-    calendar_free: Vec<Option<bool>>,
-    repair: Vec<Option<String>>,
-    costs: [Vec<Option<f64>>; 6],
-}
-
 fn push_all<const N: usize, T>(columns: &mut [Vec<Option<T>>; N], values: [Option<T>; N]) {
     for (column, value) in columns.iter_mut().zip(values) {
         column.push(value);
     }
-}
-
-impl SliceRows {
-    fn push(
-        &mut self,
-        group: &Group,
-        published: &Result<PublishedSlice, Unpublished>,
-        moved: Option<(f64, Change)>,
-    ) {
-        let slice = published.as_ref().ok();
-        let quality = slice.and_then(|s| s.quality);
-        let svi = slice.map(|s| s.svi);
-        let of = |pick: fn(&PublishedSlice) -> f64| slice.map(pick);
-        let lowest = slice.and_then(|s| s.certificate.lowest);
-        let fitted = slice.and_then(|s| s.certificate.lowest_fitted);
-        let calendar = slice.and_then(|s| s.calendar.as_ref());
-        let carried = slice.and_then(|s| match s.origin {
-            Origin::Fitted => None,
-            Origin::Carried { hours, shift_vol } => Some((hours, shift_vol)),
-        });
-        push_all(
-            &mut self.parameters,
-            [
-                svi.map(|s| s.a),
-                svi.map(|s| s.b),
-                svi.map(|s| s.rho),
-                svi.map(|s| s.m),
-                svi.map(|s| s.sigma),
-                quality.map(|q| q.rmse_vol),
-            ],
-        );
-        push_all(
-            &mut self.counts,
-            [Some(group.quotes.len() as i64), Some(group.two_sided)],
-        );
-        self.g_min.push(lowest.map(|l| l.g));
-        self.butterfly_free.push(slice.map(|s| s.certificate.free));
-        self.status.push(Some(status(published).to_owned()));
-        push_all(
-            &mut self.quality,
-            [
-                quality.map(|q| q.max_error_vol),
-                quality.and_then(|q| q.leave_one_out_vol),
-                slice.and_then(|s| s.inside_share),
-                of(|s| s.certificate.fitted.low),
-                of(|s| s.certificate.fitted.high),
-                lowest.map(|l| l.k),
-                fitted.map(|l| l.g),
-                fitted.map(|l| l.k),
-            ],
-        );
-        self.free_fitted
-            .push(slice.map(|s| s.certificate.free_fitted));
-        push_all(
-            &mut self.wings,
-            [of(|s| s.certificate.wings.0), of(|s| s.certificate.wings.1)],
-        );
-        self.lee_ok.push(slice.map(|s| s.certificate.lee_ok));
-        push_all(
-            &mut self.gaps,
-            [calendar.map(|c| c.min_gap), calendar.map(|c| c.argmin)],
-        );
-        self.crossings
-            .push(calendar.map(|c| c.crossings.len() as i64));
-        self.calendar_free.push(calendar.map(|c| c.free));
-        self.repair.push(slice.map(|s| repair_word(s).to_owned()));
-        push_all(
-            &mut self.costs,
-            [
-                of(|s| s.mending.cost_vol),
-                carried.map(|c| c.0),
-                carried.map(|c| c.1),
-                moved.map(|m| m.0),
-                moved.map(|m| m.1.level_vol),
-                moved.map(|m| m.1.shape_vol),
-            ],
-        );
-    }
-
-    /// All columns in the order of the table.
-    fn columns(self) -> Vec<Out> {
-        let mut columns = self.keys.columns();
-        columns.extend(self.parameters.map(Out::F64));
-        columns.extend(self.counts.map(Out::I64));
-        columns.extend([
-            Out::F64(self.g_min),
-            Out::Bool(self.butterfly_free),
-            Out::Utf8(self.status),
-        ]);
-        columns.extend(self.quality.map(Out::F64));
-        columns.push(Out::Bool(self.free_fitted));
-        columns.extend(self.wings.map(Out::F64));
-        columns.push(Out::Bool(self.lee_ok));
-        columns.extend(self.gaps.map(Out::F64));
-        columns.extend([
-            Out::I64(self.crossings),
-            Out::Bool(self.calendar_free),
-            Out::Utf8(self.repair),
-        ]);
-        columns.extend(self.costs.map(Out::F64));
-        columns
-    }
-}
-
-fn status(published: &Result<PublishedSlice, Unpublished>) -> &'static str {
-    match published {
-        Ok(slice) if slice.origin == Origin::Fitted => "ok",
-        Ok(_) => "carried",
-        Err(Unpublished::NoQuotes) => "no_usable_quotes",
-        Err(Unpublished::Fit(error)) => error.word(),
-    }
-}
-
-fn repair_word(slice: &PublishedSlice) -> &'static str {
-    match (slice.mending.butterfly, slice.mending.calendar) {
-        (false, false) => "none",
-        (true, false) => "butterfly",
-        (false, true) => "calendar",
-        (true, true) => "both",
-    }
-}
-
-/// SABR of every slice and one SSVI of every snapshot, beside the published smiles.
-pub(super) fn models(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
-    let asset = task.asset()?;
-    let all = snapshots(task.input("options.greeks")?)?;
-    let mut keys = Keys::default();
-    let mut sabrs: [Vec<Option<f64>>; 5] = Default::default();
-    let mut ssvis: [Vec<Option<f64>>; 5] = Default::default();
-    let (mut sabr_status, mut ssvi_status) = (vec![], vec![]);
-    for (event, snapshot) in &all {
-        let known = known_micros(snapshot);
-        let columns: Vec<[Vec<f64>; 3]> = snapshot.values().map(quote_columns).collect();
-        let surface = surface_fit(snapshot, &columns);
-        for (i, (expiry, group)) in snapshot.iter().enumerate() {
-            let [k, vol, weight] = &columns[i];
-            let (forward, years) = (group.forward, group.expiry_years);
-            let fit = fit_sabr(
-                k,
-                vol,
-                weight,
-                forward,
-                years,
-                SABR_BETA,
-                SabrFormula::Hagan,
-            );
-            keys.push(&asset, *event, known, *expiry, group);
-            push_all(&mut sabrs, sabr_values(fit.as_ref().ok()));
-            sabr_status.push(Some(fit.err().map_or("ok", FitError::word).to_owned()));
-            let (values, status) = ssvi_values(&surface, i);
-            push_all(&mut ssvis, values);
-            ssvi_status.push(Some(status.to_owned()));
-        }
-    }
-    let mut columns = keys.columns();
-    columns.extend(sabrs.map(Out::F64));
-    columns.push(Out::Utf8(sabr_status));
-    columns.extend(ssvis.map(Out::F64));
-    columns.push(Out::Utf8(ssvi_status));
-    batch(&task.schema, columns)
-}
-
-fn quote_columns(group: &Group) -> [Vec<f64>; 3] {
-    let column = |pick: fn(&SliceQuote) -> f64| group.quotes.iter().map(|q| pick(&q.1)).collect();
-    [column(|q| q.k), column(|q| q.vol), column(|q| q.weight)]
-}
-
-/// The surface of the expiries that it can take, with the positions of these.
-fn surface_fit(
-    snapshot: &Snapshot,
-    columns: &[[Vec<f64>; 3]],
-) -> Result<(SsviFit, Vec<usize>), &'static str> {
-    let used: Vec<usize> = snapshot
-        .values()
-        .enumerate()
-        .filter(|(_, g)| g.expiry_years >= SURFACE_YEARS_MIN && !g.quotes.is_empty())
-        .map(|(i, _)| i)
-        .collect();
-    let years: Vec<f64> = snapshot.values().map(|g| g.expiry_years).collect();
-    let quotes: Vec<SsviQuotes> = used
-        .iter()
-        .map(|&i| SsviQuotes {
-            expiry_years: years[i],
-            k: &columns[i][0],
-            iv: &columns[i][1],
-            weight: &columns[i][2],
-        })
-        .collect();
-    fit_ssvi(&quotes)
-        .map(|fit| (fit, used))
-        .map_err(FitError::word)
-}
-
-fn sabr_values(fit: Option<&SabrFit>) -> [Option<f64>; 5] {
-    [
-        fit.map(|f| f.sabr.alpha),
-        fit.map(|f| f.sabr.beta),
-        fit.map(|f| f.sabr.rho),
-        fit.map(|f| f.sabr.nu),
-        fit.map(|f| f.rmse_vol),
-    ]
-}
-
-/// Values and status of one expiry.
-fn ssvi_values(
-    surface: &Result<(SsviFit, Vec<usize>), &'static str>,
-    expiry: usize,
-) -> ([Option<f64>; 5], &'static str) {
-    let (fit, used) = match surface {
-        Ok(surface) => surface,
-        Err(status) => return ([None; 5], status),
-    };
-    let Some(i) = used.iter().position(|used| *used == expiry) else {
-        return ([None; 5], "not_in_surface");
-    };
-    let Phi::Power { eta, gamma } = fit.ssvi.phi else {
-        return ([None; 5], "no_fit");
-    };
-    let values = [fit.theta[i], fit.ssvi.rho, eta, gamma, fit.rmse_vol[i]];
-    (values.map(Some), "ok")
 }

@@ -152,7 +152,6 @@ fn bars() -> RecordBatch {
     })
 }
 
-/// Smiles of the snapshots of [`greeks`].
 fn slices() -> RecordBatch {
     rows("options.slices", 6, &|column, row| {
         let expiry = row % 3;
@@ -175,7 +174,7 @@ fn slices() -> RecordBatch {
     })
 }
 
-/// Index prices of the same snapshots.
+/// Index prices beside the quotes of [`greeks`].
 fn quotes() -> RecordBatch {
     rows("market.option_quotes", 4, &|column, row| {
         let time = Day::from_days(20_000).start().micros() + (8 + (row / 2) as i64 * 6) * HOUR;

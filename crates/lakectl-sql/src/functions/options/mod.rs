@@ -34,6 +34,8 @@ pub(super) static SCALARS: &[&[ScalarSpec]] = &[
 /// The aggregates of every topic.
 pub(super) static AGGREGATES: &[&[AggregateSpec]] = &[
     fits::AGGREGATES,
+    index::AGGREGATES,
+    exposure::AGGREGATES,
     forwards::AGGREGATES,
     synthetic::AGGREGATES,
     index::AGGREGATES,
