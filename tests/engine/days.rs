@@ -26,6 +26,11 @@ fn a_new_day_runs_its_partitions_and_those_that_hold_it() {
         &format!(
             "options.{{forwards,greeks,slices,surface_nodes,density}} asset=ASSETS/date={NEXT}"
         ),
+        &format!(
+            "options.{{variance_index,exposure,exposure_profile,hedge_ladder}} asset=ASSETS/date={NEXT}"
+        ),
+        "options.skew_elasticity asset=ASSETS/month=2026-01",
+        "options.index_comparison asset=ASSETS/year=2026",
         "market.future_quotes asset=ASSETS/month=2026-01",
         "market.{spot_bars,dvol,funding} asset=ASSETS/year=2026",
         "{market.rates,onchain.global_metrics,sentiment.daily} year=2026",

@@ -66,7 +66,10 @@ fn one_changed_document_runs_the_partitions_that_it_reaches() {
         "market.option_quotes asset=ASSETS/date=2026-01-31",
         // The quotes of ETH name another document, which is where it ends.
         "options.{forwards,greeks} asset=ASSETS/date=2026-01-31",
-        "options.{slices,surface_nodes,density} asset=BTC/date=2026-01-31",
+        "options.{exposure,exposure_profile,hedge_ladder} asset=ASSETS/date=2026-01-31",
+        "options.{slices,surface_nodes,density,variance_index} asset=BTC/date=2026-01-31",
+        "options.skew_elasticity asset=BTC/month={2026-01,2026-02}",
+        "options.index_comparison asset=BTC/year=2026",
         // Both months look back to that day.
         "features.{surface_pca,surface_factors} asset=BTC/month={2026-01,2026-02}",
         "features.{divergence,matrix} asset=BTC/year=2026",
@@ -242,6 +245,11 @@ fn a_new_day_of_recordings_runs_only_what_holds_it() {
         &format!(
             "options.{{forwards,greeks,slices,surface_nodes,density}} asset=ASSETS/date={next}"
         ),
+        &format!(
+            "options.{{variance_index,exposure,exposure_profile,hedge_ladder}} asset=ASSETS/date={next}"
+        ),
+        "options.skew_elasticity asset=ASSETS/month=2026-02",
+        "options.index_comparison asset=ASSETS/year=2026",
         "market.future_quotes asset=ASSETS/month=2026-02",
         "market.{spot_bars,dvol,funding} asset=ASSETS/year=2026",
         "{market.rates,onchain.global_metrics,sentiment.daily} year=2026",

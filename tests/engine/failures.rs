@@ -119,6 +119,8 @@ fn without_published_rows_each_reader_decides() {
         &run.blocked(),
         &tasks(&[
             "options.{slices,surface_nodes,density} asset=ETH/date=DAYS",
+            "options.{variance_index,exposure,exposure_profile,hedge_ladder} asset=ETH/date=DAYS",
+            "options.index_comparison asset=ETH/year=YEARS",
             "features.surface_factors asset=ETH/month=MONTHS",
         ]),
     );
@@ -162,6 +164,9 @@ fn without_published_rows_each_reader_decides() {
         &tasks(&[
             "options.greeks asset=ASSETS/date=DAYS",
             "options.{slices,surface_nodes,density} asset=ETH/date=DAYS",
+            "options.{variance_index,exposure,exposure_profile,hedge_ladder} asset=ETH/date=DAYS",
+            "options.skew_elasticity asset=ETH/month=MONTHS",
+            "options.index_comparison asset=ETH/year=YEARS",
             "features.{surface_pca,surface_factors} asset=ETH/month=MONTHS",
             "features.{divergence,matrix} asset=ETH/year=YEARS",
             "models.{regime,quantile} asset=ETH/month=2026-01",

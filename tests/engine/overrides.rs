@@ -48,6 +48,9 @@ fn after_a_chain() -> Vec<String> {
         &format!(
             "options.{{forwards,greeks,slices,surface_nodes,density}} asset=ASSETS/date={DAY}"
         ),
+        &format!(
+            "options.{{variance_index,exposure,exposure_profile,hedge_ladder}} asset=ASSETS/date={DAY}"
+        ),
     ])
 }
 
