@@ -259,10 +259,13 @@ fn a_change_without_effect_stops_where_rows_are_equal() {
 
 /// Everything that looks at a surface. No matrix row of December is known before December began, so that month's models
 /// read nothing that could change.
-const AFTER_GREEKS: [&str; 9] = [
+const AFTER_GREEKS: [&str; 12] = [
     "options.{exclusions,skew_fit,skew_report} asset=ASSETS/date=DAYS",
     "options.skew_policy asset=ASSETS/month=MONTHS",
     "options.{slices,smile_models,surface_nodes,term_structure,density} asset=ASSETS/date=DAYS",
+    "options.{variance_index,exposure,exposure_profile,hedge_ladder} asset=ASSETS/date=DAYS",
+    "options.skew_elasticity asset=ASSETS/month=MONTHS",
+    "options.index_comparison asset=ASSETS/year=YEARS",
     "features.{surface_pca,surface_factors} asset=ASSETS/month=MONTHS",
     "features.{divergence,matrix} asset=ASSETS/year=YEARS",
     "models.{regime,quantile} asset=ASSETS/month=2026-01",
@@ -287,7 +290,7 @@ fn other_values_run_the_readers_and_a_reverted_change_runs_nothing() {
     let expected = tasks(&AFTER_GREEKS);
     assert_tasks(&run.executed(), &expected);
     let moved = tasks(&[
-        "options.{greeks,slices,smile_models,surface_nodes,term_structure,density} asset=ASSETS/date=DAYS",
+        "options.{greeks,slices,smile_models,surface_nodes,term_structure,density,variance_index,exposure} asset=ASSETS/date=DAYS",
         "features.surface_factors asset=ASSETS/month=MONTHS",
         "features.matrix asset=ASSETS/year=YEARS",
     ]);

@@ -31,6 +31,11 @@ fn a_new_day_runs_its_partitions_and_those_that_hold_it() {
         "options.forwards asset=ASSETS/date=2026-01-03",
         &format!("options.skew_fit asset=ASSETS/date={{2026-01-02,2026-01-03,{NEXT}}}"),
         "options.skew_policy asset=ASSETS/month=2026-01",
+        &format!(
+            "options.{{variance_index,exposure,exposure_profile,hedge_ladder}} asset=ASSETS/date={NEXT}"
+        ),
+        "options.skew_elasticity asset=ASSETS/month=2026-01",
+        "options.index_comparison asset=ASSETS/year=2026",
         "market.future_quotes asset=ASSETS/month=2026-01",
         "market.{spot_bars,dvol,funding} asset=ASSETS/year=2026",
         "{market.rates,onchain.global_metrics,sentiment.daily} year=2026",

@@ -120,6 +120,8 @@ fn without_published_rows_each_reader_decides() {
         &tasks(&[
             "options.{slices,smile_models,surface_nodes,term_structure,density} asset=ETH/date=DAYS",
             "options.{exclusions,skew_fit,skew_report} asset=ETH/date=DAYS",
+            "options.{variance_index,exposure,exposure_profile,hedge_ladder} asset=ETH/date=DAYS",
+            "options.index_comparison asset=ETH/year=YEARS",
             "features.surface_factors asset=ETH/month=MONTHS",
         ]),
     );
@@ -165,6 +167,9 @@ fn without_published_rows_each_reader_decides() {
             "options.{slices,smile_models,surface_nodes,term_structure,density} asset=ETH/date=DAYS",
             "options.{exclusions,skew_fit,skew_report} asset=ETH/date=DAYS",
             "options.skew_policy asset=ETH/month=MONTHS",
+            "options.{variance_index,exposure,exposure_profile,hedge_ladder} asset=ETH/date=DAYS",
+            "options.skew_elasticity asset=ETH/month=MONTHS",
+            "options.index_comparison asset=ETH/year=YEARS",
             "features.{surface_pca,surface_factors} asset=ETH/month=MONTHS",
             "features.{divergence,matrix} asset=ETH/year=YEARS",
             "models.{regime,quantile} asset=ETH/month=2026-01",

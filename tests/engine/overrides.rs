@@ -48,6 +48,9 @@ fn after_a_chain() -> Vec<String> {
         &format!(
             "options.{{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density}} asset=ASSETS/date={DAY}"
         ),
+        &format!(
+            "options.{{variance_index,exposure,exposure_profile,hedge_ladder}} asset=ASSETS/date={DAY}"
+        ),
     ])
 }
 

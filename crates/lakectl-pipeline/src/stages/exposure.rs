@@ -1,20 +1,14 @@
 //! What dealers' positions make them trade: sensitivities now, over the spot price, and after a move.
 
-use std::collections::BTreeMap;
-
 use arrow::array::RecordBatch;
-use lakectl_options::OptionKind;
 use lakectl_options::exposure::{
-    Book, EXPIRY_YEARS_MIN, Exposure, Holding, Ladder, OpenInterest, Scenario, Shape, Stickiness,
-    Walls, grid, max_pain,
+    Book, Exposure, Holding, Ladder, Scenario, Shape, Stickiness, Walls, grid, max_pain,
 };
-use lakectl_options::smile::RawSvi;
 
-use super::{Columns, Made, NativeTask, Out, Uses, batch};
+use super::book::{SIGNED, Snapshot, snapshots};
+use super::{Made, NativeTask, Out, Uses, batch};
 use crate::PipelineError;
 
-/// The scenarios that open interest decides, in the order of a book's positions.
-const SIGNED: [Scenario; 2] = [Scenario::AllShort, Scenario::Naive];
 const STICKY: [Stickiness; 2] = [Stickiness::Strike, Stickiness::Delta];
 /// Steps of the grid on which sign changes are looked for, a quarter of a per cent each, and of the one that is kept.
 const FINE_STEPS: u32 = 240;
@@ -160,162 +154,6 @@ pub(super) const LADDER_MADE: &[Made] = &[
     of_books(&["asset", "scenario", "hours", "vol_shift", "spot_ratio"]),
     of_positions(&["level", "delta_coin", "hedge_coin", "hedge_usd"]),
 ];
-
-/// The open options of one snapshot.
-#[derive(Default)]
-struct Snapshot {
-    known_micros: i64,
-    index_prices: Vec<f64>,
-    nearest_forward: Option<(f64, f64)>,
-    holdings: Vec<Holding<2>>,
-    open: Vec<OpenInterest>,
-    left_out: i64,
-}
-
-impl Snapshot {
-    /// The spot price and where it comes from: the venue's index, else the forward of the nearest expiry.
-    fn spot(&mut self) -> Option<(f64, &'static str)> {
-        self.index_prices.sort_by(f64::total_cmp);
-        let count = self.index_prices.len();
-        let index = (count > 0)
-            .then(|| 0.5 * (self.index_prices[(count - 1) / 2] + self.index_prices[count / 2]));
-        let forward = self.nearest_forward.map(|(_, forward)| forward);
-        index
-            .map(|spot| (spot, "index"))
-            .or(forward.map(|spot| (spot, "nearest_forward")))
-    }
-
-    /// The book of the signed scenarios, its spot price and that price's source, or why there is none.
-    fn book(&mut self) -> Result<(Book<2>, &'static str), &'static str> {
-        let (spot, source) = self.spot().ok_or("no_spot")?;
-        if self.holdings.is_empty() {
-            return Err("no_open_interest");
-        }
-        let book = Book::new(spot, &self.holdings).map_err(|error| error.word())?;
-        Ok((book, source))
-    }
-}
-
-/// Groups options by snapshot. Options without open interest do not count; those without a volatility or with less than an
-/// hour left are left out and counted.
-fn snapshots(task: &NativeTask) -> Result<BTreeMap<i64, Snapshot>, PipelineError> {
-    let greeks = task.input("options.greeks")?;
-    let smiles = smiles(task.input("options.slices")?)?;
-    let (events, knowns, expiries) = (
-        greeks.micros("event_time")?,
-        greeks.micros("known_at")?,
-        greeks.micros("expiry")?,
-    );
-    let columns = ["expiry_years", "forward", "strike", "iv", "open_interest"]
-        .map(|name| greeks.f64s(name))
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()?;
-    let kinds = greeks.texts("option_type")?;
-    let mut snapshots: BTreeMap<i64, Snapshot> = BTreeMap::new();
-    for row in 0..greeks.rows() {
-        let snapshot = snapshots.entry(events[row]).or_default();
-        snapshot.known_micros = snapshot.known_micros.max(knowns[row]);
-        let [years, forward, strike, vol, open] =
-            [0, 1, 2, 3, 4].map(|i: usize| columns[i][row].filter(|x| *x > 0.0));
-        if let (Some(years), Some(forward)) = (years, forward)
-            && snapshot
-                .nearest_forward
-                .is_none_or(|(nearest, _)| years < nearest)
-        {
-            snapshot.nearest_forward = Some((years, forward));
-        }
-        let kind = match kinds[row].as_deref() {
-            Some("call") => OptionKind::Call,
-            Some("put") => OptionKind::Put,
-            _ => continue,
-        };
-        let (Some(strike), Some(contracts)) = (strike, open) else {
-            continue;
-        };
-        snapshot.open.push(OpenInterest {
-            kind,
-            strike,
-            contracts,
-        });
-        let positions = SIGNED.map(|scenario| scenario.position(kind, contracts).unwrap_or(0.0));
-        match (
-            years.filter(|years| *years > EXPIRY_YEARS_MIN),
-            forward,
-            vol,
-        ) {
-            (Some(expiry_years), Some(forward), Some(vol)) => snapshot.holdings.push(Holding {
-                kind,
-                strike,
-                expiry_years,
-                forward,
-                vol,
-                smile: smiles
-                    .get(&(events[row], expiries[row]))
-                    .map(|(_, smile)| *smile),
-                positions,
-            }),
-            _ => snapshot.left_out += 1,
-        }
-    }
-    for ((event, _), (known, _)) in smiles {
-        if let Some(snapshot) = snapshots.get_mut(&event) {
-            snapshot.known_micros = snapshot.known_micros.max(known);
-        }
-    }
-    index_prices(task.input("market.option_quotes")?, &mut snapshots)?;
-    Ok(snapshots)
-}
-
-type Smiles = BTreeMap<(i64, i64), (i64, RawSvi)>;
-
-/// Fitted smiles by snapshot and expiry, with the time at which each was known.
-fn smiles(slices: &Columns) -> Result<Smiles, PipelineError> {
-    let (events, knowns, expiries) = (
-        slices.micros("event_time")?,
-        slices.micros("known_at")?,
-        slices.micros("expiry")?,
-    );
-    let columns = ["a", "b", "rho", "m", "sigma"]
-        .map(|name| slices.f64s(name))
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut smiles = Smiles::new();
-    for row in 0..slices.rows() {
-        if let [Some(a), Some(b), Some(rho), Some(m), Some(sigma)] =
-            [0, 1, 2, 3, 4].map(|i: usize| columns[i][row])
-        {
-            let smile = RawSvi {
-                a,
-                b,
-                rho,
-                m,
-                sigma,
-            };
-            smiles.insert((events[row], expiries[row]), (knowns[row], smile));
-        }
-    }
-    Ok(smiles)
-}
-
-fn index_prices(
-    quotes: &Columns,
-    snapshots: &mut BTreeMap<i64, Snapshot>,
-) -> Result<(), PipelineError> {
-    let (events, knowns, prices) = (
-        quotes.micros("event_time")?,
-        quotes.micros("known_at")?,
-        quotes.f64s("index_price")?,
-    );
-    for row in 0..quotes.rows() {
-        if let Some(snapshot) = snapshots.get_mut(&events[row]) {
-            snapshot.known_micros = snapshot.known_micros.max(knowns[row]);
-            snapshot
-                .index_prices
-                .extend(prices[row].filter(|price| *price > 0.0));
-        }
-    }
-    Ok(())
-}
 
 /// The columns that name a row.
 #[derive(Default)]
@@ -548,3 +386,7 @@ pub(super) fn hedge_ladder(task: &NativeTask) -> Result<RecordBatch, PipelineErr
     columns.extend(numbers.map(Out::F64));
     batch(&task.schema, columns)
 }
+
+#[cfg(test)]
+#[path = "exposure_tests.rs"]
+mod tests;

@@ -238,3 +238,74 @@ pub(super) fn variance_index(task: &NativeTask) -> Result<RecordBatch, PipelineE
     ];
     batch(&task.schema, columns)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expiry(days: f64, vol: f64, strikes: std::ops::RangeInclusive<i32>) -> (i64, Expiry) {
+        let quotes = strikes.flat_map(|i| {
+            let strike = 50_000.0 + 1_000.0 * f64::from(i);
+            [OptionKind::Call, OptionKind::Put].map(|kind| (kind, strike, vol))
+        });
+        let expiry = Expiry {
+            micros: days as i64,
+            years: days / DAYS_PER_YEAR,
+            forward: 90_500.0,
+            quotes: quotes.collect(),
+        };
+        (days as i64, expiry)
+    }
+
+    #[test]
+    fn coin_settled_options_make_the_index_where_there_are_any() {
+        let inverse = || BTreeMap::from([expiry(16.0, 0.4, 0..=100), expiry(37.0, 0.6, 0..=100)]);
+        let linear = || BTreeMap::from([expiry(9.0, 0.9, 0..=100), expiry(30.5, 0.9, 0..=100)]);
+        let alone = Chain {
+            inverse: inverse(),
+            ..Chain::default()
+        }
+        .row();
+        let mixed = Chain {
+            inverse: inverse(),
+            linear: linear(),
+            ..Chain::default()
+        }
+        .row();
+        assert_eq!((alone.index, alone.expiries), (mixed.index, mixed.expiries));
+        assert!((0.4..0.6).contains(&alone.index.unwrap()) && alone.reason.is_none());
+        assert!(alone.full_strip_vol > alone.index);
+        let dollars = Chain {
+            linear: linear(),
+            ..Chain::default()
+        }
+        .row();
+        assert!((0.8..0.9).contains(&dollars.index.unwrap()));
+    }
+
+    #[test]
+    fn what_has_no_index_says_why() {
+        let reason = |expiries: [(i64, Expiry); 2]| {
+            let chain = Chain {
+                inverse: BTreeMap::from(expiries),
+                ..Chain::default()
+            };
+            let row = chain.row();
+            assert!(row.index.is_none());
+            row.reason.unwrap()
+        };
+        let full = |days| expiry(days, 0.5, 0..=100);
+        assert_eq!(reason([full(40.0), full(60.0)]), "no_bracket");
+        assert_eq!(reason([full(10.0), full(20.0)]), "no_bracket");
+        let thin = expiry(20.0, 0.5, 40..=41);
+        assert_eq!(reason([thin, full(40.0)]), "near_too_few_strikes");
+        assert_eq!(
+            reason([full(20.0), expiry(40.0, 0.5, 60..=90)]),
+            "next_no_cut_off"
+        );
+        assert_eq!(
+            reason([full(20.0), expiry(40.0, -0.5, 0..=90)]),
+            "next_no_cut_off"
+        );
+    }
+}

@@ -1,5 +1,6 @@
 //! Native stages: read columns, call one domain crate, return columns. No stage knows another.
 
+mod book;
 mod columns;
 mod density;
 mod exposure;
