@@ -186,7 +186,7 @@ fn strikes(exposure: &Exposure, ends: (f64, f64)) -> Panel {
             ..x_axis(ends)
         },
         y,
-        150.0,
+        180.0,
     );
     let seen: Vec<&StrikeColumn> = exposure
         .strikes
@@ -209,18 +209,27 @@ fn strikes(exposure: &Exposure, ends: (f64, f64)) -> Panel {
         panel.add(name, color, Mark::Columns { columns });
     }
     panel.add("", INK, Mark::Level { at: 0.0 });
+    // Room above the columns for the words of the levels, a line each.
+    let reach = |of: fn(f64, f64) -> f64| {
+        let both = seen.iter().map(|column| of(column.calls, column.puts));
+        both.fold(0.0, of) / MILLION
+    };
+    let (low, high) = (reach(f64::min), reach(f64::max));
+    if low < high {
+        panel.y = panel
+            .y
+            .clone()
+            .between(low * 1.08, high * 1.08 + (high - low) * 0.45);
+    }
+    let highest = exposure
+        .levels
+        .iter()
+        .map(|(_, level)| *level)
+        .fold(f64::MIN, f64::max);
     for (i, (name, level)) in exposure.levels.iter().enumerate() {
         let words = format!("{}{name} {}", "\n".repeat(i), number(*level, 0));
-        let left = exposure.spot.is_some_and(|spot| *level < spot);
-        panel.add(
-            "",
-            GREY,
-            Mark::Upright {
-                at: *level,
-                words,
-                left,
-            },
-        );
+        let (at, left) = (*level, *level < highest);
+        panel.add("", GREY, Mark::Upright { at, words, left });
     }
     panel
 }

@@ -228,7 +228,7 @@ fn volatilities(slice: &Smile, height: f64) -> Panel {
     let [left, fitted, right] = parts(slice, &fit);
     if !left.is_empty() || !right.is_empty() {
         panel.add(
-            "SVI beyond the fitted quotes",
+            "SVI, extrapolated",
             GREEN,
             Mark::dashed_runs(vec![left, right]),
         );
@@ -341,11 +341,7 @@ fn certificate(slice: &Smile, ends: (f64, f64)) -> Panel {
     let y = Axis::new("butterfly g(k)").between(low.max(-2.0) - 0.1, high.min(4.0) + 0.1);
     let mut panel = Panel::new("", x_axis(ends), y, 80.0);
     panel.add("", INK, Mark::Level { at: 0.0 });
-    panel.add(
-        "g(k), arbitrage-free where not negative",
-        PURPLE,
-        Mark::line(points),
-    );
+    panel.add("g(k): no butterfly where ≥ 0", PURPLE, Mark::line(points));
     panel
 }
 

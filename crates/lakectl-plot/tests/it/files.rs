@@ -53,11 +53,7 @@ fn svg_is_well_formed_and_names_its_series() {
         ),
         (1, 1, 1, 3)
     );
-    for series in [
-        "puts, bid to ask",
-        "SVI fit",
-        "SVI beyond the fitted quotes",
-    ] {
+    for series in ["puts, bid to ask", "SVI fit", "SVI, extrapolated"] {
         assert!(
             svg.contains(&format!(r#"<g class="series" data-name="{series}">"#)),
             "{series}"

@@ -28,9 +28,9 @@ fn one_smile_has_quotes_residuals_and_certificate() {
         lines(&sheet),
         [
             "27 Mar 2026 · 16.4 days · forward 70,000 USD: puts, bid to ask x10, calls, bid to ask x10, \
-             ask without a bid x1, venue's mark x20, SVI beyond the fitted quotes x32, SVI fit x71",
+             ask without a bid x1, venue's mark x20, SVI, extrapolated x32, SVI fit x71",
             ": puts, bid to ask x10, calls, bid to ask x10, venue's mark x20",
-            ": g(k), arbitrage-free where not negative x101",
+            ": g(k): no butterfly where ≥ 0 x101",
         ]
     );
     let drawing = sheet.draw().unwrap();
