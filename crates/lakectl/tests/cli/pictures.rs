@@ -256,3 +256,36 @@ fn a_lake_without_the_table_names_the_command_that_makes_it() {
         ended.stderr
     );
 }
+
+#[test]
+fn exposure_of_the_demo() {
+    let place = Place::published();
+    let missing = place.short(&plot("exposure", "e.svg", &[])).code(1);
+    assert!(
+        missing
+            .stderr
+            .contains("run --until options.exposure_profile` computes it"),
+        "{}",
+        missing.stderr
+    );
+    place.short(&["run", "--until", "options"]).code(0);
+    let drawn = place
+        .short(&plot("exposure", "e.svg", &["--format", "json"]))
+        .code(0)
+        .json();
+    assert_eq!(
+        drawn["tables"],
+        serde_json::json!([
+            "options.exposure",
+            "options.exposure_profile",
+            "options.greeks"
+        ])
+    );
+    let names = drawn["panels"][0]["series"].to_string();
+    assert!(
+        names.contains("naive, sticky strike") && names.contains("all short, sticky delta"),
+        "{names}"
+    );
+    let text = fs::read_to_string(place.path().join("e.svg")).unwrap();
+    assert!(text.contains("naive: ") && text.contains("taker flow: no trades"));
+}
