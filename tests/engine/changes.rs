@@ -259,9 +259,8 @@ fn a_change_without_effect_stops_where_rows_are_equal() {
 
 /// Everything that looks at a surface. No matrix row of December is known before December began, so that month's models
 /// read nothing that could change.
-const AFTER_GREEKS: [&str; 9] = [
+const AFTER_GREEKS: [&str; 8] = [
     "options.{exclusions,skew_fit,skew_report} asset=ASSETS/date=DAYS",
-    "options.skew_policy asset=ASSETS/month=MONTHS",
     "options.{slices,surface_nodes,density} asset=ASSETS/date=DAYS",
     "features.{surface_pca,surface_factors} asset=ASSETS/month=MONTHS",
     "features.{divergence,matrix} asset=ASSETS/year=YEARS",

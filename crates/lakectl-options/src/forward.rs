@@ -86,7 +86,8 @@ pub fn continuous_rate(
 ) -> Result<f64, ForwardError> {
     let valid = |x: f64| x > 0.0 && x.is_finite();
     let growth = simple_rate * expiry_years * (DAYS_PER_YEAR / year_days);
-    if !valid(expiry_years) || !valid(year_days) || !(growth > -1.0 && growth.is_finite()) {
+    let possible = growth > -1.0 && growth.is_finite();
+    if !valid(expiry_years) || !valid(year_days) || !possible {
         return Err(ForwardError::BadInput);
     }
     let rate = libm::log1p(growth) / expiry_years;

@@ -53,7 +53,8 @@ pub fn atm_vol(quotes: &[(f64, f64)]) -> Option<f64> {
     let known = quotes
         .iter()
         .filter(|(k, vol)| k.is_finite() && *vol > 0.0 && vol.is_finite());
-    let (mut below, mut above): (Option<(f64, f64)>, Option<(f64, f64)>) = (None, None);
+    let mut below: Option<(f64, f64)> = None;
+    let mut above: Option<(f64, f64)> = None;
     for &(k, vol) in known {
         if k <= 0.0 && below.is_none_or(|(nearest, _)| k > nearest) {
             below = Some((k, vol));
