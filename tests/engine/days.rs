@@ -27,8 +27,7 @@ fn a_new_day_runs_its_partitions_and_those_that_hold_it() {
             "options.{{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density}} asset=ASSETS/date={NEXT}"
         ),
         &format!("options.{{exclusions,skew_report}} asset=ASSETS/date={NEXT}"),
-        // The month's page of rates and that of bars are other documents now, which days that look back into it see.
-        "options.forwards asset=ASSETS/date=2026-01-03",
+        // The month's page of bars is another document now, which days that look back into it see.
         &format!("options.skew_fit asset=ASSETS/date={{2026-01-02,2026-01-03,{NEXT}}}"),
         "options.skew_policy asset=ASSETS/month=2026-01",
         &format!(

@@ -194,40 +194,40 @@ fn what_a_query_may_not_give_is_refused_and_named() {
         // Rows of another partition.
         (
             "sql/options/forwards.sql",
-            "v.event_time, v.known_at",
-            "v.event_time - INTERVAL '1 day' AS event_time, v.known_at",
+            "SELECT asset, event_time, known_at, expiry, expiry_years",
+            "SELECT asset, event_time - INTERVAL '1 day' AS event_time, known_at, expiry, expiry_years",
             "does not belong to partition",
         ),
         (
             "sql/options/forwards.sql",
-            "SELECT v.asset",
-            "SELECT 'DOGE' AS asset",
+            "SELECT asset, event_time, known_at, expiry, expiry_years",
+            "SELECT 'DOGE' AS asset, event_time, known_at, expiry, expiry_years",
             "`DOGE`",
         ),
         // Values that cannot be stored.
         (
             "sql/options/forwards.sql",
-            "v.forward, p.forward_parity",
-            "v.forward / 0 AS forward, p.forward_parity",
+            "expiry_years, forward, forward_parity",
+            "expiry_years, forward / 0 AS forward, forward_parity",
             "forward",
         ),
         (
             "sql/options/forwards.sql",
-            "v.forward, p.forward_parity",
-            "NULL AS forward, p.forward_parity",
+            "expiry_years, forward, forward_parity",
+            "expiry_years, NULL AS forward, forward_parity",
             "forward",
         ),
         // Columns that are not the declared ones.
         (
             "sql/options/forwards.sql",
-            "v.forward, p.forward_parity",
-            "v.forward AS fwd, p.forward_parity",
+            "expiry_years, forward, forward_parity",
+            "expiry_years, forward AS fwd, forward_parity",
             "fwd",
         ),
         (
             "sql/options/forwards.sql",
-            "v.forward, p.forward_parity",
-            "'high' AS forward, p.forward_parity",
+            "expiry_years, forward, forward_parity",
+            "expiry_years, 'high' AS forward, forward_parity",
             "forward",
         ),
         // A clock or a random number.
