@@ -122,10 +122,10 @@ fn stages_that_are_declared_wrongly() {
                     OPTIONS,
                     "options.density",
                     "\"tenor_days\"]",
-                    "\"tenor\"]",
+                    "\"tenor_dais\"]",
                 )
             },
-            words(&["pipelines/options.toml:", "`tenor`", "`tenor_days`"]),
+            words(&["pipelines/options.toml:", "`tenor_dais`", "`tenor_days`"]),
         ),
         (
             |b| {

@@ -95,9 +95,11 @@ fn an_excluded_document_counts_as_if_it_had_never_come() {
         );
     }
     assert!(executed.iter().all(|task| !task.starts_with("raw.")));
+    // Slices of the day after may carry a shape of that day.
+    let carried = |task: &str| task.starts_with("options.slices ") && task.contains("2026-02-01");
     let other_days = executed
         .iter()
-        .filter(|task| task.contains("date=") && !task.contains(DAY));
+        .filter(|task| task.contains("date=") && !task.contains(DAY) && !carried(task));
     assert_eq!(other_days.count(), 0, "{executed:#?}");
     let quotes = format!(
         "SELECT 1 FROM market.option_quotes WHERE event_time >= '{DAY}' AND event_time < '2026-02-01'"
@@ -235,10 +237,12 @@ fn an_accepted_failure_holds_for_those_rows_only() {
     );
     let executed = run.executed();
     assert!(executed.contains(&"options.slices asset=ETH/date=2026-01-02".to_owned()));
+    // Slices of the day after may carry a shape of that day.
+    let carried = "options.slices asset=ETH/date=2026-01-03";
     assert!(
-        executed
-            .iter()
-            .all(|t| !t.contains("date=") || t.ends_with("asset=ETH/date=2026-01-02")),
+        executed.iter().all(|t| !t.contains("date=")
+            || t.ends_with("asset=ETH/date=2026-01-02")
+            || t == carried),
         "{executed:#?}"
     );
     let accepted = run.summary.checks.iter().filter(|check| check.accepted);

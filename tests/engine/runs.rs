@@ -96,11 +96,15 @@ fn a_plan_of_a_published_lake_reuses_all_and_writes_nothing() {
 fn a_goal_first_and_the_rest_later_is_the_same_as_all_at_once() {
     let bench = demo();
     let forecast = go(&bench, &crate::common::until("forecast"));
-    // Scores look at forecasts; no forecast looks at what was left out, or at the synthetic model.
+    // Scores look at forecasts; no forecast looks at what was left out, at other models, or at dealers.
     let others = tasks(&[
         "backtest.forecast_scores asset=ASSETS/month=MONTHS",
         "options.{exclusions,skew_fit,skew_report} asset=ASSETS/date=DAYS",
         "options.skew_policy asset=ASSETS/month=MONTHS",
+        "options.{smile_models,term_structure} asset=ASSETS/date=DAYS",
+        "options.{variance_index,exposure,exposure_profile,hedge_ladder} asset=ASSETS/date=DAYS",
+        "options.skew_elasticity asset=ASSETS/month=MONTHS",
+        "options.index_comparison asset=ASSETS/year=YEARS",
     ]);
     let needed: Vec<String> = everything()
         .into_iter()

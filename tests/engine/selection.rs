@@ -7,12 +7,14 @@ use crate::common::{
     assert_tasks, day, demo, go, hashes, published, select, tasks, try_go, until, version,
 };
 
-/// What the surface of one day needs.
-fn surface(assets: &str, date: &str) -> Vec<String> {
+/// What the surface of one day needs: a slice may carry the shape of the day before.
+fn surface(assets: &str, before: &str, date: &str) -> Vec<String> {
+    let dates = format!("{{{before},{date}}}");
     tasks(&[
-        &format!("{{raw,norm}}.demo_deribit_options date={date}"),
-        &format!("market.option_quotes asset={assets}/date={date}"),
-        &format!("options.{{forwards,greeks,slices}} asset={assets}/date={date}"),
+        &format!("{{raw,norm}}.demo_deribit_options date={dates}"),
+        &format!("market.option_quotes asset={assets}/date={dates}"),
+        &format!("options.{{forwards,greeks}} asset={assets}/date={dates}"),
+        &format!("options.slices asset={assets}/date={date}"),
         // Futures are kept by the month, rates by the year.
         "{raw,norm}.demo_deribit_futures date={2026-01-01,2026-01-02,2026-01-03}",
         &format!("market.future_quotes asset={assets}/month=2026-01"),
@@ -32,8 +34,8 @@ fn one_asset_and_one_day_build_what_they_need() {
         ..Selected::default()
     };
     let run = go(&bench, &one);
-    assert_tasks(&run.executed(), &surface("BTC", "2026-01-02"));
-    assert_eq!(run.report.tasks.len(), 19);
+    assert_tasks(&run.executed(), &surface("BTC", "2026-01-01", "2026-01-02"));
+    assert_eq!(run.report.tasks.len(), 24);
 
     // The other asset: its documents are there already.
     let run = go(
@@ -43,12 +45,12 @@ fn one_asset_and_one_day_build_what_they_need() {
             ..one.clone()
         },
     );
-    let expected: Vec<String> = surface("ETH", "2026-01-02")
+    let expected: Vec<String> = surface("ETH", "2026-01-01", "2026-01-02")
         .into_iter()
         .filter(|task| task.contains("ETH"))
         .collect();
     assert_tasks(&run.executed(), &expected);
-    assert_eq!(run.summary.tasks.reused, 14);
+    assert_eq!(run.summary.tasks.reused, 16);
 
     // A month is selected by any of its days; what it looks back to is built whatever its date.
     let factors = Selected {
@@ -69,7 +71,7 @@ fn one_asset_and_one_day_build_what_they_need() {
     ]);
     let rest: Vec<String> = all
         .into_iter()
-        .filter(|task| !surface("BTC", "2026-01-02").contains(task))
+        .filter(|task| !surface("BTC", "2026-01-01", "2026-01-02").contains(task))
         .collect();
     assert_tasks(&run.executed(), &rest);
 
@@ -105,13 +107,21 @@ fn selectors_name_tables_schemas_tags_and_their_neighbours() {
     let options = [
         "options.density",
         "options.exclusions",
+        "options.exposure",
+        "options.exposure_profile",
         "options.forwards",
         "options.greeks",
+        "options.hedge_ladder",
+        "options.index_comparison",
+        "options.skew_elasticity",
         "options.skew_fit",
         "options.skew_policy",
         "options.skew_report",
         "options.slices",
+        "options.smile_models",
         "options.surface_nodes",
+        "options.term_structure",
+        "options.variance_index",
     ];
     assert_eq!(selected(&select(&["options.*"])), options);
     assert_eq!(selected(&until("options")), options);

@@ -23,6 +23,7 @@ use lakectl_core::TableId;
 use crate::SqlError;
 use crate::error::nearest;
 use crate::functions;
+use crate::plans::{Plans, Providers};
 use crate::query::{Literal, Query, analyse, bind};
 
 /// Memory one stage query may use.
@@ -51,6 +52,7 @@ pub struct StageTable {
 #[derive(Debug)]
 pub struct SqlEngine {
     state: SessionState,
+    plans: Plans,
     memory_bytes: usize,
 }
 
@@ -94,6 +96,7 @@ impl SqlEngine {
         }
         Self {
             state,
+            plans: Plans::default(),
             memory_bytes,
         }
     }
@@ -137,7 +140,7 @@ impl SqlEngine {
             }
         }
         let statement = bind(query, params)?;
-        let mut providers: BTreeMap<TableId, Arc<dyn TableProvider>> = BTreeMap::new();
+        let mut providers = Providers::new();
         for table in tables {
             let provider = memory_table(&table)
                 .map_err(|e| SqlError::Plan(format!("{}: {}", table.id, e.strip_backtrace())))?;
@@ -146,7 +149,11 @@ impl SqlEngine {
         let mut state = self.state.clone();
         state.register_catalog_list(catalog_of(&providers).map_err(|e| SqlError::planning(&e))?);
         let statement = Statement::Statement(Box::new(statement));
-        block_on(execute(&state, statement, self.memory_bytes))?
+        block_on(async {
+            let plan = self.plans.physical(&state, statement, &providers).await;
+            let plan = plan.map_err(|e| SqlError::planning(&e))?;
+            execute(&state, plan, self.memory_bytes).await
+        })?
     }
 }
 
@@ -170,12 +177,9 @@ pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, SqlError> {
 
 async fn execute(
     state: &SessionState,
-    statement: Statement,
+    plan: Arc<dyn ExecutionPlan>,
     memory_bytes: usize,
 ) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
-    let plan = plan(state, statement)
-        .await
-        .map_err(|e| SqlError::planning(&e))?;
     let run_error = |e: DataFusionError| SqlError::executing(&e, memory_bytes);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory_bytes)))
@@ -186,14 +190,6 @@ async fn execute(
     let mut batches = collect(plan, context).await.map_err(run_error)?;
     batches.retain(|batch| batch.num_rows() > 0);
     Ok((schema, batches))
-}
-
-async fn plan(
-    state: &SessionState,
-    statement: Statement,
-) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-    let logical = state.statement_to_plan(statement).await?;
-    state.create_physical_plan(&logical).await
 }
 
 /// Settings of every session, of stages and of people.

@@ -22,6 +22,7 @@ mod error;
 pub mod functions;
 mod lineage;
 mod param;
+mod plans;
 mod prune;
 mod query;
 mod scan;

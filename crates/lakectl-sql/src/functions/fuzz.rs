@@ -117,7 +117,13 @@ fn wild_grid(round: u64) -> crate::StageTable {
         let kind = column.data_type().clone();
         (Field::new(field.name(), kind, true), column)
     });
-    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.unzip();
+    // What the examples of books of options read besides.
+    let of_books = ["spot", "open_interest", "position"].into_iter();
+    let of_books = of_books.enumerate().map(|(i, name)| {
+        let field = Field::new(name, DataType::Float64, true);
+        (field, wild(seed(schema.fields().len() + i)))
+    });
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.chain(of_books).unzip();
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap();
     crate::tests::table("demo.grid", vec![batch])
 }

@@ -34,8 +34,6 @@ pub(super) static SCALARS: &[&[ScalarSpec]] = &[
 /// The aggregates of every topic.
 pub(super) static AGGREGATES: &[&[AggregateSpec]] = &[
     fits::AGGREGATES,
-    index::AGGREGATES,
-    exposure::AGGREGATES,
     forwards::AGGREGATES,
     synthetic::AGGREGATES,
     index::AGGREGATES,
