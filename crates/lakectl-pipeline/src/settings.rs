@@ -49,7 +49,7 @@ pub struct Settings {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunSettings {
-    /// Tasks at the same time; 0 takes one for each processor.
+    /// Tasks at the same time; 0 takes two more than there are processors.
     #[serde(default)]
     pub jobs: usize,
 }

@@ -206,7 +206,7 @@ pub(crate) enum Command {
         /// Say what would be done, change nothing
         #[arg(long)]
         dry_run: bool,
-        /// Tasks at the same time (default: one for each processor)
+        /// Tasks at the same time (default: two more than there are processors)
         #[arg(long, value_name = "N", env = "LAKE_JOBS")]
         jobs: Option<usize>,
     },
@@ -375,7 +375,7 @@ pub(crate) struct LookaheadArgs {
     /// Folder for scratch files (default: the system's for temporary files)
     #[arg(long, value_name = "FOLDER")]
     pub(crate) scratch: Option<String>,
-    /// Tasks at the same time (default: one for each processor)
+    /// Tasks at the same time (default: two more than there are processors)
     #[arg(long, value_name = "N", env = "LAKE_JOBS")]
     pub(crate) jobs: Option<usize>,
 }
@@ -454,7 +454,7 @@ pub(crate) struct BackfillArgs {
     /// Only partitions of this asset
     #[arg(long, value_name = "ASSET")]
     pub(crate) asset: Option<String>,
-    /// Tasks at the same time (default: one for each processor)
+    /// Tasks at the same time (default: two more than there are processors)
     #[arg(long, value_name = "N", env = "LAKE_JOBS")]
     pub(crate) jobs: Option<usize>,
     /// Where to begin: oldest or newest
@@ -496,7 +496,7 @@ pub(crate) struct Selection {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Tasks at the same time (default: one for each processor)
+    /// Tasks at the same time (default: two more than there are processors)
     #[arg(long, value_name = "N", env = "LAKE_JOBS")]
     pub(crate) jobs: Option<usize>,
     /// Plan only: print what `plan` prints, write nothing
@@ -521,7 +521,7 @@ pub(crate) struct PlanArgs {
     /// List every task, not only stages
     #[arg(long)]
     pub(crate) tasks: bool,
-    /// Estimate for so many tasks at the same time (default: one for each processor)
+    /// Estimate for so many tasks at the same time (default: two more than there are processors)
     #[arg(long, value_name = "N", env = "LAKE_JOBS")]
     pub(crate) jobs: Option<usize>,
 }

@@ -121,10 +121,11 @@ impl Context {
     /// Tasks at the same time: the flag's, else the settings', else one for each processor.
     pub(crate) fn jobs(&self, flag: Option<usize>) -> usize {
         let configured = Some(self.bench.settings.run.jobs).filter(|jobs| *jobs > 0);
-        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        // While some tasks wait for the disk, others compute.
+        let more = || 2 + std::thread::available_parallelism().map_or(1, usize::from);
         flag.filter(|jobs| *jobs > 0)
             .or(configured)
-            .unwrap_or_else(processors)
+            .unwrap_or_else(more)
     }
 }
 
