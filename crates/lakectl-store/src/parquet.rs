@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
@@ -18,8 +18,6 @@ use crate::StoreError;
 
 /// Verbatim documents; they are compressed already and have no useful statistics.
 const BODY: &str = "body";
-/// A compressor for each column takes more time to set up than a small partition takes to write, and saves few bytes of it.
-const COMPRESSED_BYTES_MIN: usize = 128 << 10;
 const ROW_GROUP_ROWS: usize = 131_072;
 const BATCH_ROWS: usize = 16_384;
 const CREATED_BY: &str = "lakectl";
@@ -84,15 +82,12 @@ pub fn schema_of(contract: &Contract) -> SchemaRef {
 }
 
 /// The same rows give the same bytes: every setting is fixed, and the file says nothing about its writer.
-fn properties(contract: &Contract, compress: bool, bytes: usize) -> WriterProperties {
-    let codec = match ZstdLevel::try_new(1) {
-        Ok(level) if bytes >= COMPRESSED_BYTES_MIN => Compression::ZSTD(level),
-        _ => Compression::UNCOMPRESSED,
-    };
+fn properties(contract: &Contract, compress: bool) -> WriterProperties {
+    let zstd = ZstdLevel::try_new(1).expect("1 is a level of zstd");
     let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(CREATED_BY.to_owned())
-        .set_compression(codec)
+        .set_compression(Compression::ZSTD(zstd))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS));
@@ -106,24 +101,6 @@ fn properties(contract: &Contract, compress: bool, bytes: usize) -> WriterProper
     builder.build()
 }
 
-/// Returns how many bytes the values of `batch` take, however its buffers came to be.
-fn plain_bytes(batch: &RecordBatch) -> usize {
-    let of = |array: &ArrayRef| match array.data_type() {
-        DataType::Utf8 => span(array.as_string::<i32>().value_offsets()),
-        DataType::Binary => span(array.as_binary::<i32>().value_offsets()),
-        kind => kind.primitive_width().unwrap_or(1) * array.len(),
-    };
-    batch.columns().iter().map(of).sum()
-}
-
-fn span(offsets: &[i32]) -> usize {
-    let (first, last) = (offsets.first(), offsets.last());
-    let bytes = first.zip(last).map(|(first, last)| last - first);
-    bytes
-        .and_then(|bytes| usize::try_from(bytes).ok())
-        .unwrap_or(0)
-}
-
 /// Returns the Parquet file of `batch`.
 pub(crate) fn encode(
     table: &TableId,
@@ -133,7 +110,7 @@ pub(crate) fn encode(
 ) -> Result<Vec<u8>, StoreError> {
     let failed = |e: parquet::errors::ParquetError| rows_error("encode", table, e);
     let options = ArrowWriterOptions::new()
-        .with_properties(properties(contract, compress, plain_bytes(batch)))
+        .with_properties(properties(contract, compress))
         .with_skip_arrow_metadata(true);
     let mut writer =
         ArrowWriter::try_new_with_options(Vec::new(), batch.schema(), options).map_err(failed)?;
