@@ -171,7 +171,7 @@ fn selectors_name_tables_schemas_tags_and_their_neighbours() {
     };
     assert_eq!(selected(&both), ["options.forwards", "options.greeks"]);
     assert!(
-        needed("options") < needed("features.matrix")
+        needed("options.greeks") < needed("features.matrix")
             && needed("features.matrix") < needed("backtest")
     );
 }

@@ -54,21 +54,15 @@ impl Plans {
             None => {
                 let logical = state.statement_to_plan(statement).await?;
                 let plan = with_sources(state.optimize(&logical)?, |scan| {
-                    Ok(Arc::new(LogicalTableSource::new(scan.source.schema())))
+                    let table = granted(scan, tables)?;
+                    Some(Arc::new(LogicalTableSource::new(table.schema())))
                 })?;
                 self.keep(text, schemas, &plan);
                 plan
             }
         };
         let bound = with_sources(unbound, |scan| {
-            let name = &scan.table_name;
-            let found = tables
-                .iter()
-                .find(|(id, _)| id.name() == name.table() && name.schema() == Some(id.schema()));
-            let (_, table) = found.ok_or_else(|| {
-                DataFusionError::Plan(format!("`{name}` was not granted to the query"))
-            })?;
-            Ok(provider_as_source(Arc::clone(table)))
+            Some(provider_as_source(Arc::clone(granted(scan, tables)?)))
         })?;
         state
             .query_planner()
@@ -92,14 +86,25 @@ impl Plans {
     }
 }
 
-/// Gives every table that a plan reads another source of the same columns.
+/// Returns the table that a scan reads; `None` for one that a function makes of its arguments.
+fn granted<'t>(scan: &TableScan, tables: &'t Providers) -> Option<&'t Arc<dyn TableProvider>> {
+    let name = &scan.table_name;
+    let mut tables = tables.iter();
+    let found =
+        tables.find(|(id, _)| id.name() == name.table() && name.schema() == Some(id.schema()))?;
+    Some(found.1)
+}
+
+/// Gives tables that a plan reads another source of the same columns.
 fn with_sources(
     plan: LogicalPlan,
-    mut source: impl FnMut(&TableScan) -> Result<Arc<dyn TableSource>, DataFusionError>,
+    source: impl Fn(&TableScan) -> Option<Arc<dyn TableSource>>,
 ) -> Result<LogicalPlan, DataFusionError> {
     let changed = plan.transform_up_with_subqueries(|node| match node {
         LogicalPlan::TableScan(mut scan) => {
-            scan.source = source(&scan)?;
+            if let Some(source) = source(&scan) {
+                scan.source = source;
+            }
             Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
         }
         other => Ok(Transformed::no(other)),

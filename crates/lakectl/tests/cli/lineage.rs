@@ -93,13 +93,16 @@ fn a_forecast_is_traced_to_the_documents_and_back() {
 #[test]
 fn people_read_a_tree_and_other_tools_their_notation() {
     let place = Place::empty();
-    let text = place.call(&["lineage", "options.greeks.iv"]).code(0).stdout;
+    let text = place
+        .call(&["lineage", "options.greeks.bid_iv"])
+        .code(0)
+        .stdout;
     assert!(
         text.starts_with("options.greeks  sql/options/greeks.sql"),
         "{text}"
     );
     assert!(
-        text.contains("iv = ") && text.contains("implied_vol("),
+        text.contains("bid_iv = ") && text.contains("implied_vol("),
         "{text}"
     );
     assert!(text.contains("raw.demo_deribit_options"), "{text}");

@@ -8,7 +8,7 @@ fn the_summary_of_a_run() {
     let text = place.short(&["run", "--until", "forecast"]).code(0).stdout;
     assert!(text.starts_with("done: "), "{text}");
     assert!(
-        text.contains("raw.* (9 datasets)") && text.contains("norm.* (9 datasets)"),
+        text.contains("raw.* (11 datasets)") && text.contains("norm.* (11 datasets)"),
         "{text}"
     );
     let (tables, steps) = text.split_once("try next").unwrap();
@@ -140,7 +140,7 @@ fn tables_and_their_lineage() {
     for word in [
         "read by  ",
         "options.surface_nodes",
-        "reads    options.greeks (self)",
+        "reads    options.greeks (lookback 1d)",
         "asset=BTC/date=2026-01-10",
         "may be null",
     ] {
