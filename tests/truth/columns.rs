@@ -8,8 +8,8 @@ use lakectl_pipeline::lake::TableMeta;
 use lakectl_pipeline::stages::Columns;
 use lakectl_tests::Bench;
 
-/// Columns that may be empty or constant, with the reason: `(table.column, asset or "" for all, reason)`.
-const ALLOWED: [(&str, &str, &str); 8] = [
+/// Columns that may be empty or constant, with the reason: `(table.column or table.*, asset or "" for all, reason)`.
+const ALLOWED: [(&str, &str, &str); 23] = [
     (
         "market.dvol.width_s",
         "",
@@ -34,6 +34,81 @@ const ALLOWED: [(&str, &str, &str); 8] = [
         "onchain.global_metrics.revision",
         "",
         "no series without an asset was restated",
+    ),
+    (
+        "options.density.negative_mass",
+        "",
+        "simulated smiles have no arbitrage",
+    ),
+    (
+        "options.exposure.left_out",
+        "",
+        "no simulated chain is taken within an hour of an expiry",
+    ),
+    (
+        "options.exposure.smile_share",
+        "",
+        "every simulated expiry has a smile",
+    ),
+    (
+        "options.forwards.rate",
+        "",
+        "nothing is discounted unless a parameter says so",
+    ),
+    (
+        "options.forwards.discount",
+        "",
+        "nothing is discounted unless a parameter says so",
+    ),
+    (
+        "options.skew_fit.*",
+        "",
+        "one simulated chain of the days looked at is taken before noon",
+    ),
+    (
+        "options.skew_policy.*",
+        "",
+        "one simulated chain of the days looked at is taken before noon",
+    ),
+    (
+        "options.skew_report.skipped",
+        "",
+        "every simulated quote can be scored",
+    ),
+    (
+        "options.slices.inside_share",
+        "",
+        "simulated quotes lie on both sides of their smile",
+    ),
+    (
+        "options.slices.calendar_crossings",
+        "",
+        "simulated smiles have no arbitrage",
+    ),
+    (
+        "options.slices.repair_cost_vol",
+        "",
+        "simulated smiles have no arbitrage",
+    ),
+    (
+        "options.slices.carried_hours",
+        "",
+        "no simulated expiry is thin",
+    ),
+    (
+        "options.slices.level_shift_vol",
+        "",
+        "no simulated expiry is thin",
+    ),
+    (
+        "options.smile_models.sabr_beta",
+        "",
+        "the model is fitted with a fixed exponent",
+    ),
+    (
+        "options.variance_index.horizon_days",
+        "",
+        "the index has one horizon",
     ),
     ("sentiment.daily.revision", "", "no mood was restated"),
     (
@@ -127,14 +202,21 @@ pub(crate) fn silent(
     found
 }
 
+fn names(allowed: &str, column: &str) -> bool {
+    match allowed.strip_suffix('*') {
+        Some(table) => column.starts_with(table),
+        None => allowed == column,
+    }
+}
+
 /// Fails with the silent columns for which there is no reason.
 fn assert_none(found: &[(String, String, String)]) {
     let unexplained: Vec<String> = found
         .iter()
         .filter(|(column, who, _)| {
-            !ALLOWED
-                .iter()
-                .any(|(allowed, asset, _)| allowed == column && (asset.is_empty() || asset == who))
+            !ALLOWED.iter().any(|(allowed, asset, _)| {
+                names(allowed, column) && (asset.is_empty() || asset == who)
+            })
         })
         .map(|(column, who, what)| format!("{column} {who}: {what}"))
         .collect();
