@@ -9,7 +9,7 @@ use lakectl_pipeline::stages::Columns;
 use lakectl_tests::Bench;
 
 /// Columns that may be empty or constant, with the reason: `(table.column or table.*, asset or "" for all, reason)`.
-const ALLOWED: [(&str, &str, &str); 23] = [
+const ALLOWED: [(&str, &str, &str); 24] = [
     (
         "market.dvol.width_s",
         "",
@@ -59,6 +59,11 @@ const ALLOWED: [(&str, &str, &str); 23] = [
         "options.forwards.discount",
         "",
         "nothing is discounted unless a parameter says so",
+    ),
+    (
+        "options.skew_elasticity.observations",
+        "",
+        "a year of warm-up fills the window of thirty changes",
     ),
     (
         "options.skew_fit.*",
