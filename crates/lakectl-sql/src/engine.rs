@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{
-    CatalogProvider, CatalogProviderList, MemTable, MemoryCatalogProvider,
-    MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider, TableProvider,
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
+    MemorySchemaProvider, SchemaProvider, TableProvider,
 };
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::GreedyMemoryPool;
@@ -23,7 +23,8 @@ use lakectl_core::TableId;
 use crate::SqlError;
 use crate::error::nearest;
 use crate::functions;
-use crate::plans::{Plans, Providers};
+use crate::granted::GrantedRows;
+use crate::plans::{Plans, Question};
 use crate::query::{Literal, Query, analyse, bind};
 
 /// Memory one stage query may use.
@@ -139,32 +140,41 @@ impl SqlEngine {
                 });
             }
         }
-        let statement = bind(query, params)?;
-        let mut providers = Providers::new();
-        for table in tables {
-            let provider = memory_table(&table)
-                .map_err(|e| SqlError::Plan(format!("{}: {}", table.id, e.strip_backtrace())))?;
-            providers.insert(table.id, Arc::new(provider));
-        }
-        let mut state = self.state.clone();
-        state.register_catalog_list(catalog_of(&providers).map_err(|e| SqlError::planning(&e))?);
-        let statement = Statement::Statement(Box::new(statement));
+        let statement = Statement::Statement(Box::new(bind(query, params)?));
+        let schemas = tables.iter().map(|t| (t.id.clone(), Arc::clone(&t.schema)));
+        let question = Question::new(&statement, schemas.collect());
+        let rows = GrantedRows::new(tables, BATCH_ROWS)
+            .map_err(|(table, error)| SqlError::Plan(format!("{table}: {error}")))?;
         block_on(async {
-            let plan = self.plans.physical(&state, statement, &providers).await;
+            let plan = self.plans.take(&self.state, statement, &question).await;
             let plan = plan.map_err(|e| SqlError::planning(&e))?;
-            execute(&state, plan, self.memory_bytes).await
+            let answer = self.execute(Arc::clone(&plan), rows).await?;
+            let kept = self.plans.give_back(question, plan);
+            kept.map_err(|e| SqlError::planning(&e))?;
+            Ok(answer)
         })?
     }
-}
 
-/// Readers may mark columns nullable that the contract does not; the declared schema wins.
-fn memory_table(table: &StageTable) -> Result<MemTable, DataFusionError> {
-    let batches = table
-        .batches
-        .iter()
-        .map(|batch| RecordBatch::try_new(Arc::clone(&table.schema), batch.columns().to_vec()))
-        .collect::<Result<Vec<_>, _>>()?;
-    MemTable::try_new(Arc::clone(&table.schema), vec![batches])
+    async fn execute(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        rows: GrantedRows,
+    ) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
+        let run_error = |e: DataFusionError| SqlError::executing(&e, self.memory_bytes);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(GreedyMemoryPool::new(self.memory_bytes)))
+            .build_arc()
+            .map_err(run_error)?;
+        let config = self.state.config().clone().with_extension(Arc::new(rows));
+        let context = TaskContext::from(&self.state)
+            .with_session_config(config)
+            .with_runtime(runtime);
+        let schema = plan.schema();
+        let batches = collect(plan, Arc::new(context)).await;
+        let mut batches = batches.map_err(run_error)?;
+        batches.retain(|batch| batch.num_rows() > 0);
+        Ok((schema, batches))
+    }
 }
 
 /// Runs a future to its end on this thread.
@@ -173,23 +183,6 @@ pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, SqlError> {
         .build()
         .map(|runtime| runtime.block_on(future))
         .map_err(|e| SqlError::Execute(format!("no thread for the query: {e}")))
-}
-
-async fn execute(
-    state: &SessionState,
-    plan: Arc<dyn ExecutionPlan>,
-    memory_bytes: usize,
-) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
-    let run_error = |e: DataFusionError| SqlError::executing(&e, memory_bytes);
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory_bytes)))
-        .build_arc()
-        .map_err(run_error)?;
-    let context = Arc::new(TaskContext::from(state).with_runtime(runtime));
-    let schema = plan.schema();
-    let mut batches = collect(plan, context).await.map_err(run_error)?;
-    batches.retain(|batch| batch.num_rows() > 0);
-    Ok((schema, batches))
 }
 
 /// Settings of every session, of stages and of people.

@@ -20,6 +20,7 @@ mod describe;
 mod engine;
 mod error;
 pub mod functions;
+mod granted;
 mod lineage;
 mod param;
 mod plans;

@@ -1,113 +1,90 @@
 //! Plans that were made before. A stage asks one query of hundreds of partitions, and finding out how to answer takes longer
-//! than answering: the optimised plan is kept, without the rows, and bound to the tables of the next partition.
+//! than answering, so the plan of a query is kept for the next partition. A plan holds state while it runs: each is lent to one
+//! run at a time, and a query that several tasks ask at once has as many.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use datafusion::common::tree_node::Transformed;
-use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::logical_plan::builder::LogicalTableSource;
-use datafusion::logical_expr::{LogicalPlan, TableScan, TableSource};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::sql::parser::Statement;
 use lakectl_core::TableId;
+
+use crate::engine::catalog_of;
+use crate::granted::GrantedTable;
 
 /// More than the stages of a run have queries, with every value of a key; beyond it, all is forgotten.
 const PLANS_MAX: usize = 512;
 
-/// The tables of a query, by name.
-pub(crate) type Providers = BTreeMap<TableId, Arc<dyn TableProvider>>;
-
-/// Optimised plans by the text of their query, its parameters filled in.
-#[derive(Debug, Default)]
-pub(crate) struct Plans {
-    known: Mutex<BTreeMap<String, Known>>,
+/// What a plan is made for: a query, its parameters filled in, over tables of these columns.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Question {
+    text: String,
+    schemas: Vec<(TableId, SchemaRef)>,
 }
 
-#[derive(Clone, Debug)]
-struct Known {
-    /// The columns that the plan was made for.
-    schemas: Vec<(TableId, SchemaRef)>,
-    plan: LogicalPlan,
+impl Question {
+    pub(crate) fn new(statement: &Statement, schemas: Vec<(TableId, SchemaRef)>) -> Self {
+        let text = statement.to_string();
+        Self { text, schemas }
+    }
+}
+
+/// Plans that nobody runs now.
+#[derive(Debug, Default)]
+pub(crate) struct Plans {
+    idle: Mutex<HashMap<Question, Vec<Arc<dyn ExecutionPlan>>>>,
 }
 
 impl Plans {
-    /// Plans a query over these tables, all of which `state` has in its catalogue.
-    pub(crate) async fn physical(
+    /// Returns a plan that nobody else has.
+    pub(crate) async fn take(
         &self,
         state: &SessionState,
         statement: Statement,
-        tables: &Providers,
+        question: &Question,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let schemas: Vec<_> = tables
-            .iter()
-            .map(|(id, table)| (id.clone(), table.schema()))
-            .collect();
-        let text = statement.to_string();
-        let known = self.get(&text, &schemas);
-        let unbound = match known {
-            Some(plan) => plan,
-            None => {
-                let logical = state.statement_to_plan(statement).await?;
-                let plan = with_sources(state.optimize(&logical)?, |scan| {
-                    let table = granted(scan, tables)?;
-                    Some(Arc::new(LogicalTableSource::new(table.schema())))
-                })?;
-                self.keep(text, schemas, &plan);
-                plan
-            }
+        let idle = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.get_mut(question).and_then(Vec::pop)
         };
-        let bound = with_sources(unbound, |scan| {
-            Some(provider_as_source(Arc::clone(granted(scan, tables)?)))
-        })?;
-        state
-            .query_planner()
-            .create_physical_plan(&bound, state)
-            .await
-    }
-
-    fn get(&self, text: &str, schemas: &[(TableId, SchemaRef)]) -> Option<LogicalPlan> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = known.get(text).filter(|known| known.schemas == schemas)?;
-        Some(known.plan.clone())
-    }
-
-    fn keep(&self, text: String, schemas: Vec<(TableId, SchemaRef)>, plan: &LogicalPlan) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= PLANS_MAX {
-            known.clear();
+        match idle {
+            Some(plan) => Ok(plan),
+            None => plan(state, statement, question).await,
         }
-        let plan = plan.clone();
-        known.insert(text, Known { schemas, plan });
+    }
+
+    /// Keeps a plan that has run to its end for the next who asks. One that has not may be in any state and is not for keeping.
+    pub(crate) fn give_back(
+        &self,
+        question: Question,
+        plan: Arc<dyn ExecutionPlan>,
+    ) -> Result<(), DataFusionError> {
+        let plan = reset_plan_states(plan)?;
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() >= PLANS_MAX && !idle.contains_key(&question) {
+            idle.clear();
+        }
+        idle.entry(question).or_default().push(plan);
+        Ok(())
     }
 }
 
-/// Returns the table that a scan reads; `None` for one that a function makes of its arguments.
-fn granted<'t>(scan: &TableScan, tables: &'t Providers) -> Option<&'t Arc<dyn TableProvider>> {
-    let name = &scan.table_name;
-    let mut tables = tables.iter();
-    let found =
-        tables.find(|(id, _)| id.name() == name.table() && name.schema() == Some(id.schema()))?;
-    Some(found.1)
-}
-
-/// Gives tables that a plan reads another source of the same columns.
-fn with_sources(
-    plan: LogicalPlan,
-    source: impl Fn(&TableScan) -> Option<Arc<dyn TableSource>>,
-) -> Result<LogicalPlan, DataFusionError> {
-    let changed = plan.transform_up_with_subqueries(|node| match node {
-        LogicalPlan::TableScan(mut scan) => {
-            if let Some(source) = source(&scan) {
-                scan.source = source;
-            }
-            Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
-        }
-        other => Ok(Transformed::no(other)),
-    })?;
-    Ok(changed.data)
+async fn plan(
+    state: &SessionState,
+    statement: Statement,
+    question: &Question,
+) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let tables = question.schemas.iter().map(|(id, schema)| {
+        let table = GrantedTable::new(id.clone(), Arc::clone(schema));
+        (id.clone(), Arc::new(table) as Arc<dyn TableProvider>)
+    });
+    let mut state = state.clone();
+    state.register_catalog_list(catalog_of(&tables.collect())?);
+    let logical = state.statement_to_plan(statement).await?;
+    state.create_physical_plan(&logical).await
 }

@@ -3,6 +3,7 @@
 mod ad_hoc;
 mod asking;
 mod lineage;
+mod plans;
 mod queries;
 mod results;
 mod stages;
