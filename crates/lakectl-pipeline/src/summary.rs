@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use lakectl_core::TableId;
-use lakectl_dag::{CheckReport, Outcome, Pipeline, Reason, RunReport};
+use lakectl_dag::{CheckReport, Outcome, Pipeline, Plan, Reason, RunReport};
+use lakectl_store::StoreError;
 use serde::{Deserialize, Serialize};
 
-use crate::PipelineError;
 use crate::checks::CheckFailure;
+use crate::{PipelineError, Sources};
 
 /// Numbers of tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -282,6 +283,36 @@ pub(crate) fn failures(report: &RunReport) -> Vec<Failure> {
         );
     }
     failures
+}
+
+/// Lists what could not be looked into of the sources that the planned stages need.
+pub(crate) fn closed(pipeline: &Pipeline, plan: &Plan, sources: &Sources) -> Vec<Failure> {
+    if sources.closed().is_empty() {
+        return Vec::new();
+    }
+    let planned = plan.tasks.iter().map(|task| task.stage).collect();
+    let needed = pipeline.ancestors(&planned);
+    let is_needed = |raw: &TableId| {
+        let mut stages = needed.union(&planned);
+        stages.any(|stage| pipeline.stages()[*stage].table == *raw)
+    };
+    let closed = sources.closed().iter().filter(|(raw, _)| is_needed(raw));
+    closed
+        .map(|(raw, error)| Failure {
+            task: raw.to_string(),
+            message: format!("{error}: what is published of {raw} stays"),
+            hint: Some("let the program read it, then run again".to_owned()),
+            attempts: Vec::new(),
+        })
+        .collect()
+}
+
+/// Says that versions are gone which runs and projections have seen.
+pub(crate) fn lost(error: &StoreError) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    }
 }
 
 fn how_to_accept(held: &CheckReport) -> String {

@@ -35,6 +35,7 @@ mod history;
 mod lake;
 mod lease;
 mod log;
+mod lost;
 mod memo;
 mod mend;
 mod merge;
