@@ -258,7 +258,7 @@ pub(crate) fn failures(report: &RunReport) -> Vec<Failure> {
                 Outcome::Blocked {
                     reason: reason @ Reason::Held { .. },
                 } => (reason.to_string(), None),
-                Outcome::Blocked { reason } => (format!("blocked: {reason}"), None),
+                Outcome::Blocked { reason } => (format!("blocked: {reason}"), way_out(reason)),
                 _ => return None,
             };
             let held = report.checks.iter().find(|c| c.held && c.task == task.task);
@@ -312,6 +312,17 @@ pub(crate) fn lost(error: &StoreError) -> String {
     match error.hint() {
         Some(hint) => format!("{error}; {hint}"),
         None => error.to_string(),
+    }
+}
+
+/// What to do about a task that nothing of its own holds up.
+fn way_out(reason: &Reason) -> Option<String> {
+    match reason {
+        Reason::Overtaken { .. } => Some(
+            "decide which definition is to stand, then run that one again: it begins with what is published now; `lakectl log` says who made that run and why"
+                .to_owned(),
+        ),
+        _ => None,
     }
 }
 

@@ -54,7 +54,7 @@ fn lists_files_with_tokens_that_follow_name_and_content() {
             .find(|file| file.stamp == *stamp)
             .map(|file| file.content)
     });
-    assert_eq!(remembered.unwrap(), again);
+    assert_eq!(remembered.unwrap().files, again);
     assert_ne!(archive::fetch(&again[1]).unwrap().id, document.id);
 }
 
