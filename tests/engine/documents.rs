@@ -276,50 +276,6 @@ fn a_new_day_of_recordings_runs_only_what_holds_it() {
     );
 }
 
-#[test]
-#[cfg(unix)]
-fn a_file_that_cannot_be_read_holds_nothing_up() {
-    let archive = recorded();
-    let bench = &archive.bench;
-    let before = hashes(bench);
-    // A link to nowhere, beside a change that can be read.
-    let path = archive.chain_path("2026-01-31");
-    fs::remove_file(&path).unwrap();
-    std::os::unix::fs::symlink(archive.root.join("nowhere"), &path).unwrap();
-    archive.chain("2026-02-01", [0.51, 0.65]);
-    let run = go(bench, &Selected::default());
-    assert!(run.summary.is_success(), "{:?}", run.summary.failures);
-    let executed = run.executed();
-    assert!(executed.contains(&"options.slices asset=BTC/date=2026-02-01".to_owned()));
-    let that_day: Vec<String> = executed
-        .into_iter()
-        .filter(|task| task.contains("date=2026-01-31"))
-        .collect();
-    assert_tasks(
-        &that_day,
-        &tasks(&["{raw,norm}.archive_deribit_chains date=2026-01-31"]),
-    );
-    let rejects = bench.sql("SELECT document, severity FROM quarantine.archive_deribit_chains");
-    let name = path.file_name().unwrap().to_str().unwrap();
-    assert!(
-        rejects
-            .texts("document")
-            .unwrap()
-            .iter()
-            .flatten()
-            .any(|document| document.ends_with(name))
-    );
-    // What was known of that day stays.
-    let after = hashes(bench);
-    let derived = |task: &&String| task.contains("asset=") && task.contains("date=2026-01-31");
-    assert!(
-        before
-            .keys()
-            .filter(derived)
-            .all(|task| before.get(task) == after.get(task))
-    );
-}
-
 /// Runs at a time.
 fn run_at(bench: &Bench, run: &str, now: UtcTime) {
     let options = RunOptions {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lakectl_core::UtcTime;
-use lakectl_pipeline::engine::{Cancel, Outcome};
+use lakectl_pipeline::engine::{Cancel, Outcome, RunEvent};
 use lakectl_pipeline::{Project, RunOptions, Selected};
 use lakectl_tests::{Bench, NOW};
 
@@ -347,4 +347,34 @@ fn what_failed_is_open_whatever_the_clock_says() {
         "strike > 1",
     );
     assert!(undone(&bench).is_empty());
+}
+
+#[test]
+fn a_note_that_cannot_be_left_is_missed() {
+    let bench = demo();
+    let (root, lake) = (bench.lake_root(), bench.lake());
+    let events = |event: RunEvent| {
+        // The disk gives up after the version is there.
+        if matches!(event, RunEvent::Committed { .. }) {
+            std::fs::rename(root.join("_runs"), root.join("aside")).unwrap();
+            std::fs::write(root.join("_runs"), "").unwrap();
+        }
+    };
+    let options = RunOptions {
+        run_id: "unnoted".to_owned(),
+        who: String::new(),
+        now: NOW,
+        jobs: 2,
+        events: &events,
+        cancel: Cancel::default(),
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let opened = bench.open().unwrap();
+    let goal = crate::common::until("raw");
+    let (summary, _) = runtime.block_on(opened.run(lake, &goal, options)).unwrap();
+    let told = summary.warnings.join("\n");
+    assert!(
+        told.contains("system.runs") && told.contains("_runs"),
+        "{told}"
+    );
 }

@@ -338,3 +338,16 @@ pub(crate) fn stale(report: &RunReport) -> Vec<String> {
     let stale = report.tasks.iter().filter(|task| task.stale.is_some());
     stale.map(|task| task.task.to_string()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_overtaken_is_told_what_to_do() {
+        let run = "theirs".to_owned();
+        let hint = way_out(&Reason::Overtaken { run }).unwrap();
+        assert!(hint.contains("lakectl log"), "{hint}");
+        assert_eq!(way_out(&Reason::NeverRun), None);
+    }
+}

@@ -327,6 +327,9 @@ impl Workbench {
                 .extend(summary::closed(&self.assembly.pipeline, &plan, sources));
             summary.warnings.extend(lost.as_ref().map(summary::lost));
             let unnoted = notes::leave(&lake, &summary, &report, &peaks, &options);
+            if let (Err(_), Some(unnoted)) = (&published, &unnoted) {
+                tracing::warn!("{unnoted}");
+            }
             summary.warnings.extend(unnoted);
             return published.map(|_| (summary, report));
         }

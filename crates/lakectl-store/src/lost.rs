@@ -102,7 +102,7 @@ fn learn(known: &mut Known, left: Option<note::Left>) {
         return;
     };
     let known = known.entry(left.branch).or_default();
-    if left.version > known.0 {
+    if left.version >= known.0 {
         *known = (left.version, format!("run {} ended with", left.run));
     }
 }

@@ -62,6 +62,31 @@ fn a_writer_that_lost_its_lease_may_not_publish() {
     );
 }
 
+#[test]
+fn a_lease_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let left = || -> Vec<_> {
+        let folder = std::fs::read_dir(dir.path().join("_runs/leases")).unwrap();
+        folder.map(|entry| entry.unwrap().file_name()).collect()
+    };
+    for run in ["r.1", "r.1.2"] {
+        let lease = Lease::take(Arc::clone(&lake), run).unwrap();
+        lease.renew().unwrap();
+        lease.renew().unwrap();
+        assert_eq!(left().len(), 2);
+        drop(lease);
+        assert!(left().is_empty());
+    }
+    // The lease of an earlier version of the program, whose run died, is ended as well.
+    let old = dir.path().join("_runs/leases/old");
+    std::fs::create_dir_all(&old).unwrap();
+    std::fs::write(old.join("begin.json"), "{}").unwrap();
+    age(dir.path(), "_runs", 1);
+    assert_eq!(collect(&lake, "gc").dead_runs, ["old"]);
+    assert!(!old.join("begin.json").exists());
+}
+
 fn commit_of(
     lake: &Lake,
     base: &crate::Snapshot,
