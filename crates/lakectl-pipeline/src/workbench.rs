@@ -151,6 +151,9 @@ impl Workbench {
         now: UtcTime,
     ) -> Result<Plan, PipelineError> {
         let sources = self.sources(lake)?;
+        for (raw, error) in sources.closed() {
+            tracing::warn!("new documents of {raw} are not planned: {error}");
+        }
         self.plan_with(&sources, lake, selected, now)
     }
 
