@@ -244,7 +244,7 @@ fn what_fails_holds_nothing_up_and_is_tried_again_alone() {
     );
 
     // A later run takes up exactly them, and they run alone.
-    let undone = bench.open().unwrap().undone(&bench.lake()).unwrap();
+    let undone = bench.open().unwrap().undone(&bench.lake(), NOW).unwrap();
     let names: BTreeSet<String> = undone.tasks().iter().map(ToString::to_string).collect();
     assert_eq!(names, failed.iter().cloned().collect());
     bench.project = Project::built_in();
@@ -268,7 +268,7 @@ fn what_fails_holds_nothing_up_and_is_tried_again_alone() {
         bench
             .open()
             .unwrap()
-            .undone(&bench.lake())
+            .undone(&bench.lake(), NOW)
             .unwrap()
             .tasks()
             .len(),

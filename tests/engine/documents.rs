@@ -276,50 +276,6 @@ fn a_new_day_of_recordings_runs_only_what_holds_it() {
     );
 }
 
-#[test]
-#[cfg(unix)]
-fn a_file_that_cannot_be_read_holds_nothing_up() {
-    let archive = recorded();
-    let bench = &archive.bench;
-    let before = hashes(bench);
-    // A link to nowhere, beside a change that can be read.
-    let path = archive.chain_path("2026-01-31");
-    fs::remove_file(&path).unwrap();
-    std::os::unix::fs::symlink(archive.root.join("nowhere"), &path).unwrap();
-    archive.chain("2026-02-01", [0.51, 0.65]);
-    let run = go(bench, &Selected::default());
-    assert!(run.summary.is_success(), "{:?}", run.summary.failures);
-    let executed = run.executed();
-    assert!(executed.contains(&"options.slices asset=BTC/date=2026-02-01".to_owned()));
-    let that_day: Vec<String> = executed
-        .into_iter()
-        .filter(|task| task.contains("date=2026-01-31"))
-        .collect();
-    assert_tasks(
-        &that_day,
-        &tasks(&["{raw,norm}.archive_deribit_chains date=2026-01-31"]),
-    );
-    let rejects = bench.sql("SELECT document, severity FROM quarantine.archive_deribit_chains");
-    let name = path.file_name().unwrap().to_str().unwrap();
-    assert!(
-        rejects
-            .texts("document")
-            .unwrap()
-            .iter()
-            .flatten()
-            .any(|document| document.ends_with(name))
-    );
-    // What was known of that day stays.
-    let after = hashes(bench);
-    let derived = |task: &&String| task.contains("asset=") && task.contains("date=2026-01-31");
-    assert!(
-        before
-            .keys()
-            .filter(derived)
-            .all(|task| before.get(task) == after.get(task))
-    );
-}
-
 /// Runs at a time.
 fn run_at(bench: &Bench, run: &str, now: UtcTime) {
     let options = RunOptions {
@@ -390,4 +346,91 @@ fn files_that_did_not_change_are_not_read_again() {
     fs::write(&path, bytes).unwrap();
     assert_eq!(remembered(bench), []);
     assert_eq!(stale(), 0);
+}
+
+/// What nobody can read, whoever asks: the tests may run as root.
+#[cfg(unix)]
+fn make_unreadable(path: &std::path::Path) {
+    std::os::unix::fs::symlink(path, path).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_cannot_be_read_fails_its_partition_and_is_never_stored() {
+    let archive = recorded();
+    let bench = &archive.bench;
+    let raw = |bench: &Bench| bench_rows(bench, "raw.archive_deribit_chains");
+    let (before, documents) = (hashes(bench), raw(bench));
+    let other = |hashes: BTreeMap<String, String>| -> BTreeMap<String, String> {
+        let mine = |task: &String| !task.contains("2026-01-31");
+        hashes.into_iter().filter(|(task, _)| mine(task)).collect()
+    };
+    let path = archive.chain_path("2026-01-31");
+    fs::remove_file(&path).unwrap();
+    make_unreadable(&path);
+    let run = go(bench, &Selected::default());
+    let task = "raw.archive_deribit_chains date=2026-01-31";
+    assert_tasks(&run.failed(), &tasks(&[task]));
+    assert!(!run.summary.is_success());
+    let failure = &run.summary.failures[0];
+    let told = format!("{} {:?}", failure.message, failure.hint);
+    for word in [path.to_str().unwrap(), "symbolic links", "run again"] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+    let note = run
+        .plan
+        .tasks
+        .iter()
+        .find(|planned| planned.task.to_string() == task);
+    assert!(note.unwrap().note.as_ref().unwrap().contains("cannot read"));
+    assert_eq!(hashes(bench), before, "what is published stays");
+
+    // It is tried again, and the others go on.
+    archive.chain("2026-01-30", [0.52, 0.65]);
+    let run = go(bench, &Selected::default());
+    assert_tasks(&run.failed(), &tasks(&[task]));
+    assert!(run.executed().contains(&task.replace("-31", "-30")));
+    fs::remove_file(&path).unwrap();
+    archive.chain("2026-01-30", [0.50, 0.65]);
+    archive.chain("2026-01-31", [0.50, 0.65]);
+    let run = go(bench, &Selected::default());
+    assert!(run.summary.is_success(), "{:?}", run.summary.failures);
+    // Two more bodies of the 30th, and nothing of the 31st that nobody ever read.
+    assert_eq!(raw(bench), documents + 2);
+    let quarantined = bench_rows(bench, "quarantine.archive_deribit_chains");
+    assert_eq!(quarantined, 0);
+    assert_eq!(other(hashes(bench)).len(), other(before).len());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_entered_fails_the_run_and_makes_no_partition() {
+    let archive = recorded();
+    let bench = &archive.bench;
+    let before = hashes(bench);
+    let folder = archive.root.join("deribit/chains");
+    let aside = archive.root.join("aside");
+    fs::rename(&folder, &aside).unwrap();
+    make_unreadable(&folder);
+    for _ in 0..2 {
+        let run = go(bench, &Selected::default());
+        assert!(!run.summary.is_success());
+        assert_eq!(run.executed(), [""; 0]);
+        let failures = &run.summary.failures;
+        let of_chains: Vec<_> = failures
+            .iter()
+            .filter(|failure| failure.task == "raw.archive_deribit_chains")
+            .collect();
+        assert_eq!(of_chains.len(), 1, "{failures:?}");
+        assert!(of_chains[0].message.contains(folder.to_str().unwrap()));
+        assert_eq!(hashes(bench), before);
+    }
+    // Who needs nothing of it is not disturbed.
+    let run = go(bench, &crate::common::until("market.dvol"));
+    assert!(run.summary.is_success(), "{:?}", run.summary.failures);
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    let run = go(bench, &Selected::default());
+    assert!(run.summary.is_success(), "{:?}", run.summary.failures);
+    assert_eq!((run.executed(), hashes(bench)), (Vec::new(), before));
 }

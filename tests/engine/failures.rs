@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use lakectl_pipeline::engine::Outcome;
-use lakectl_pipeline::{Project, Selected};
-use lakectl_tests::Bench;
+use lakectl_core::UtcTime;
+use lakectl_pipeline::engine::{Cancel, Outcome, RunEvent};
+use lakectl_pipeline::{Project, RunOptions, Selected};
+use lakectl_tests::{Bench, NOW};
 
 use crate::common::{Run, assert_tasks, demo, edit, go, hashes, published, tasks, version};
 
@@ -295,5 +296,85 @@ fn a_failed_native_stage_is_isolated_too() {
             .tasks
             .iter()
             .all(|task| !matches!(task.outcome, Outcome::NotReached))
+    );
+}
+
+/// Runs at another time than the one before, under a name that says so.
+fn run_at(bench: &Bench, hours: i64) -> Vec<String> {
+    let now = UtcTime::from_micros(NOW.micros() + hours * 3_600_000_000);
+    let options = RunOptions {
+        run_id: format!("run-{:05}", 10_000 + hours),
+        who: "tester@here".to_owned(),
+        now,
+        jobs: 2,
+        events: &|_| {},
+        cancel: Cancel::default(),
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let opened = bench.open().unwrap();
+    let all = Selected::default();
+    let run = opened.run(bench.lake(), &all, options);
+    let (summary, _) = runtime.block_on(run).unwrap();
+    let failures = summary.failures.into_iter();
+    failures.map(|failure| failure.task).collect()
+}
+
+fn undone(bench: &Bench) -> BTreeSet<String> {
+    let undone = bench.open().unwrap().undone(&bench.lake(), NOW).unwrap();
+    undone.tasks().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_failed_is_open_whatever_the_clock_says() {
+    let mut bench = published();
+    break_greeks(&mut bench);
+    let failed: BTreeSet<String> = run_at(&bench, -25).into_iter().collect();
+    assert!(!failed.is_empty());
+    assert_eq!(undone(&bench), failed);
+    // What went well since is stale for a reason of its own, and no failure.
+    edit(
+        &mut bench,
+        "sql/options/greeks.sql",
+        "CAST(replace(asset, 'BTC', '1') AS INT) = 1",
+        "strike > 0",
+    );
+    assert!(run_at(&bench, -24).is_empty());
+    assert!(undone(&bench).is_empty());
+    edit(
+        &mut bench,
+        "sql/options/greeks.sql",
+        "strike > 0",
+        "strike > 1",
+    );
+    assert!(undone(&bench).is_empty());
+}
+
+#[test]
+fn a_note_that_cannot_be_left_is_missed() {
+    let bench = demo();
+    let (root, lake) = (bench.lake_root(), bench.lake());
+    let events = |event: RunEvent| {
+        // The disk gives up after the version is there.
+        if matches!(event, RunEvent::Committed { .. }) {
+            std::fs::rename(root.join("_runs"), root.join("aside")).unwrap();
+            std::fs::write(root.join("_runs"), "").unwrap();
+        }
+    };
+    let options = RunOptions {
+        run_id: "unnoted".to_owned(),
+        who: String::new(),
+        now: NOW,
+        jobs: 2,
+        events: &events,
+        cancel: Cancel::default(),
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let opened = bench.open().unwrap();
+    let goal = crate::common::until("raw");
+    let (summary, _) = runtime.block_on(opened.run(lake, &goal, options)).unwrap();
+    let told = summary.warnings.join("\n");
+    assert!(
+        told.contains("system.runs") && told.contains("_runs"),
+        "{told}"
     );
 }

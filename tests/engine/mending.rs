@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use lakectl_pipeline::engine::{Cancel, RunEvent};
+use lakectl_pipeline::engine::{Cancel, RunEvent, Verdict};
 use lakectl_pipeline::lake::{VerifyRequest, VersionRef};
-use lakectl_pipeline::{Fix, RepairOptions, RepairSummary, RunOptions, Selected};
+use lakectl_pipeline::{Act, Fix, RepairOptions, RepairSummary, RunOptions, Selected};
 use lakectl_tests::{Bench, NOW};
 
 use crate::archive::{Archive, END};
@@ -262,6 +262,7 @@ fn damaged_results_that_no_version_holds_are_forgotten() {
     let head = lake.join(format!("_log/main/{:020}.json", 2));
     go(&bench, &until("options.greeks"));
     fs::remove_file(head).unwrap();
+    fs::remove_file(lake.join("_projections/delta.json")).unwrap();
     bench.project = lakectl_pipeline::Project::built_in();
     let cached = data(&bench).into_iter().map(|(path, _)| path);
     let cached: Vec<PathBuf> = cached.filter(|path| !before.contains(path)).collect();
@@ -456,4 +457,112 @@ fn every_reader_of_a_damaged_file_fails_at_once() {
     let (failures, retries) = tried(bench, &force);
     assert_eq!((failures.len(), retries), (1, 0), "{failures:?}");
     assert!(failures[0].1.contains("lakectl repair"), "{failures:?}");
+}
+
+#[test]
+fn a_document_that_nobody_has_can_be_given_up() {
+    for whole_file in [false, true] {
+        let (archive, goal) = (recorded(), until("norm"));
+        let bench = &archive.bench;
+        let path = file_of(bench, None, RAW);
+        // Another document of that day has come; the stored one is lost here and at its source.
+        let chain = archive.chain_path("2026-01-31");
+        let later = chain.to_str().unwrap().replace("T210000Z", "T220000Z");
+        fs::rename(&chain, &later).unwrap();
+        match whole_file {
+            true => fs::remove_file(&path).unwrap(),
+            false => flip(&path),
+        }
+        let (failures, _) = tried(bench, &goal);
+        let (_, text) = failures.iter().find(|(task, _)| task == RAW).unwrap();
+        assert!(text.contains("override exclude-document"), "{text}");
+        // A damaged file still names it; without one its rows know the digest.
+        let lost = text.split("cannot be had again: ").nth(1).unwrap();
+        let lost = lost.split(' ').next().unwrap();
+        assert_eq!(lost.contains('/'), !whole_file, "{text}");
+        let opened = bench.open().unwrap();
+        let act = || Act {
+            who: "ann@desk".to_owned(),
+            when: NOW,
+            why: "the disk ate it".to_owned(),
+        };
+        opened.exclude_document(&bench.lake(), lost, act()).unwrap();
+        let twice = opened
+            .exclude_document(&bench.lake(), lost, act())
+            .unwrap_err();
+        assert!(twice.to_string().contains("excluded already"), "{twice}");
+        // Recovery goes on with what is left.
+        assert_eq!(tried(bench, &goal), (Vec::new(), 0));
+        let head = bench.lake().head().unwrap();
+        let raw = "raw.archive_deribit_chains".parse().unwrap();
+        assert_eq!(head.rows(&raw), 3, "one of each day");
+        let plan = bench.open().unwrap();
+        let plan = plan.plan(Some(&bench.lake()), &goal, NOW).unwrap();
+        let stale: Vec<_> = plan
+            .tasks
+            .iter()
+            .filter(|t| t.verdict != Verdict::Reuse)
+            .collect();
+        assert!(stale.is_empty(), "{stale:?}");
+        assert_eq!(tried(bench, &refresh()), (Vec::new(), 0));
+    }
+}
+
+#[test]
+fn a_chunk_or_a_note_that_is_damaged_is_set_aside_and_nothing_else() {
+    let bench = published();
+    let note = bench.lake_root().join("_runs/test-0001.json");
+    let text = fs::read_to_string(&note).unwrap();
+    fs::write(&note, text.replacen("\"seconds\":", "\"seconds\":1", 1)).unwrap();
+    let error = bench.open().unwrap().session(bench.lake(), None).unwrap();
+    let error = error
+        .collect_blocking("SELECT * FROM system.runs")
+        .unwrap_err();
+    assert!(error.to_string().contains("test-0001.json"), "{error}");
+    let done = repair(&bench, false);
+    assert_eq!(fixes(&done), [(Fix::SetAside, String::new())]);
+    assert_eq!(done.damaged[0].path, "_runs/test-0001.json");
+    sound(&bench);
+    let session = bench.open().unwrap().session(bench.lake(), None).unwrap();
+    session
+        .collect_blocking("SELECT * FROM system.runs")
+        .unwrap();
+}
+
+#[test]
+fn the_loss_of_the_newest_version_is_told_by_who_goes_on() {
+    let mut bench = published();
+    let before = hashes(&bench);
+    edit(
+        &mut bench,
+        "sql/options/greeks.sql",
+        "FROM priced",
+        "FROM priced WHERE strike <> 90000",
+    );
+    assert!(go(&bench, &Selected::default()).summary.is_success());
+    let after = hashes(&bench);
+    assert_ne!(after, before);
+    fs::remove_file(bench.lake_root().join(format!("_log/main/{:020}.json", 2))).unwrap();
+    let found = bench
+        .lake()
+        .verify(&VerifyRequest::default(), &|_| {})
+        .unwrap();
+    assert_eq!(found.damages.len(), 1, "{:#?}", found.damages);
+    let done = repair(&bench, false);
+    assert_eq!(fixes(&done), [(Fix::None, String::new())]);
+    assert!(
+        done.damaged[0]
+            .problem
+            .contains("version 2, and the log ends with version 1"),
+        "{:?}",
+        done.damaged
+    );
+    // The next run publishes it anew from what was recorded, and does so aloud.
+    let run = go(&bench, &Selected::default());
+    assert!(run.summary.is_success());
+    assert_eq!(run.executed(), [""; 0]);
+    let warnings = run.summary.warnings.join("\n");
+    assert!(warnings.contains("it is missing"), "{warnings}");
+    assert_eq!((version(&bench), hashes(&bench)), (2, after));
+    sound(&bench);
 }

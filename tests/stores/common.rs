@@ -80,7 +80,7 @@ pub(crate) fn work(address: &LakeAddress, versions: u64) -> Result<Lake, StoreEr
         let (partition, run) = (format!("n={n}"), format!("run-{n}"));
         publish(&lake, &head, &partition, &run, n as i64 + 1)?;
     }
-    lake.leave_note("run-1", b"a note")?;
+    lake.leave_note("run-1", versions, &"a note")?;
     Ok(lake)
 }
 
@@ -98,7 +98,9 @@ pub(crate) fn check(address: &LakeAddress, versions: u64) -> Result<(), StoreErr
     rows.sort_unstable();
     assert_eq!(rows, (2..versions + 2).collect::<Vec<_>>());
     assert_eq!(lake.cells()?.len() as u64, versions);
-    assert_eq!(lake.notes(9)?, [("run-1".to_owned(), b"a note".to_vec())]);
+    let notes: Vec<String> = lake.notes(9)?.into_iter().collect::<Result<_, _>>()?;
+    assert_eq!(notes, ["a note"]);
+    lake.check_newest()?;
     Ok(())
 }
 

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use lakectl_core::{Day, DayRange, TaskKey, UtcTime};
+use lakectl_core::{Day, DayRange, UtcTime};
 use lakectl_dag::{Plan, RunReport, Verdict};
 use lakectl_store::Lake;
 use serde::Serialize;
 
 use crate::checks::CheckFailure;
 use crate::retry::Undone;
-use crate::summary::{Failure, RunSummary};
+use crate::summary::{Failure, OpenFailure, RunSummary};
 use crate::{PipelineError, RunOptions, Selected, Sources, Workbench};
 
 /// Which end of the stretch comes first.
@@ -340,16 +340,19 @@ impl State<'_> {
     /// Tries the failed tasks again, without the rest of their chunks. Returns how many of them did well.
     async fn again(&mut self) -> Result<usize, PipelineError> {
         let failed = self.failed.len();
-        let before: Vec<Undone> = self
+        let failures = self
             .failed
             .values()
-            .map(|(run, failure)| Undone {
+            .map(|(run, failure)| OpenFailure {
                 run: run.clone(),
-                failures: vec![failure.clone()],
+                failure: failure.clone(),
             })
             .collect();
-        let tasks: std::collections::BTreeSet<TaskKey> =
-            before.iter().flat_map(Undone::tasks).collect();
+        let before = Undone {
+            failures,
+            ..Undone::default()
+        };
+        let tasks = before.tasks();
         if tasks.is_empty() {
             return Ok(0);
         }
@@ -358,7 +361,7 @@ impl State<'_> {
             ..Selected::default()
         };
         let (mut summary, report) = self.run(&selected, "again").await?;
-        before.iter().for_each(|undone| undone.tell(&mut summary));
+        before.tell(&mut summary);
         self.note(&summary, &report);
         Ok(failed.saturating_sub(self.failed.len()))
     }

@@ -1,7 +1,7 @@
 //! The engine's runner over the lake: grants in, cells out.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
@@ -22,6 +22,7 @@ use crate::assembly::{Assembly, BoundDataset, literal, union_contract};
 use crate::audit::Cut;
 use crate::checks::{Subject, evaluate};
 use crate::harvest::{self, Sources, StoredDocument, parse_standing};
+use crate::memory::peak_memory_bytes;
 use crate::outside::{Reach, Taken};
 use crate::overrides::Overrides;
 use crate::reader::CellReader;
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) overrides: Arc<Overrides>,
     /// Names the run.
     pub(crate) run: String,
+    /// By task: the most memory that the process had had when it ended.
+    pub(crate) peaks: Mutex<BTreeMap<TaskKey, u64>>,
     /// For audits: rows known after an instant are left out.
     pub(crate) cut: Option<Cut>,
 }
@@ -71,6 +74,12 @@ impl LakeRunner {
             shared: Arc::new(shared),
         }
     }
+
+    /// Returns the most memory that the process had had when each task ended, and forgets it.
+    pub(crate) fn peaks(&self) -> BTreeMap<TaskKey, u64> {
+        let peaks = &self.shared.peaks;
+        std::mem::take(&mut peaks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Runner for LakeRunner {
@@ -78,6 +87,10 @@ impl Runner for LakeRunner {
         let shared = Arc::clone(&self.shared);
         let job = tokio::task::spawn_blocking(move || {
             let computed = shared.compute(&task);
+            if let Some(peak) = peak_memory_bytes() {
+                let mut peaks = shared.peaks.lock().unwrap_or_else(PoisonError::into_inner);
+                peaks.insert(task.task.clone(), peak);
+            }
             computed.map_err(|error| failure_of(&task.stage, error))
         });
         job.await.unwrap_or_else(|error| {
@@ -264,7 +277,8 @@ impl Shared {
             Ok(rows) => harvest::stored(&rows),
             // An audit only reads.
             Err(damage) if damage.is_damage() && !self.reader.is_scratch() => {
-                recover(home, &self.base, bound, cell, fetched, &damage)
+                let given_up = self.overrides.excluded(&bound.raw, &cell.partition);
+                recover(home, &self.base, bound, cell, fetched, given_up, &damage)
             }
             Err(error) => Err(error.into()),
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use lakectl_core::{CoreError, ErrorKind, PartitionKey, TableId};
+use lakectl_sources::SourceError;
 use thiserror::Error;
 
 /// An error that reaches the user.
@@ -81,7 +82,7 @@ pub enum PipelineError {
     Sql(#[from] lakectl_sql::SqlError),
     /// A source cannot be read.
     #[error(transparent)]
-    Source(#[from] lakectl_sources::SourceError),
+    Source(#[from] SourceError),
     /// The simulated market cannot be made.
     #[error(transparent)]
     Market(#[from] lakectl_market::MarketError),
@@ -129,6 +130,7 @@ impl PipelineError {
         match self {
             Self::Store(error) => error.kind(),
             Self::Io { .. } => ErrorKind::Environment,
+            Self::Source(error) => error.kind(),
             Self::Arrow(_) => ErrorKind::Bug,
             _ => ErrorKind::Input,
         }
@@ -140,8 +142,12 @@ impl PipelineError {
             Self::Config { hint, .. } | Self::Usage { hint, .. } => hint.clone(),
             Self::Store(error) => error.hint(),
             Self::Declare(error) => error.hint.clone(),
+            Self::Source(SourceError::Read { .. }) => Some(
+                "let the program read it, then run again; `exclude` in the dataset's declaration leaves a file out for good"
+                    .to_owned(),
+            ),
             Self::Lost { .. } => Some(
-                "put them back where the source reads them, or restore the file from a copy of the lake (`lakectl copy` mends what is damaged); what was computed from them stays published"
+                "put them back where the source reads them, or restore the file from a copy of the lake (`lakectl copy` mends what is damaged); or give each of them up with `lakectl override exclude-document <name or digest> --why ...` and run again: the partition then goes on without them. What was computed from them stays published until then"
                     .to_owned(),
             ),
             _ => None,

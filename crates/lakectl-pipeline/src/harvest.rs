@@ -31,6 +31,19 @@ enum Offer {
     Simulated(String),
 }
 
+impl Offer {
+    /// Says why it cannot be read now.
+    fn problem(&self) -> Option<String> {
+        match self {
+            Self::File(file) => {
+                let problem = file.problem.as_ref()?;
+                Some(format!("cannot read `{}`: {problem}", file.path.display()))
+            }
+            Self::Simulated(_) => None,
+        }
+    }
+}
+
 /// What every source offers, listed once: planning and harvesting then speak of the same documents.
 pub struct Sources {
     market: Option<Market>,
@@ -38,6 +51,8 @@ pub struct Sources {
     listings: BTreeMap<TableId, Vec<Listing>>,
     /// Recorded files with the digests of their contents.
     files: Vec<(FileStamp, Fingerprint)>,
+    /// What could not be looked into, by the raw table that lacks it.
+    closed: Vec<(TableId, SourceError)>,
 }
 
 impl Sources {
@@ -69,6 +84,7 @@ impl Sources {
             offers: BTreeMap::new(),
             listings: BTreeMap::new(),
             files: Vec::new(),
+            closed: Vec::new(),
         };
         for (raw, bound) in datasets {
             let offers = match bound.source.as_str() {
@@ -93,6 +109,7 @@ impl Sources {
             offers: BTreeMap::new(),
             listings: BTreeMap::new(),
             files: Vec::new(),
+            closed: Vec::new(),
         }
     }
 
@@ -101,29 +118,37 @@ impl Sources {
         &self.files
     }
 
+    /// Returns the folders of sources that could not be looked into, with the raw tables that lack what they hold. What is
+    /// published of it stays.
+    pub fn closed(&self) -> &[(TableId, SourceError)] {
+        &self.closed
+    }
+
     /// Returns what planning needs to know of each raw table.
     pub fn listings(&self) -> &BTreeMap<TableId, Vec<Listing>> {
         &self.listings
     }
 
     fn take(&mut self, raw: &TableId, offers: Vec<(PartitionKey, String, bool, Offer)>) {
-        let mut tokens: BTreeMap<PartitionKey, (FingerprintBuilder, bool)> = BTreeMap::new();
+        let mut tokens: BTreeMap<PartitionKey, (FingerprintBuilder, bool, Option<String>)> =
+            BTreeMap::new();
         let held = self.offers.entry(raw.clone()).or_default();
         for (partition, token, sealed, offer) in offers {
             let entry = tokens
                 .entry(partition.clone())
-                .or_insert_with(|| (FingerprintBuilder::new("token"), true));
+                .or_insert_with(|| (FingerprintBuilder::new("token"), true, None));
             entry.0.push("document", &token);
             entry.1 &= sealed;
+            entry.2 = entry.2.take().or_else(|| offer.problem());
             held.entry(partition).or_default().push(offer);
         }
         let listings = tokens
             .into_iter()
-            .map(|(partition, (token, sealed))| Listing {
+            .map(|(partition, (token, sealed, note))| Listing {
                 partition,
                 token: token.finish().to_string(),
                 sealed,
-                note: None,
+                note,
             });
         self.listings.insert(raw.clone(), listings.collect());
     }
@@ -147,6 +172,10 @@ impl Sources {
         let listed = archive::list_with(&PathBuf::from(root), &bound.dataset, &|stamp| {
             memo.get(stamp)
         })?;
+        let closed = listed.closed.into_iter();
+        self.closed
+            .extend(closed.map(|error| (bound.raw.clone(), error)));
+        let listed = listed.files;
         let readable = listed.iter().filter(|file| file.problem.is_none());
         self.files
             .extend(readable.map(|file| (file.stamp.clone(), file.content)));
@@ -207,9 +236,8 @@ impl Sources {
         let mut documents = Vec::new();
         for offer in offers.into_iter().flatten() {
             documents.push(match offer {
-                Offer::File(listed) => {
-                    archive::fetch(listed).unwrap_or_else(|error| unreadable(listed, &error))
-                }
+                // A file that cannot be read holds up its partition: of what nobody has read, nothing can be kept.
+                Offer::File(listed) => archive::fetch(listed)?,
                 Offer::Simulated(name) => self.simulate(bound, name)?,
             });
         }
@@ -238,18 +266,6 @@ impl Sources {
 /// Tells whether a dataset's source gives the same documents again whenever it is asked.
 pub(crate) fn can_repeat(bound: &BoundDataset) -> bool {
     bound.source == "demo"
-}
-
-/// Stands for a file that could not be read, so that it is quarantined and the other files of its partition are not held up.
-/// Its next readable state has another token and is fetched then.
-fn unreadable(listed: &archive::Listed, error: &SourceError) -> Document {
-    Document::new(
-        &listed.name,
-        format!("{} ({error})", listed.name),
-        "application/x-unreadable",
-        Bytes::new(),
-        listed.document_time,
-    )
 }
 
 /// Joins fetched documents with those that are stored: raw tables only grow. The newest body of a name keeps its place;

@@ -5,13 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lakectl_core::{PartitionKey, TableId, UtcTime};
+use lakectl_core::{PartitionKey, TableId, TaskKey, UtcTime};
 use lakectl_dag::{Outcome, Plan, RunReport, Verdict};
 use lakectl_store::Lake;
 use serde::{Deserialize, Serialize};
 
 use crate::memory::peak_memory_bytes;
-use crate::retry::has_open_note;
 use crate::summary::{Failure, OpenFailure, RunSummary, TaskCounts};
 use crate::{PipelineError, RunOptions, Workbench};
 
@@ -50,7 +49,15 @@ pub struct RunNote {
 
 /// One task of a note; a list of values, because there may be many.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Done(PartitionKey, String, Option<usize>, u64, u64, f64);
+struct Done(
+    PartitionKey,
+    String,
+    Option<usize>,
+    u64,
+    u64,
+    f64,
+    #[serde(default)] Option<u64>,
+);
 
 /// One task of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,11 +76,19 @@ pub struct TaskNote<'a> {
     pub bytes: u64,
     /// Seconds of computation.
     pub seconds: f64,
+    /// The most memory that the process had when it ended: tasks beside it have their share in that. `None` for a task that
+    /// was not computed, and where the system does not tell.
+    pub process_peak_memory_bytes: Option<u64>,
 }
 
 impl RunNote {
     /// Notes a run.
-    fn of(summary: &RunSummary, report: &RunReport, options: &RunOptions<'_>) -> Self {
+    fn of(
+        summary: &RunSummary,
+        report: &RunReport,
+        peaks: &BTreeMap<TaskKey, u64>,
+        options: &RunOptions<'_>,
+    ) -> Self {
         let mut note = Self {
             run: summary.run_id.clone(),
             who: options.who.clone(),
@@ -110,6 +125,7 @@ impl RunNote {
                     task.rows,
                     task.bytes(),
                     task.seconds,
+                    peaks.get(&task.task).copied(),
                 ));
         }
         note.reasons = vec![String::new(); numbers.len()];
@@ -123,7 +139,7 @@ impl RunNote {
     pub fn done(&self) -> impl Iterator<Item = TaskNote<'_>> {
         self.done.iter().flat_map(move |(table, tasks)| {
             tasks.iter().map(
-                move |Done(partition, outcome, reason, rows, bytes, seconds)| TaskNote {
+                move |Done(partition, outcome, reason, rows, bytes, seconds, peak)| TaskNote {
                     table,
                     partition,
                     outcome,
@@ -131,38 +147,104 @@ impl RunNote {
                     rows: *rows,
                     bytes: *bytes,
                     seconds: *seconds,
+                    process_peak_memory_bytes: *peak,
                 },
             )
         })
     }
 }
 
-/// Leaves the note of a run that did something, or that found nothing left of what the last one could not do. A disk that
-/// refuses it has told so before, and the note is not worth failing for.
+/// Leaves the note of a run that did something. A disk that refuses it is not worth failing for, but worth a warning, which
+/// is returned.
 pub(crate) fn leave(
     lake: &Lake,
     summary: &RunSummary,
     report: &RunReport,
+    peaks: &BTreeMap<TaskKey, u64>,
     options: &RunOptions<'_>,
-) {
-    if report.is_idle() && summary.failures.is_empty() && !has_open_note(lake) {
-        return;
+) -> Option<String> {
+    if report.is_idle() && summary.failures.is_empty() {
+        return None;
     }
-    if let Ok(text) = serde_json::to_vec(&RunNote::of(summary, report, options)) {
-        let _ = lake.leave_note(&summary.run_id, &text);
+    let note = RunNote::of(summary, report, peaks, options);
+    let error = lake
+        .leave_note(&summary.run_id, summary.version, &note)
+        .err()?;
+    Some(format!(
+        "this run is not in `system.runs`, and `run --retry-failed` does not know of it: {error}"
+    ))
+}
+
+/// Reads all notes, newest first by the runs' names.
+pub(crate) fn all(lake: &Lake) -> Result<Vec<RunNote>, PipelineError> {
+    Ok(lake
+        .notes(usize::MAX)?
+        .into_iter()
+        .collect::<Result<_, _>>()?)
+}
+
+/// Reads the newest notes, those of the newest version first: whose clock was wrong is not last for that. One that cannot be
+/// read is told of and passed over.
+fn newest(lake: &Lake, most: usize) -> Result<Vec<RunNote>, PipelineError> {
+    let mut notes: Vec<RunNote> = Vec::new();
+    for note in lake.notes(most)? {
+        match note {
+            Ok(note) => notes.push(note),
+            Err(error) => tracing::warn!("what a run failed at is not known: {error}"),
+        }
+    }
+    notes.sort_by(|a, b| (b.version, &b.run).cmp(&(a.version, &a.run)));
+    Ok(notes)
+}
+
+/// What runs could not do and nobody has done since.
+#[derive(Debug, Default)]
+pub(crate) struct Open {
+    /// Tasks, each with the failure of the run that tried it last.
+    pub(crate) tasks: Vec<OpenFailure>,
+    /// What the last run failed at as a whole.
+    pub(crate) whole: Vec<OpenFailure>,
+}
+
+impl Open {
+    /// Reads the newest notes for tasks that still have no right rows by `plan`.
+    pub(crate) fn of(lake: &Lake, plan: &Plan) -> Result<Self, PipelineError> {
+        let stale = plan
+            .tasks
+            .iter()
+            .filter(|task| task.verdict != Verdict::Reuse);
+        let mut stale: BTreeSet<String> = stale.map(|task| task.task.to_string()).collect();
+        let mut open = Self::default();
+        for (age, note) in newest(lake, RUNS_MAX)?.into_iter().enumerate() {
+            for failure in &note.failures {
+                let run = note.run.clone();
+                let failure = failure.clone();
+                if stale.remove(&failure.task) {
+                    open.tasks.push(OpenFailure { run, failure });
+                } else if age == 0 && failure.task_key().is_none() {
+                    open.whole.push(OpenFailure { run, failure });
+                }
+            }
+            // What went well after it failed is stale for another reason.
+            for done in note.done().filter(|done| done.is_well()) {
+                stale.remove(&format!("{} {}", done.table, done.partition));
+            }
+        }
+        open.tasks
+            .sort_by(|a, b| a.failure.task.cmp(&b.failure.task));
+        Ok(open)
     }
 }
 
-/// Reads the newest notes, newest first. One that cannot be read says nothing.
-pub(crate) fn newest(lake: &Lake, most: usize) -> Result<Vec<RunNote>, PipelineError> {
-    let notes = lake.notes(most)?.into_iter();
-    Ok(notes
-        .filter_map(|(_, text)| serde_json::from_slice(&text).ok())
-        .collect())
+impl TaskNote<'_> {
+    fn is_well(&self) -> bool {
+        ["ran", "restored"].contains(&self.outcome)
+    }
 }
 
 impl Workbench {
-    /// Returns the failures of earlier runs whose tasks still have no right rows by `plan`, each task's newest one.
+    /// Returns the failures of earlier runs whose tasks still have no right rows by `plan`, each task's newest one, and what
+    /// the last run failed at as a whole.
     ///
     /// # Errors
     /// [`PipelineError::Store`] if the notes cannot be read.
@@ -171,23 +253,7 @@ impl Workbench {
         lake: &Lake,
         plan: &Plan,
     ) -> Result<Vec<OpenFailure>, PipelineError> {
-        let stale = plan
-            .tasks
-            .iter()
-            .filter(|task| task.verdict != Verdict::Reuse);
-        let stale: BTreeSet<String> = stale.map(|task| task.task.to_string()).collect();
-        let mut open: BTreeMap<String, OpenFailure> = BTreeMap::new();
-        for note in newest(lake, RUNS_MAX)? {
-            for failure in note
-                .failures
-                .into_iter()
-                .filter(|f| stale.contains(&f.task))
-            {
-                let run = note.run.clone();
-                open.entry(failure.task.clone())
-                    .or_insert(OpenFailure { run, failure });
-            }
-        }
-        Ok(open.into_values().collect())
+        let open = Open::of(lake, plan)?;
+        Ok(open.whole.into_iter().chain(open.tasks).collect())
     }
 }

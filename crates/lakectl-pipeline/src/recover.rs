@@ -16,22 +16,41 @@ use crate::assembly::BoundDataset;
 use crate::harvest::{self, RAW_CONTRACT, StoredDocument};
 
 /// A document that the partition had.
-struct Remembered {
-    id: String,
-    name: Option<String>,
+pub(crate) struct Remembered {
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
     sequence: Option<i64>,
 }
 
-/// Returns the documents that `cell` had, and writes its file again.
+/// Returns the documents that a raw partition is known to have had, although its file is damaged: those that the file still
+/// names, or else those that rows made of them name.
 ///
 /// # Errors
-/// [`PipelineError::Lost`] naming the documents that neither the damaged file nor the source has.
+/// [`PipelineError::Store`] if the disk refuses.
+pub(crate) fn remembered(
+    lake: &Lake,
+    base: &Snapshot,
+    bound: &BoundDataset,
+    cell: &Cell,
+) -> Result<Vec<Remembered>, PipelineError> {
+    match catalogue(lake, cell)? {
+        Some(known) => Ok(known),
+        None => mentioned(lake, base, bound, cell),
+    }
+}
+
+/// Returns the documents that `cell` had, and writes its file again. Of those that neither the damaged file nor the source
+/// has, people may have given up some: without them the rest stands, each document proved by its own id alone.
+///
+/// # Errors
+/// [`PipelineError::Lost`] naming the documents that nobody has and nobody gave up.
 pub(crate) fn recover(
     lake: &Lake,
     base: &Snapshot,
     bound: &BoundDataset,
     cell: &Cell,
     fetched: &[Document],
+    given_up: Option<&BTreeSet<String>>,
     damage: &StoreError,
 ) -> Result<Vec<StoredDocument>, PipelineError> {
     let schema = schema_of(&RAW_CONTRACT.parse()?);
@@ -46,13 +65,13 @@ pub(crate) fn recover(
     for stored in readable(lake, cell)? {
         pool.insert(stored.document.id.to_string(), stored);
     }
-    let known = match catalogue(lake, cell)? {
-        Some(known) => known,
-        None => mentioned(lake, base, bound, cell)?,
-    };
-    let lost: Vec<String> = known
+    let known = remembered(lake, base, bound, cell)?;
+    let (given_up, lost): (Vec<&Remembered>, Vec<&Remembered>) = known
         .iter()
         .filter(|one| !pool.contains_key(&one.id))
+        .partition(|one| given_up.is_some_and(|given_up| given_up.contains(&one.id)));
+    let lost: Vec<String> = lost
+        .into_iter()
         .map(|one| one.name.clone().unwrap_or_else(|| one.id.clone()))
         .collect();
     let failed = |lost: Vec<String>| PipelineError::Lost {
@@ -65,7 +84,10 @@ pub(crate) fn recover(
     if !lost.is_empty() {
         return Err(failed(lost));
     }
-    for found in candidates(&known, &pool) {
+    if !given_up.is_empty() {
+        return Ok(left(&known, &pool));
+    }
+    for found in [left(&known, &pool), pool.values().cloned().collect()] {
         let rows = harvest::rows(found.clone(), &schema)?;
         let rows = [rows];
         if rows_hash(&cell.table, &cell.partition, &rows, &schema)? == cell.rows_hash {
@@ -84,11 +106,8 @@ pub(crate) fn recover(
     )]))
 }
 
-/// What the partition may have held, the likeliest first.
-fn candidates(
-    known: &[Remembered],
-    pool: &BTreeMap<String, StoredDocument>,
-) -> Vec<Vec<StoredDocument>> {
+/// The documents that are known to have been there and can be had.
+fn left(known: &[Remembered], pool: &BTreeMap<String, StoredDocument>) -> Vec<StoredDocument> {
     let remembered = known.iter().filter_map(|one| {
         let mut found = pool.get(&one.id)?.clone();
         found.sequence = one.sequence.unwrap_or(found.sequence);
@@ -97,7 +116,7 @@ fn candidates(
         }
         Some(found)
     });
-    vec![remembered.collect(), pool.values().cloned().collect()]
+    remembered.collect()
 }
 
 /// Returns the documents of a damaged file whose bytes are those that their ids name.
@@ -149,7 +168,12 @@ fn mentioned(
             return Ok(BTreeSet::new());
         };
         let mut ids = BTreeSet::new();
-        for batch in lake.read(cell, None)? {
+        let rows = match lake.read(cell, None) {
+            // Then they name nothing.
+            Err(error) if error.is_damage() => Vec::new(),
+            rows => rows?,
+        };
+        for batch in rows {
             let column = |name: &str| batch.column_by_name(name).map(|c| c.as_string::<i32>());
             let (Some(found), named) = (column("document_id"), column("document")) else {
                 continue;

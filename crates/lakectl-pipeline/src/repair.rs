@@ -164,13 +164,14 @@ impl Workbench {
                     summary.note(damage, Fix::Projected, String::new());
                 }
                 (
-                    FileKind::Cells | FileKind::Checkpoint | FileKind::Parts | FileKind::Checks,
+                    FileKind::Cells
+                    | FileKind::Checkpoint
+                    | FileKind::Parts
+                    | FileKind::Checks
+                    | FileKind::Note,
                     _,
                 ) => {
-                    let detail = match options.dry_run {
-                        true => "to be moved below _aside".to_owned(),
-                        false => format!("moved to {}", lake.set_aside(&damage.path)?),
-                    };
+                    let detail = set_all_aside(lake, damage, options.dry_run)?;
                     set_aside |= damage.kind == FileKind::Cells;
                     summary.note(damage, Fix::SetAside, detail);
                 }
@@ -404,7 +405,18 @@ impl Workbench {
         }
         let done = report.tasks.iter().find(|done| done.task == wound.task);
         Ok(match done.map(|done| &done.outcome) {
-            Some(Outcome::Failed { failure, .. }) => (Fix::None, failure.to_string()),
+            Some(Outcome::Failed { failure, .. }) => {
+                let hint = failure.hint.as_ref();
+                let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                (Fix::None, format!("{}{hint}", failure.message))
+            }
+            Some(Outcome::Ran { .. }) if self.fix_of(wound) == Fix::Fetched => (
+                Fix::None,
+                format!(
+                    "some of its documents were given up, so what is left has another name: `lakectl run --refresh {}` publishes it; older versions keep the hole",
+                    wound.task.table
+                ),
+            ),
             Some(Outcome::Blocked { reason }) => (Fix::None, reason.to_string()),
             Some(Outcome::Ran { .. }) => (
                 Fix::None,
@@ -441,6 +453,21 @@ impl RepairSummary {
             .iter()
             .any(|one| one.fix == Fix::None && one.path.starts_with("_log/"))
     }
+}
+
+/// Moves a damaged record out of the way, with the checkpoints that are of no use without it, and says where to.
+fn set_all_aside(lake: &Lake, damage: &Damage, dry_run: bool) -> Result<String, PipelineError> {
+    if dry_run {
+        return Ok("to be moved below _aside".to_owned());
+    }
+    let mut moved = Vec::new();
+    for path in std::iter::once(&damage.path).chain(&damage.holders) {
+        moved.extend(lake.set_aside(path)?);
+    }
+    Ok(match moved.is_empty() {
+        true => "what named it was moved before".to_owned(),
+        false => format!("moved to {}", moved.join(", ")),
+    })
 }
 
 fn task_of<'p>(plan: &'p Plan, task: &TaskKey) -> Option<&'p PlannedTask> {

@@ -1,75 +1,83 @@
-//! Taking up what the last run could not do: exactly the tasks that failed or were blocked.
+//! Taking up what runs could not do: exactly the tasks that failed or were blocked and still have no right rows.
 
 use std::collections::BTreeSet;
 
-use lakectl_core::TaskKey;
+use lakectl_core::{TaskKey, UtcTime};
 use lakectl_store::Lake;
 
-use crate::notes::{self, RunNote};
-use crate::summary::{Attempt, Failure, RunSummary};
-use crate::{PipelineError, Workbench};
+use crate::notes::Open;
+use crate::summary::{Attempt, Failure, OpenFailure, RunSummary};
+use crate::{CheckFailure, PipelineError, Selected, Sources, Workbench};
 
-/// What the last run left undone.
+/// What runs left undone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Undone {
-    /// The run; empty if there was none.
-    pub run: String,
-    /// What failed or was blocked, with what was tried before.
-    pub failures: Vec<Failure>,
+    /// What failed or was blocked, with the run that tried it last and what was tried before.
+    pub failures: Vec<OpenFailure>,
+    /// What the last run failed at as a whole: no task of it can be tried alone.
+    pub whole: Vec<OpenFailure>,
+    /// Failed checks that somebody has to do something about: computing the same rows again is no help.
+    pub checks: Vec<CheckFailure>,
 }
 
 impl Undone {
     /// Returns the tasks.
     pub fn tasks(&self) -> BTreeSet<TaskKey> {
-        self.failures.iter().filter_map(|f| task(&f.task)).collect()
+        let failures = self.failures.iter();
+        failures.filter_map(|f| f.failure.task_key()).collect()
     }
 
     /// Adds what was tried before to the failures of a run that tried again.
     pub fn tell(&self, summary: &mut RunSummary) {
         for failure in &mut summary.failures {
-            if let Some(before) = self.failures.iter().find(|f| f.task == failure.task) {
-                failure.attempts = before.history(&self.run);
+            let mut known = self.failures.iter();
+            if let Some(before) = known.find(|f| f.failure.task == failure.task) {
+                failure.attempts = before.history();
             }
         }
     }
 }
 
-impl Failure {
-    /// Returns the earlier attempts with this one, which `run` made.
-    fn history(&self, run: &str) -> Vec<Attempt> {
-        let mut attempts = self.attempts.clone();
+impl OpenFailure {
+    /// Returns the earlier attempts with this one.
+    fn history(&self) -> Vec<Attempt> {
+        let mut attempts = self.failure.attempts.clone();
         attempts.push(Attempt {
-            run: run.to_owned(),
-            message: self.message.clone(),
+            run: self.run.clone(),
+            message: self.failure.message.clone(),
         });
         attempts
     }
 }
 
-/// Reads a task from the words of a note; a failure of the run itself is no task.
-fn task(text: &str) -> Option<TaskKey> {
-    let (table, partition) = text.split_once(' ')?;
-    Some(TaskKey {
-        table: table.parse().ok()?,
-        partition: partition.parse().ok()?,
-    })
-}
-
-impl Workbench {
-    /// Returns what failed or was blocked in the last run.
-    ///
-    /// # Errors
-    /// [`PipelineError::Store`] if the notes cannot be read.
-    pub fn undone(&self, lake: &Lake) -> Result<Undone, PipelineError> {
-        Ok(match notes::newest(lake, 1)?.pop() {
-            Some(RunNote { run, failures, .. }) => Undone { run, failures },
-            None => Undone::default(),
+impl Failure {
+    /// Reads the task from the words of a note; a failure of the run itself is none.
+    pub(crate) fn task_key(&self) -> Option<TaskKey> {
+        let (table, partition) = self.task.split_once(' ')?;
+        Some(TaskKey {
+            table: table.parse().ok()?,
+            partition: partition.parse().ok()?,
         })
     }
 }
 
-/// Tells whether the last note of a lake lists failures, so that a run without any has to leave one that does not.
-pub(crate) fn has_open_note(lake: &Lake) -> bool {
-    let newest = notes::newest(lake, 1).unwrap_or_default();
-    newest.first().is_some_and(|note| !note.failures.is_empty())
+impl Workbench {
+    /// Returns what failed or was blocked in earlier runs and is still open, as `status` lists it.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if the lake cannot be read or planned.
+    pub fn undone(&self, lake: &Lake, now: UtcTime) -> Result<Undone, PipelineError> {
+        let sources = self
+            .sources(Some(lake))
+            .unwrap_or_else(|_| Sources::unlisted());
+        let plan = self.plan_with(&sources, Some(lake), &Selected::default(), now)?;
+        let open = Open::of(lake, &plan)?;
+        let mut checks = self.check_failures(lake, &plan, now)?;
+        checks.retain(CheckFailure::counts);
+        Ok(Undone {
+            failures: open.tasks,
+            whole: open.whole,
+            checks,
+        })
+    }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use lakectl_core::TableId;
-use lakectl_dag::{CheckReport, Outcome, Pipeline, Reason, RunReport};
+use lakectl_dag::{CheckReport, Outcome, Pipeline, Plan, Reason, RunReport};
+use lakectl_store::StoreError;
 use serde::{Deserialize, Serialize};
 
-use crate::PipelineError;
 use crate::checks::CheckFailure;
+use crate::{PipelineError, Sources};
 
 /// Numbers of tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -257,7 +258,7 @@ pub(crate) fn failures(report: &RunReport) -> Vec<Failure> {
                 Outcome::Blocked {
                     reason: reason @ Reason::Held { .. },
                 } => (reason.to_string(), None),
-                Outcome::Blocked { reason } => (format!("blocked: {reason}"), None),
+                Outcome::Blocked { reason } => (format!("blocked: {reason}"), way_out(reason)),
                 _ => return None,
             };
             let held = report.checks.iter().find(|c| c.held && c.task == task.task);
@@ -284,6 +285,47 @@ pub(crate) fn failures(report: &RunReport) -> Vec<Failure> {
     failures
 }
 
+/// Lists what could not be looked into of the sources that the planned stages need.
+pub(crate) fn closed(pipeline: &Pipeline, plan: &Plan, sources: &Sources) -> Vec<Failure> {
+    if sources.closed().is_empty() {
+        return Vec::new();
+    }
+    let planned = plan.tasks.iter().map(|task| task.stage).collect();
+    let needed = pipeline.ancestors(&planned);
+    let is_needed = |raw: &TableId| {
+        let mut stages = needed.union(&planned);
+        stages.any(|stage| pipeline.stages()[*stage].table == *raw)
+    };
+    let closed = sources.closed().iter().filter(|(raw, _)| is_needed(raw));
+    closed
+        .map(|(raw, error)| Failure {
+            task: raw.to_string(),
+            message: format!("{error}: what is published of {raw} stays"),
+            hint: Some("let the program read it, then run again".to_owned()),
+            attempts: Vec::new(),
+        })
+        .collect()
+}
+
+/// Says that versions are gone which runs and projections have seen.
+pub(crate) fn lost(error: &StoreError) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    }
+}
+
+/// What to do about a task that nothing of its own holds up.
+fn way_out(reason: &Reason) -> Option<String> {
+    match reason {
+        Reason::Overtaken { .. } => Some(
+            "decide which definition is to stand, then run that one again: it begins with what is published now; `lakectl log` says who made that run and why"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
 fn how_to_accept(held: &CheckReport) -> String {
     format!(
         "what was published before stays; if the rows are right, `lakectl override accept-check {} {} {} --why ...`",
@@ -295,4 +337,17 @@ fn how_to_accept(held: &CheckReport) -> String {
 pub(crate) fn stale(report: &RunReport) -> Vec<String> {
     let stale = report.tasks.iter().filter(|task| task.stale.is_some());
     stale.map(|task| task.task.to_string()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_overtaken_is_told_what_to_do() {
+        let run = "theirs".to_owned();
+        let hint = way_out(&Reason::Overtaken { run }).unwrap();
+        assert!(hint.contains("lakectl log"), "{hint}");
+        assert_eq!(way_out(&Reason::NeverRun), None);
+    }
 }

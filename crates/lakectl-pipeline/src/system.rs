@@ -16,7 +16,8 @@ use crate::{PipelineError, Workbench};
 
 const RUNS: &str = "run utf8, who utf8, started ts, finished ts, version i64, outcome utf8, tasks i64, reused i64, \
                     restored i64, ran i64, failed i64, blocked i64, seconds f64, peak_memory_bytes i64?";
-const TASKS: &str = "run utf8, table utf8, partition utf8, outcome utf8, reason utf8?, rows i64, bytes i64, seconds f64";
+const TASKS: &str = "run utf8, table utf8, partition utf8, outcome utf8, reason utf8?, rows i64, bytes i64, seconds f64, \
+                     process_peak_memory_bytes i64?";
 const LINEAGE: &str = "table utf8, column utf8, input_table utf8, input_column utf8, kind utf8";
 
 impl Workbench {
@@ -59,7 +60,7 @@ fn made(
 
 /// Oldest first.
 fn all_notes(lake: &Lake) -> Result<Vec<RunNote>, PipelineError> {
-    let mut notes = notes::newest(lake, usize::MAX)?;
+    let mut notes = notes::all(lake)?;
     notes.reverse();
     Ok(notes)
 }
@@ -103,7 +104,7 @@ fn runs(notes: &[RunNote], contract: &Contract) -> Result<RecordBatch, PipelineE
 fn tasks(notes: &[RunNote], contract: &Contract) -> Result<RecordBatch, PipelineError> {
     let (mut runs, mut tables, mut partitions) = (vec![], vec![], vec![]);
     let (mut outcomes, mut reasons) = (vec![], vec![]);
-    let (mut rows, mut bytes, mut seconds) = (vec![], vec![], vec![]);
+    let (mut rows, mut bytes, mut seconds, mut peaks) = (vec![], vec![], vec![], vec![]);
     for note in notes {
         for task in note.done() {
             runs.push(Some(note.run.clone()));
@@ -114,6 +115,7 @@ fn tasks(notes: &[RunNote], contract: &Contract) -> Result<RecordBatch, Pipeline
             rows.push(whole(task.rows));
             bytes.push(whole(task.bytes));
             seconds.push(Some(task.seconds));
+            peaks.push(task.process_peak_memory_bytes.and_then(whole));
         }
     }
     let columns = vec![
@@ -125,6 +127,7 @@ fn tasks(notes: &[RunNote], contract: &Contract) -> Result<RecordBatch, Pipeline
         Out::I64(rows),
         Out::I64(bytes),
         Out::F64(seconds),
+        Out::I64(peaks),
     ];
     batch(&schema_of(contract), columns)
 }

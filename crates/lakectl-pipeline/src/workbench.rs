@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Instant;
 
 use lakectl_core::{Cell, Day, DayRange, ErrorKind, Parts, TableId, TaskKey, UtcTime};
@@ -151,6 +151,9 @@ impl Workbench {
         now: UtcTime,
     ) -> Result<Plan, PipelineError> {
         let sources = self.sources(lake)?;
+        for (raw, error) in sources.closed() {
+            tracing::warn!("new documents of {raw} are not planned: {error}");
+        }
         self.plan_with(&sources, lake, selected, now)
     }
 
@@ -260,7 +263,8 @@ impl Workbench {
         let mut head = began.clone();
         let mut earlier = Earlier::default();
         let mut selected = Cow::Borrowed(selected);
-        let mut alive = None;
+        let (mut alive, mut lost) = (None, None);
+        let mut peaks = BTreeMap::new();
         for _ in 0..COMMIT_ATTEMPTS {
             let fetched = earlier.fetched(self, &lake, (&began, &head), &options)?;
             let world = LakeWorld::of_run(&lake, &head, fetched, (&began, &options.run_id))?;
@@ -270,6 +274,7 @@ impl Workbench {
             let idle = plan.tasks.iter().all(|task| task.verdict == Verdict::Reuse);
             if alive.is_none() && !idle {
                 alive = Some(Alive::begin(&lake, &options.run_id)?);
+                lost = lake.check_last_run().err();
             }
             let runner = self.runner(&lake, sources, &world, &options);
             let engine = Options {
@@ -287,6 +292,7 @@ impl Workbench {
             )
             .await;
             world.check()?;
+            peaks.extend(runner.peaks());
             let found = checks::records(&report.checks, options.now, &options.run_id);
             lake.record_checks(&options.run_id, &found)?;
             let lease = alive.as_ref().map(Alive::lease);
@@ -319,7 +325,15 @@ impl Workbench {
             if let Err(error) = &published {
                 summary.failures.insert(0, Failure::of_run(error));
             }
-            notes::leave(&lake, &summary, &report, &options);
+            summary
+                .failures
+                .extend(summary::closed(&self.assembly.pipeline, &plan, sources));
+            summary.warnings.extend(lost.as_ref().map(summary::lost));
+            let unnoted = notes::leave(&lake, &summary, &report, &peaks, &options);
+            if let (Err(_), Some(unnoted)) = (&published, &unnoted) {
+                tracing::warn!("{unnoted}");
+            }
+            summary.warnings.extend(unnoted);
             return published.map(|_| (summary, report));
         }
         Err(StoreError::Busy {
@@ -345,6 +359,7 @@ impl Workbench {
             base: world.snapshot.clone(),
             overrides: Arc::clone(&world.overrides),
             run: options.run_id.clone(),
+            peaks: Mutex::default(),
             cut: None,
         })
     }

@@ -1,8 +1,8 @@
 //! Recorded files below a root folder: what there is, with a token each, and the verbatim bytes.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use std::{fs, io};
 
 use bytes::Bytes;
 use glob::{MatchOptions, Pattern};
@@ -13,6 +13,15 @@ use crate::compression::Compression;
 use crate::dataset::Dataset;
 use crate::document::Document;
 use crate::error::SourceError;
+
+/// What a dataset has below the root.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Its files in the order of their names.
+    pub files: Vec<Listed>,
+    /// Folders that could not be looked into: what they hold is not among the files.
+    pub closed: Vec<SourceError>,
+}
 
 /// One file of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,9 +70,9 @@ pub struct FileStamp {
 /// Lists a dataset's files in order of their names, reading each to make its token.
 ///
 /// # Errors
-/// [`SourceError::RootMissing`], or [`SourceError::Declaration`] if the dataset has no glob. A single file that
-/// cannot be read is listed with its problem.
-pub fn list(root: &Path, dataset: &Dataset) -> Result<Vec<Listed>, SourceError> {
+/// [`SourceError::RootMissing`], [`SourceError::Read`] if the root cannot be looked into, or
+/// [`SourceError::Declaration`] if the dataset has no glob. A single file that cannot be read is listed with its problem.
+pub fn list(root: &Path, dataset: &Dataset) -> Result<Found, SourceError> {
     list_with(root, dataset, &|_| None)
 }
 
@@ -75,13 +84,14 @@ pub fn list_with(
     root: &Path,
     dataset: &Dataset,
     remembered: &dyn Fn(&FileStamp) -> Option<Fingerprint>,
-) -> Result<Vec<Listed>, SourceError> {
+) -> Result<Found, SourceError> {
     if !root.is_dir() {
         return Err(SourceError::RootMissing {
             path: root.to_owned(),
         });
     }
-    let mut files = find(root, dataset)?;
+    fs::read_dir(root).map_err(|source| unread(root, source))?;
+    let (mut files, closed) = find(root, dataset)?;
     files.sort();
     files.dedup();
     let time_of = |name: &str| dataset.document_time.as_ref()?.of(name);
@@ -113,7 +123,17 @@ pub fn list_with(
             problem,
         }
     });
-    Ok(listed.collect())
+    Ok(Found {
+        files: listed.collect(),
+        closed,
+    })
+}
+
+fn unread(path: &Path, source: io::Error) -> SourceError {
+    SourceError::Read {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// Reads a listed file; the body is exactly the file's content.
@@ -121,10 +141,7 @@ pub fn list_with(
 /// # Errors
 /// [`SourceError::Read`].
 pub fn fetch(listed: &Listed) -> Result<Document, SourceError> {
-    let body = fs::read(&listed.path).map_err(|source| SourceError::Read {
-        path: listed.path.clone(),
-        source,
-    })?;
+    let body = fs::read(&listed.path).map_err(|source| unread(&listed.path, source))?;
     Ok(Document::new(
         &listed.name,
         format!("archive:{}", listed.name),
@@ -134,8 +151,11 @@ pub fn fetch(listed: &Listed) -> Result<Document, SourceError> {
     ))
 }
 
-/// (path below the root, path) of every file that the dataset's pattern matches.
-fn find(root: &Path, dataset: &Dataset) -> Result<Vec<(String, PathBuf)>, SourceError> {
+/// Path below the root, path.
+type Paths = Vec<(String, PathBuf)>;
+
+/// Every file that the dataset's pattern matches, and the folders that kept theirs to themselves.
+fn find(root: &Path, dataset: &Dataset) -> Result<(Paths, Vec<SourceError>), SourceError> {
     let wrong = |key: &str, problem: String| SourceError::Declaration {
         source_name: dataset.source.clone(),
         dataset: dataset.name.clone(),
@@ -161,10 +181,17 @@ fn find(root: &Path, dataset: &Dataset) -> Result<Vec<(String, PathBuf)>, Source
     let paths =
         glob::glob_with(&full, options).map_err(|error| wrong("glob", error.to_string()))?;
     let mut files = Vec::new();
+    let mut closed: Vec<SourceError> = barred(root, pattern).into_iter().collect();
     for path in paths {
-        // A folder that cannot be entered still has a path, which is then listed with its problem.
-        let path = path.unwrap_or_else(|error| error.path().to_owned());
-        if path.is_dir() && fs::read_dir(&path).is_ok() {
+        let path = match path {
+            Ok(path) => path,
+            Err(error) => {
+                let path = error.path().to_owned();
+                closed.push(unread(&path, error.into()));
+                continue;
+            }
+        };
+        if path.is_dir() {
             continue;
         }
         let below = path.strip_prefix(root).unwrap_or(&path);
@@ -176,7 +203,22 @@ fn find(root: &Path, dataset: &Dataset) -> Result<Vec<(String, PathBuf)>, Source
             files.push((name, path));
         }
     }
-    Ok(files)
+    Ok((files, closed))
+}
+
+/// Says why the folders that a pattern names cannot be gone into: the search takes such a folder for one that is not there.
+fn barred(root: &Path, pattern: &str) -> Option<SourceError> {
+    let mut path = root.to_owned();
+    let named = pattern.rsplit_once('/')?.0.split('/');
+    for folder in named.take_while(|part| !part.contains(['*', '?', '['])) {
+        path.push(folder);
+        match fs::metadata(&path) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => return Some(unread(&path, error)),
+        }
+    }
+    None
 }
 
 fn examine(

@@ -221,9 +221,15 @@ impl LakeSession {
         if self.tables.contains_key(table) || table.schema() == "information_schema" {
             return Ok(());
         }
+        let known = || self.tables.keys().map(TableId::as_str);
+        let system: Vec<&str> = known().filter(|name| name.starts_with("system.")).collect();
         Err(SqlError::UnknownTable {
             name: table.to_string(),
-            hint: nearest(table.as_str(), self.tables.keys().map(TableId::as_str)),
+            hint: match table.schema() {
+                // They are few, and no folder shows them.
+                "system" => format!("; there are {}", system.join(", ")),
+                _ => nearest(table.as_str(), known()),
+            },
         })
     }
 

@@ -74,37 +74,74 @@ pub(crate) fn newest(
     }
 }
 
-/// Reads every checkpoint of a log, and returns their paths with what is wrong with those that cannot be read.
-pub(crate) fn check_all(log: Log<'_>) -> Result<Vec<(String, Option<StoreError>)>, StoreError> {
+/// Reads every checkpoint of a log, and returns the chunks that each names, by its path, or what is wrong with it. What is
+/// wrong with its chunks, or with the log, is no fault of a checkpoint.
+pub(crate) fn check_all(
+    log: Log<'_>,
+) -> Result<Vec<(String, Result<Chunks, StoreError>)>, StoreError> {
     let there = versions(log.door.list(&folder(log), Entry::File)?);
-    let checked = there
-        .into_iter()
-        .map(|version| (path_of(log, version), read(log, version).err()));
+    let checked = there.into_iter().map(|version| {
+        let read = || -> Result<Chunks, StoreError> {
+            let Some(checkpoint) = read_own(log, version)? else {
+                return Ok(Chunks::new());
+            };
+            if let Ok((_, id)) = log.read(version) {
+                checkpoint.check_id(log, id)?;
+            }
+            Ok(checkpoint.chunks)
+        };
+        (path_of(log, version), read())
+    });
     Ok(checked.collect())
+}
+
+/// Returns the newest version that there is a checkpoint of.
+pub(crate) fn last(log: Log<'_>) -> Result<Option<u64>, StoreError> {
+    Ok(versions(log.door.list(&folder(log), Entry::File)?).pop())
 }
 
 /// Tells whether there is a checkpoint of this version or a later one.
 pub(crate) fn covers(log: Log<'_>, version: u64) -> Result<bool, StoreError> {
-    let there = versions(log.door.list(&folder(log), Entry::File)?);
-    Ok(there.last().is_some_and(|last| *last >= version))
+    Ok(last(log)?.is_some_and(|last| last >= version))
 }
 
-fn read(log: Log<'_>, version: u64) -> Result<Option<(Checkpoint, Snapshot)>, StoreError> {
+impl Checkpoint {
+    /// Makes sure that it follows the commit of this digest: a log that was cut back and went on has other commits under
+    /// the same numbers.
+    fn check_id(&self, log: Log<'_>, id: Fingerprint) -> Result<(), StoreError> {
+        match self.id == id {
+            true => Ok(()),
+            false => Err(misnamed(log, self.version)),
+        }
+    }
+}
+
+fn misnamed(log: Log<'_>, version: u64) -> StoreError {
+    StoreError::Damaged {
+        path: log.door.full(&path_of(log, version)),
+        problem: "it does not belong to the version of the log that its name says".to_owned(),
+        repair: REPAIR,
+    }
+}
+
+/// Reads a checkpoint without what it names; `None` if it is gone since it was listed: then the log serves.
+fn read_own(log: Log<'_>, version: u64) -> Result<Option<Checkpoint>, StoreError> {
     let path = path_of(log, version);
-    let full = log.door.full(&path);
-    // Gone since it was listed: then the log serves.
     let Some((checkpoint, _)) = log.door.get_sealed::<Checkpoint>(&path, REPAIR)? else {
         return Ok(None);
     };
-    // A log that was cut back and went on has other commits under the same numbers.
-    let (_, id) = log.read(version)?;
-    if checkpoint.version != version || checkpoint.branch != log.branch || checkpoint.id != id {
-        return Err(StoreError::Damaged {
-            path: full,
-            problem: "it does not belong to the version of the log that its name says".to_owned(),
-            repair: REPAIR,
-        });
+    match checkpoint.version == version && checkpoint.branch == log.branch {
+        true => Ok(Some(checkpoint)),
+        false => Err(misnamed(log, version)),
     }
+}
+
+fn read(log: Log<'_>, version: u64) -> Result<Option<(Checkpoint, Snapshot)>, StoreError> {
+    let Some(checkpoint) = read_own(log, version)? else {
+        return Ok(None);
+    };
+    let (_, id) = log.read(version)?;
+    checkpoint.check_id(log, id)?;
     let mut snapshot = Snapshot {
         version,
         time: checkpoint.time,

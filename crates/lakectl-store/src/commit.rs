@@ -142,6 +142,11 @@ impl Commit {
         self.chunks.values().flatten().map(ChunkRef::path)
     }
 
+    /// Returns the files that hold its cells, if they are many.
+    pub(crate) fn chunks(&self) -> &Chunks {
+        &self.chunks
+    }
+
     /// Gives the commit its cells, in the order of their tables and partitions: inside, or as chunks if they are many.
     pub(crate) fn hold(&mut self, door: &Door, cells: &[Cell]) -> Result<(), StoreError> {
         if cells.len() <= INLINE_CELLS {

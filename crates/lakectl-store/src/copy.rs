@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use crate::object::{Put, TEMPORARY};
 use crate::uses::{Use, Uses};
-use crate::{Lake, Lease, Progress, Size, StoreError, VersionRef, cell, parts, versions, workers};
+use crate::{
+    Lake, Lease, Progress, Size, StoreError, VersionRef, cell, note, parts, versions, workers,
+};
 
 /// Folders of records that go along when a whole lake is copied.
 const RECORDS: [&str; 4] = ["_cells", "_checks", "_parts", "_runs"];
@@ -255,6 +257,7 @@ impl Lake {
             let stays = there.is_some_and(|there| {
                 there == bytes
                     || !(cell::is_damaged(target.door(), &file.path, &there)
+                        || note::is_damaged(target.door(), &file.path, &there)
                         || parts::is_damaged(&file.path, &there))
             });
             if !stays {

@@ -255,6 +255,44 @@ impl Lake {
         Ok(infos)
     }
 
+    /// Returns what the log says of the newest versions, newest first, and what is wrong with the one before them if that
+    /// ended the walk.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if the log cannot be listed; [`StoreError::Damaged`] if it is unknown where a branch begins.
+    pub fn recent(&self, most: usize) -> Result<(Vec<CommitInfo>, Option<StoreError>), StoreError> {
+        let mut infos = Vec::new();
+        let Some(span) = self.files().span()? else {
+            return Ok((infos, None));
+        };
+        for stretch in self.lineage(span.last)? {
+            let lake = self.beside(&stretch.branch);
+            let begin = lake.files().span()?.map_or(1, |span| span.first);
+            let mut child: Option<CommitInfo> = None;
+            for version in (stretch.first.max(begin)..=stretch.last).rev() {
+                if infos.len() == most {
+                    return Ok((infos, None));
+                }
+                // Of each it is made sure that the one after it follows, and of the first that nothing is missing before.
+                let alone = match version == begin {
+                    true => lake.infos(version, version).map(|mut one| one.pop()),
+                    false => lake.commit_at(version).map(Some),
+                };
+                let info = match (alone, &child) {
+                    (Ok(Some(info)), Some(child)) if child.parent != Some(info.id) => {
+                        return Ok((infos, Some(lake.files().astray(child.version))));
+                    }
+                    (Ok(Some(info)), _) => info,
+                    (Ok(None), _) => break,
+                    (Err(error), _) => return Ok((infos, Some(error))),
+                };
+                child = Some(info.clone());
+                infos.push(info);
+            }
+        }
+        Ok((infos, None))
+    }
+
     /// Returns what the log says of one version of this branch's own.
     pub(crate) fn commit_at(&self, version: u64) -> Result<CommitInfo, StoreError> {
         let (commit, id) = self.files().read(version)?;

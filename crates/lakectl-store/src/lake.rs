@@ -249,19 +249,34 @@ impl Lake {
         check::read_all(&self.door)
     }
 
-    /// Keeps what a run has to say, for people; the first note of a run stays.
+    /// Keeps what a run has to say, for people, beside the newest version of this branch when it ended; the first note of
+    /// a run stays.
     ///
     /// # Errors
     /// [`StoreError::RunName`]; [`StoreError::Io`] or [`StoreError::FlushFailed`] if the disk refuses.
-    pub fn leave_note(&self, run: &str, text: &[u8]) -> Result<(), StoreError> {
-        note::put(&self.door, run, text)
+    pub fn leave_note<T: Serialize>(
+        &self,
+        run: &str,
+        version: u64,
+        note: &T,
+    ) -> Result<(), StoreError> {
+        let left = note::Left {
+            run: run.to_owned(),
+            branch: self.branch.clone(),
+            version,
+        };
+        note::put(&self.door, left, note)
     }
 
-    /// Returns the newest notes as (run, text), newest first by the runs' names.
+    /// Returns the newest notes by the order of the runs' names, newest first; in place of one that is damaged, the error
+    /// that names it.
     ///
     /// # Errors
-    /// [`StoreError::Io`] if one cannot be read.
-    pub fn notes(&self, most: usize) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    /// [`StoreError::Io`] if the disk refuses.
+    pub fn notes<T: DeserializeOwned>(
+        &self,
+        most: usize,
+    ) -> Result<Vec<Result<T, StoreError>>, StoreError> {
         note::newest(&self.door, most)
     }
 

@@ -1,7 +1,7 @@
 //! Leases: a run says that it is alive, so that collection leaves alone what it has written and not yet published.
 //!
-//! `_runs/leases/<run>/begin.json` appears when the run begins, and a numbered file each time it renews. All ages are
-//! told by the clock of the store: that of whoever runs may be wrong.
+//! `_runs/leases/<run>.begin.json` appears when the run begins, and a numbered file each time it renews. All ages are
+//! told by the clock of the store: that of whoever runs may be wrong. There is no folder for each run, which would stay.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use crate::object::{Door, lock};
 use crate::{Lake, StoreError};
 
 pub(crate) const FOLDER: &str = "_runs/leases";
-const BEGIN: &str = "begin.json";
+const BEGIN: &str = "begin";
 /// A run that has not renewed its lease for so long counts as dead.
 const EXPIRY: Duration = Duration::from_secs(15 * 60);
 
@@ -52,9 +52,9 @@ impl Lease {
         let mut renewals = lock(&self.renewals);
         let (door, former) = (self.lake.door(), *renewals);
         *renewals += 1;
-        put(door, &self.run, &format!("{:06}.json", *renewals))?;
+        put(door, &self.run, &format!("{:06}", *renewals))?;
         if former > 0 {
-            door.delete(&path(&self.run, &format!("{former:06}.json")))?;
+            door.delete(&path(&self.run, &format!("{former:06}")))?;
         }
         match door.size(&path(&self.run, BEGIN))? {
             Some(_) => Ok(()),
@@ -92,8 +92,7 @@ impl Alive {
 pub(crate) fn all(door: &Door) -> Result<BTreeMap<String, Alive>, StoreError> {
     let mut leases: BTreeMap<String, Alive> = BTreeMap::new();
     for file in door.list_all(FOLDER)? {
-        let inside = file.path.strip_prefix(FOLDER).unwrap_or_default();
-        let Some((run, _)) = inside.trim_start_matches('/').split_once('/') else {
+        let Some(run) = run_of(&file.path) else {
             continue;
         };
         let alive = leases.entry(run.to_owned()).or_insert(Alive {
@@ -109,13 +108,22 @@ pub(crate) fn all(door: &Door) -> Result<BTreeMap<String, Alive>, StoreError> {
 /// Takes a run's lease away, its beginning first: from then on it can neither renew nor commit.
 pub(crate) fn end(door: &Door, run: &str) -> Result<(), StoreError> {
     door.delete(&path(run, BEGIN))?;
-    let left = door.list_all(&format!("{FOLDER}/{run}"))?;
-    let left: Vec<String> = left.into_iter().map(|file| file.path).collect();
+    let left = door.list_all(FOLDER)?.into_iter().map(|file| file.path);
+    let left: Vec<String> = left.filter(|path| run_of(path) == Some(run)).collect();
     door.delete_all(&left)
 }
 
-fn path(run: &str, name: &str) -> String {
-    format!("{FOLDER}/{run}/{name}")
+fn path(run: &str, sign: &str) -> String {
+    format!("{FOLDER}/{run}.{sign}.json")
+}
+
+/// The run whose sign of life a file is. Earlier versions of this program have a folder for each run.
+fn run_of(path: &str) -> Option<&str> {
+    let inside = path.strip_prefix(FOLDER)?.strip_prefix('/')?;
+    match inside.split_once('/') {
+        Some((run, _)) => Some(run),
+        None => Some(inside.strip_suffix(".json")?.rsplit_once('.')?.0),
+    }
 }
 
 fn put(door: &Door, run: &str, name: &str) -> Result<(), StoreError> {

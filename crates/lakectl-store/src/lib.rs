@@ -10,7 +10,7 @@
 //!        _parts/<run>/<hash>.parts                         what the fingerprints of results were made of
 //!        _checks/<run>/<n>.json                            what every check found: none is evaluated twice
 //!        _runs/<run>.json                                  what a run did and could not do, for people
-//!        _runs/leases/<run>/                               signs of life of the runs under way
+//!        _runs/leases/<run>.<n>.json                       signs of life of the runs under way
 //!        _aside/                                           damaged files that repair moved out of the way
 //!        data/<schema>/<table>/_delta_log, _projections     the same for other engines, made from the log
 //! ```
@@ -35,6 +35,7 @@ mod history;
 mod lake;
 mod lease;
 mod log;
+mod lost;
 mod memo;
 mod mend;
 mod merge;

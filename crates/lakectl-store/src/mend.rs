@@ -44,11 +44,12 @@ impl Lake {
         })
     }
 
-    /// Moves a damaged file of the lake out of the way, where people may look at it, and returns its new path.
+    /// Moves a damaged file of the lake out of the way, where people may look at it, and returns its new path; `None` if
+    /// there is no such file.
     ///
     /// # Errors
     /// [`StoreError::Io`] if the disk refuses.
-    pub fn set_aside(&self, path: &str) -> Result<String, StoreError> {
+    pub fn set_aside(&self, path: &str) -> Result<Option<String>, StoreError> {
         self.door().set_aside(path)
     }
 

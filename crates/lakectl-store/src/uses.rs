@@ -1,6 +1,6 @@
 //! What uses what: every data file that a version or a recorded result refers to, and why it is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,9 @@ use lakectl_core::{Cell, CellFile, Fingerprint, PartitionKey, TableId, UtcTime};
 use serde::Serialize;
 
 use crate::branch::MAIN;
+use crate::chunk::{self, Chunks};
 use crate::commit::Commit;
+use crate::log::REPAIR;
 use crate::object::Door;
 use crate::{Lake, Snapshot, StoreError, cell, check, checkpoint, parts, versions};
 
@@ -102,6 +104,18 @@ pub(crate) struct Unreadable {
     /// Path below the lake's root.
     pub(crate) path: String,
     pub(crate) error: StoreError,
+    /// The checkpoints that name it, if nothing but checkpoints does.
+    pub(crate) holders: Vec<String>,
+}
+
+impl Unreadable {
+    pub(crate) fn new(path: String, error: StoreError) -> Self {
+        Self {
+            path,
+            error,
+            holders: Vec::new(),
+        }
+    }
 }
 
 /// Every data file that something refers to, by its path.
@@ -112,6 +126,8 @@ pub(crate) struct Uses {
     pub(crate) records: u64,
     /// Records that could not be read: what only they refer to is not in `files`.
     pub(crate) unreadable: Vec<Unreadable>,
+    /// Chunks that were read: versions and checkpoints share them.
+    sound: BTreeSet<Fingerprint>,
 }
 
 impl Uses {
@@ -130,7 +146,7 @@ impl Uses {
         for (path, problem) in others {
             uses.records += 1;
             uses.unreadable
-                .extend(problem.map(|error| Unreadable { path, error }));
+                .extend(problem.map(|error| Unreadable::new(path, error)));
         }
         Ok(uses)
     }
@@ -157,10 +173,10 @@ impl Uses {
                         self.cached(&Arc::new(cell), segment.modified);
                     }
                 }
-                Err(error) => self.unreadable.push(Unreadable {
-                    path: segment.path.clone(),
-                    error,
-                }),
+                Err(error) => {
+                    let path = segment.path.clone();
+                    self.unreadable.push(Unreadable::new(path, error));
+                }
             }
             Ok(())
         })
@@ -186,11 +202,7 @@ impl Uses {
     /// hold.
     fn walk_log(&mut self, lake: &Lake) -> Result<(), StoreError> {
         let log = lake.files();
-        for (path, problem) in checkpoint::check_all(log)? {
-            self.records += 1;
-            self.unreadable
-                .extend(problem.map(|error| Unreadable { path, error }));
-        }
+        let checkpoints = checkpoint::check_all(log)?;
         let Some(span) = log.span()? else {
             return Ok(());
         };
@@ -205,6 +217,7 @@ impl Uses {
                 None => log.read(version),
             };
             let stepped = read.and_then(|(commit, id)| {
+                self.walk_chunks(lake, commit.chunks(), None);
                 let begins = commit.parent.is_none() || commit.origin.is_some();
                 if version == span.first && !begins && !checkpoint::covers(log, version - 1)? {
                     return Err(log.gone(version - 1));
@@ -213,17 +226,57 @@ impl Uses {
                 self.step(lake, &commit, id, &mut snapshot, first)
             });
             if let Err(error) = stepped {
-                // A file that many cells are kept in, beside the log, has a name of its own.
-                let path = match &error {
-                    StoreError::Damaged { path, .. } => below(path, lake),
-                    _ => log.path_of(version),
-                };
                 parent = None;
-                self.unreadable.push(Unreadable { path, error });
+                self.wrong(lake, error, log.path_of(version), None);
             }
         }
         self.published(lake, &snapshot);
+        // After the log, so that what it lacks as well is its loss.
+        for (path, chunks) in checkpoints {
+            self.records += 1;
+            match chunks {
+                Ok(chunks) => self.walk_chunks(lake, &chunks, Some(&path)),
+                Err(error) => self.unreadable.push(Unreadable::new(path, error)),
+            }
+        }
         Ok(())
+    }
+
+    /// Reads the chunks that a version or a checkpoint names, unless they were read before.
+    fn walk_chunks(&mut self, lake: &Lake, chunks: &Chunks, holder: Option<&str>) {
+        for (table, chunk) in chunks
+            .iter()
+            .flat_map(|(table, chunks)| chunks.iter().map(move |chunk| (table, chunk)))
+        {
+            if self.sound.contains(&chunk.hash) {
+                continue;
+            }
+            match chunk::check(lake.door(), table, chunk, REPAIR) {
+                Ok(()) => {
+                    self.sound.insert(chunk.hash);
+                }
+                Err(error) => self.wrong(lake, error, chunk.path(), holder),
+            }
+        }
+    }
+
+    /// Notes a record that cannot be read, once, under the path that the error names.
+    fn wrong(&mut self, lake: &Lake, error: StoreError, path: String, holder: Option<&str>) {
+        let path = match &error {
+            StoreError::Damaged { path, .. } => below(path, lake),
+            _ => path,
+        };
+        let holders = || holder.map(str::to_owned).into_iter();
+        match self.unreadable.iter_mut().find(|known| known.path == path) {
+            // A version needs it, whichever checkpoints do.
+            Some(known) if known.holders.is_empty() => {}
+            Some(known) if holder.is_some() => known.holders.extend(holders()),
+            Some(known) => known.holders.clear(),
+            None => self.unreadable.push(Unreadable {
+                holders: holders().collect(),
+                ..Unreadable::new(path, error)
+            }),
+        }
     }
 
     /// Brings a snapshot one version further and notes what it holds from `first` on.

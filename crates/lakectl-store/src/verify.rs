@@ -49,6 +49,8 @@ pub enum FileKind {
     Checks,
     /// What is kept for other engines.
     Projection,
+    /// What a run did.
+    Note,
     /// Rows of a partition.
     Data,
 }
@@ -72,6 +74,9 @@ pub struct Damage {
     pub problem: String,
     /// What to do about it.
     pub advice: String,
+    /// The checkpoints that name it and are of no use without it, for cells of checkpoints.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub holders: Vec<String>,
     /// The results that were kept in it.
     #[serde(skip)]
     pub cells: Vec<Arc<Cell>>,
@@ -103,7 +108,10 @@ impl Lake {
         request: &VerifyRequest,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Verification, StoreError> {
+        let (notes, wrong) = self.check_notes()?;
         let mut uses = Uses::gather(self)?;
+        uses.records += notes;
+        uses.unreadable.extend(wrong);
         if request.deep && request.at.is_none() {
             uses.unreadable.extend(self.check_delta()?);
         }
@@ -187,7 +195,9 @@ fn record_damage(record: &Unreadable) -> Damage {
         path if path.contains("_delta_log/") || path.starts_with("_projections/") => {
             FileKind::Projection
         }
+        path if path.starts_with("_runs/") => FileKind::Note,
         path if path.contains("/checkpoints/") => FileKind::Checkpoint,
+        _ if !record.holders.is_empty() => FileKind::Checkpoint,
         _ => FileKind::Log,
     };
     let problem = match &record.error {
@@ -207,6 +217,10 @@ fn record_damage(record: &Unreadable) -> Damage {
         FileKind::Projection => {
             "`repair` makes it again from the log; no command of this program reads it".to_owned()
         }
+        FileKind::Checkpoint if !record.holders.is_empty() => format!(
+            "`repair` moves {} aside, of no use without it: the log says the same, and a later commit writes a new one",
+            record.holders.join(", ")
+        ),
         FileKind::Checkpoint => {
             "`repair` moves it aside: the log says the same, and a later commit writes a new one".to_owned()
         }
@@ -221,6 +235,7 @@ fn record_damage(record: &Unreadable) -> Damage {
         versions: Vec::new(),
         problem,
         advice,
+        holders: record.holders.clone(),
         cells: Vec::new(),
     }
 }
@@ -242,6 +257,7 @@ fn data_damage(used: &Use, problem: String) -> Damage {
         versions: used.spans.clone(),
         problem,
         advice: advice.to_owned(),
+        holders: Vec::new(),
         cells: used.cells.clone(),
     }
 }

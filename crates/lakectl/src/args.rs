@@ -508,7 +508,7 @@ pub(crate) struct RunArgs {
     /// Write what happens to this file, one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<String>,
-    /// Take up exactly what failed or was blocked in the last run
+    /// Take up exactly what failed or was blocked and is still open, as `status` lists it
     #[arg(long, conflicts_with_all = ["until", "select", "from", "to", "asset", "force", "refresh", "dry_run"])]
     pub(crate) retry_failed: bool,
 }

@@ -163,11 +163,32 @@ pub(crate) fn who() -> String {
     let user = said("USER").or_else(|| said("LOGNAME"));
     let host = said("HOSTNAME").or_else(|| read("/proc/sys/kernel/hostname"));
     let host = host.or_else(|| read("/etc/hostname"));
+    let user = user.or_else(|| {
+        let id = user_id(&read("/proc/self/status")?)?;
+        let name = read("/etc/passwd").and_then(|users| user_name(&users, &id));
+        Some(name.unwrap_or_else(|| format!("uid-{id}")))
+    });
     let user = user.unwrap_or_else(|| "unknown".to_owned());
     match host.map(|host| host.trim().to_owned()) {
         Some(host) if !host.is_empty() => format!("{user}@{host}"),
         _ => user,
     }
+}
+
+/// The effective user, as the system tells it of this process.
+fn user_id(status: &str) -> Option<String> {
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_whitespace().nth(1).map(str::to_owned)
+}
+
+/// The name that a list of users such as `/etc/passwd` has for an id.
+fn user_name(users: &str, id: &str) -> Option<String> {
+    let name = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        (fields.nth(1) == Some(id)).then(|| name.to_owned())
+    };
+    users.lines().find_map(name)
 }
 
 /// A runtime for one command.
@@ -181,6 +202,15 @@ pub(crate) fn runtime() -> Result<Runtime> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_without_a_name_in_the_environment_is_found() {
+        let status = "Name:\tlakectl\nUid:\t1000\t65534\t65534\t65534\nGid:\t7\t7\t7\t7\n";
+        assert_eq!(user_id(status).as_deref(), Some("65534"));
+        let users = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n";
+        assert_eq!(user_name(users, "65534").as_deref(), Some("nobody"));
+        assert_eq!(user_name(users, "65533"), None);
+    }
 
     #[test]
     fn words_survive_a_shell() {

@@ -34,7 +34,8 @@ all of a run; who reads meanwhile sees the lake before it.
    checks: [{table, partition, check, severity, offending, example, accepted, held}]}
 With `--events FILE` the file gets one JSON object a line, each with time, run and event: run_started, planned, started, \
 retrying, finished (rows, bytes, seconds), reused, restored, failed, blocked, flushed, committed, run_finished. Lines are \
-whole whenever the run ends. `system.runs` and `system.tasks` keep what earlier runs did.
+whole whenever the run ends. `system.runs` and `system.tasks` keep what earlier runs did; `process_peak_memory_bytes` is \
+the most memory the process had had when a task ended, with the share of the tasks beside it.
 
 `checks` lists what rows fail; `held` rows stay out of the version. `stage` is the name for --select and --force, `reason` why most of its tasks ran (null: none did), `rows` what is now \
 valid in the planned partitions; `vanished` lists partitions kept although their source does not offer them any more.";
@@ -218,12 +219,13 @@ what to do.
 
 `--format json` prints one object:
   {ok, lake, deep, records, files, bytes,
-   damages: [{path, kind, table, partition, cause, versions: [{branch, first, last}], problem, advice}]}
-`kind` is log, checkpoint, cells, parts, checks, projection or data; `cause` is published, older, branch or cache.";
+   damages: [{path, kind, table, partition, cause, versions: [{branch, first, last}], problem, advice, holders}]}
+`kind` is log, checkpoint, cells, parts, checks, projection, note or data; `cause` is published, older, branch or cache. \
+`holders` are the checkpoints that are of no use without the file; missing if there are none.";
 
 pub(crate) const REPAIR: &str = "\
 Derived partitions are computed again by their own tasks, and their rows have to come out equal. Raw documents are taken \
-from what is left of their file and from their source, and proved by their digests. Damaged records of results are moved \
+from what is left of their file and from their source, and proved by their digests. Damaged records and notes of runs are moved \
 below `_aside` in the lake. Nothing is published: a file comes back under its own name. Exit code 2 if something could \
 not be repaired; the reason and what to do are said.
 

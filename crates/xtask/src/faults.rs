@@ -13,6 +13,8 @@ pub struct Counts {
     pub seeds: u64,
     /// Kills of the program at random times.
     pub kills: u64,
+    /// Random edit sequences held against a rebuild of everything.
+    pub sequences: u64,
 }
 
 impl Default for Counts {
@@ -20,22 +22,29 @@ impl Default for Counts {
         Self {
             seeds: 1_000,
             kills: 2_500,
+            sequences: 10_000,
         }
     }
 }
 
 /// The suites: arguments of `cargo test --release --workspace --locked`, then those of the test program.
 const SUITES: [(&[&str], &[&str]); 4] = [
-    (&["--lib"], &["simulate"]),
+    (
+        &["--lib"],
+        &["tests::simulate", "tests::racing", "random_edits_agree"],
+    ),
     (&["--test", "stores"], &[]),
-    (&["--test", "cli"], &["kills", "buckets"]),
+    (
+        &["--test", "cli"],
+        &["kills", "buckets", "keeping::a_collection"],
+    ),
     (&["--test", "engine"], &["kill::"]),
 ];
 
 /// A test tells what it tried in a line `FAULTS|what|how often|what came of it` on standard error.
 const MARK: &str = "FAULTS|";
 
-/// Reads `--seeds N` and `--kills N`.
+/// Reads `--seeds N`, `--kills N` and `--sequences N`.
 ///
 /// # Errors
 /// For any other word, and for a number that is none.
@@ -49,7 +58,8 @@ pub fn counts(mut words: impl Iterator<Item = String>) -> Result<Counts> {
         match word.as_str() {
             "--seeds" => counts.seeds = number,
             "--kills" => counts.kills = number,
-            _ => bail!("{word} is neither --seeds nor --kills"),
+            "--sequences" => counts.sequences = number,
+            _ => bail!("{word} is none of --seeds, --kills and --sequences"),
         }
     }
     Ok(counts)
@@ -76,6 +86,7 @@ pub fn run(root: &Path, counts: Counts) -> Result<Vec<String>> {
             .env("LAKE_TEST_FULL", "1")
             .env("LAKE_FAULTS", counts.seeds.to_string())
             .env("LAKE_TEST_KILLS", counts.kills.to_string())
+            .env("LAKE_TEST_SEQUENCES", counts.sequences.to_string())
             .stderr(Stdio::piped());
         let mut child = command.spawn().context("starting cargo")?;
         let told = child.stderr.take().context("cargo has no standard error")?;
@@ -117,7 +128,8 @@ mod tests {
     #[test]
     fn counts_are_read() {
         let some = counts(words("--kills 7 --seeds 9")).unwrap();
-        assert_eq!((some.seeds, some.kills), (9, 7));
+        assert_eq!((some.seeds, some.kills, some.sequences), (9, 7, 10_000));
+        assert_eq!(counts(words("--sequences 5")).unwrap().sequences, 5);
         for wrong in ["--kills", "--kills many", "--tries 3"] {
             assert!(counts(words(wrong)).is_err(), "{wrong}");
         }

@@ -14,7 +14,7 @@ const USAGE: &str = "usage: cargo xtask <chore>
 
   tidy   check dependencies between crates, lengths, leftovers, declarations and links
   docs   write the generated pages in docs/reference
-  faults [--seeds 1000] [--kills 2500]
+  faults [--seeds 1000] [--kills 2500] [--sequences 10000]
          run the full set of fault tests and print what was tried as a table for docs/reliability.md";
 
 fn main() -> Result<ExitCode> {

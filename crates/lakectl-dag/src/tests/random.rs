@@ -1,5 +1,7 @@
 //! Random graphs under random edits: the lake has to hold what a clean rebuild gives.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use proptest::prelude::*;
 
 use super::*;
@@ -99,6 +101,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         newest_first,
     });
     prop::collection::vec(step, 1..10)
+}
+
+/// Sequences that agreed.
+static AGREED: AtomicU32 = AtomicU32::new(0);
+
+/// A line for `cargo xtask faults`, past the capture of test output.
+fn tell() {
+    if std::env::var_os("LAKE_FAULTS").is_some() {
+        let line = format!(
+            "FAULTS|random graph with a random sequence of edits: late data, dropped partitions, new columns, reverted code|{}|the rows of a rebuild of everything\n",
+            sequences()
+        );
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+    }
 }
 
 /// How many sequences: `LAKE_TEST_SEQUENCES`, else 10,000 in the long form.
@@ -319,6 +335,9 @@ proptest! {
         let mut rebuilt = walk.rebuilt();
         prop_assert!(rebuilt.run().is_success());
         prop_assert_eq!(rebuilt.hashes(), walk.project.hashes());
+        if AGREED.fetch_add(1, Ordering::Relaxed) + 1 == sequences() {
+            tell();
+        }
     }
 
     #[test]

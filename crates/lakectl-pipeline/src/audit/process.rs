@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -398,6 +398,7 @@ impl<'a> Process<'a> {
         phase.world.planned = planned(phase.pipeline, &places);
         let plan = plan(phase.pipeline, &phase.world, &request)?;
         let runner = LakeRunner::new(Shared {
+            peaks: Mutex::default(),
             reader: phase.reader,
             assembly: Arc::clone(&self.bench.assembly),
             sources: Arc::new(Sources::unlisted()),

@@ -8,7 +8,7 @@ use lakectl_dag::nearest;
 use lakectl_store::{CommitRequest, Lake, Snapshot};
 
 use super::{Act, Override, Overrides, Ruling};
-use crate::{PipelineError, Selected, Sources, Workbench};
+use crate::{PipelineError, Selected, Sources, Workbench, recover};
 
 /// The shortest beginning of a digest that may stand for it.
 const DIGEST_CHARS_MIN: usize = 6;
@@ -25,11 +25,22 @@ impl Workbench {
         act: Act,
     ) -> Result<Override, PipelineError> {
         let head = lake.head()?;
-        let found = documents(lake, &head, document)?;
+        let found = self.documents(lake, &head, document)?;
         let mut found = found.into_iter();
         let (Some(((id, name), places)), None) = (found.next(), found.next()) else {
             return Err(self.which_document(lake, &head, document)?);
         };
+        let overrides = Overrides::of(&head)?;
+        let is_out = |place: &TaskKey| {
+            let excluded = overrides.excluded(&place.table, &place.partition);
+            excluded.is_some_and(|excluded| excluded.contains(&id))
+        };
+        if places.iter().all(is_out) {
+            return Err(PipelineError::usage(
+                format!("the document `{name}` is excluded already"),
+                "`lakectl override list` says by whom",
+            ));
+        }
         let ruling = Ruling::ExcludeDocument {
             document: id,
             name,
@@ -44,7 +55,7 @@ impl Workbench {
         head: &Snapshot,
         document: &str,
     ) -> Result<PipelineError, PipelineError> {
-        let found = documents(lake, head, document)?;
+        let found = self.documents(lake, head, document)?;
         if found.is_empty() {
             return Ok(PipelineError::usage(
                 format!("no raw table has the document `{document}`"),
@@ -178,6 +189,54 @@ impl Workbench {
         ))
     }
 
+    /// Finds the documents that a name or the beginning of a digest stands for. Bodies are not read, and of a partition whose
+    /// file is damaged those count that it is known to have had: they may be the ones to be given up.
+    fn documents(
+        &self,
+        lake: &Lake,
+        head: &Snapshot,
+        wanted: &str,
+    ) -> Result<Documents, PipelineError> {
+        let mut found = Documents::new();
+        let columns = ["name".to_owned(), "document_id".to_owned()];
+        let mut consider = |task: TaskKey, name: &str, id: &str| {
+            let by_id = wanted.len() >= DIGEST_CHARS_MIN && id.starts_with(wanted);
+            if name == wanted || by_id {
+                let places = found.entry((id.to_owned(), name.to_owned())).or_default();
+                places.push(task);
+            }
+        };
+        let raw = head.tables.keys().filter(|table| table.schema() == "raw");
+        for (table, (partition, cell)) in
+            raw.flat_map(|table| head.partitions(table).map(move |held| (table, held)))
+        {
+            let task = || TaskKey {
+                table: table.clone(),
+                partition: partition.clone(),
+            };
+            let bound = self.assembly.datasets.get(table);
+            match (lake.read(cell, Some(&columns)), bound) {
+                (Ok(batches), _) => {
+                    for batch in batches {
+                        let text = |i: usize| batch.column(i).as_string::<i32>().clone();
+                        let (names, ids) = (text(0), text(1));
+                        for row in 0..batch.num_rows() {
+                            consider(task(), names.value(row), ids.value(row));
+                        }
+                    }
+                }
+                (Err(error), Some(bound)) if error.is_damage() => {
+                    for one in recover::remembered(lake, head, bound, cell)? {
+                        let name = one.name.as_deref().unwrap_or(&one.id);
+                        consider(task(), name, &one.id);
+                    }
+                }
+                (Err(error), _) => return Err(error.into()),
+            }
+        }
+        Ok(found)
+    }
+
     /// What the sources offer; where they cannot be looked at, raw tables are as published.
     fn sources_or_none(&self) -> Sources {
         Sources::list(&self.settings, &self.assembly.datasets)
@@ -220,33 +279,6 @@ impl Workbench {
 
 /// (digest, name) of documents -> the raw partitions that hold them.
 type Documents = BTreeMap<(String, String), Vec<TaskKey>>;
-
-/// Finds the documents that a name or the beginning of a digest stands for.
-fn documents(lake: &Lake, head: &Snapshot, wanted: &str) -> Result<Documents, PipelineError> {
-    let mut found = Documents::new();
-    let columns = ["name".to_owned(), "document_id".to_owned()];
-    let raw = head.tables.keys().filter(|table| table.schema() == "raw");
-    for table in raw {
-        for (partition, cell) in head.partitions(table) {
-            for batch in lake.read(cell, Some(&columns))? {
-                let text = |i: usize| batch.column(i).as_string::<i32>().clone();
-                let (names, ids) = (text(0), text(1));
-                for row in 0..batch.num_rows() {
-                    let (name, id) = (names.value(row), ids.value(row));
-                    let by_id = wanted.len() >= DIGEST_CHARS_MIN && id.starts_with(wanted);
-                    if name == wanted || by_id {
-                        let places = found.entry((id.to_owned(), name.to_owned())).or_default();
-                        places.push(TaskKey {
-                            table: table.clone(),
-                            partition: partition.clone(),
-                        });
-                    }
-                }
-            }
-        }
-    }
-    Ok(found)
-}
 
 /// Commits an override, made or revoked.
 fn commit(lake: &Lake, head: &Snapshot, one: Override) -> Result<Override, PipelineError> {

@@ -41,7 +41,12 @@ struct Summary {
 
 fn summary(root: &Path, dataset: &Dataset) -> Summary {
     let mut summary = Summary::default();
-    for (i, listed) in archive::list(root, dataset).unwrap().iter().enumerate() {
+    for (i, listed) in archive::list(root, dataset)
+        .unwrap()
+        .files
+        .iter()
+        .enumerate()
+    {
         let document = archive::fetch(listed).unwrap();
         let parsed = parse(dataset, &document, i as i64, true);
         summary.documents += 1;

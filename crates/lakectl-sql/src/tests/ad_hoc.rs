@@ -317,6 +317,10 @@ fn people_are_told_what_they_meant_and_may_not_write() {
             "there is no table `market.quotes`",
         ),
         (
+            "SELECT * FROM system.experiments",
+            "there is no table `system.experiments`; there are system.cells, system.checks, system.commits",
+        ),
+        (
             "SELECT sqr(x) FROM market.option_quotes",
             "no function `sqr`; did you mean `sqrt`?",
         ),

@@ -30,6 +30,8 @@ pub(super) struct Marked {
 impl Lake {
     pub(super) fn mark(&self, request: &GcRequest<'_>) -> Result<Marked, StoreError> {
         let door = self.door();
+        // What only lost versions hold looks like garbage.
+        self.check_newest()?;
         let leases = lease::all(door)?;
         let now = leases
             .get(&request.run)

@@ -216,9 +216,12 @@ impl Door {
         self.backend.sizes(paths)
     }
 
-    /// Moves a damaged file out of the way, below `_aside`, where people may look at it. Returns its new path.
-    pub(crate) fn set_aside(&self, path: &str) -> Result<String, StoreError> {
-        let bytes = self.get(path)?.unwrap_or_default();
+    /// Moves a damaged file out of the way, below `_aside`, where people may look at it. Returns its new path; `None` if
+    /// there is no such file.
+    pub(crate) fn set_aside(&self, path: &str) -> Result<Option<String>, StoreError> {
+        let Some(bytes) = self.get(path)? else {
+            return Ok(None);
+        };
         let mut number = 0;
         let aside = loop {
             let aside = format!("{ASIDE}/{path}.{number}");
@@ -228,7 +231,7 @@ impl Door {
             number += 1;
         };
         self.delete(path)?;
-        Ok(aside)
+        Ok(Some(aside))
     }
 
     /// Returns the sorted names in a folder, without unfinished files; nothing if there is no such folder.

@@ -242,6 +242,11 @@ impl Lake {
 
     /// Returns how far the log was projected; nothing if it never was, or by another program, or if a crash of the
     /// machine left half a file: what can be made anew is not worth an error.
+    /// Returns the version of `main` that was projected last.
+    pub(crate) fn projected_version(&self) -> Result<Option<u64>, StoreError> {
+        Ok(self.delta_state()?.map(|state| state.version))
+    }
+
     fn delta_state(&self) -> Result<Option<State>, StoreError> {
         let Some(bytes) = self.door().get(STATE)? else {
             return Ok(None);
@@ -399,7 +404,7 @@ impl<'a> Projector<'a> {
                 problem: problem.to_owned(),
                 repair: REPAIR,
             };
-            wrong.push(Unreadable { path, error });
+            wrong.push(Unreadable::new(path, error));
             return Ok(());
         }
         self.lake.door().put_content_named(&path, bytes)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lakectl_core::{Cell, Fingerprint, Parts, UtcTime};
 
 use super::{key, lake, meta, publish, table};
-use crate::{CommitRequest, Lake, Snapshot, StoreError, VersionRef};
+use crate::{CommitRequest, FileKind, Lake, Snapshot, StoreError, VerifyRequest, VersionRef};
 
 /// A cell of an empty partition: the log has to keep it, and no file.
 fn empty(n: u64, run: &str) -> Cell {
@@ -149,8 +149,12 @@ fn damage_of_checkpoints_and_chunks_is_named() {
                 assert!(error.to_string().contains(name), "{error}");
                 assert!(error.hint().is_some());
             }
+            is_blamed(root, path, &checkpoint);
         }
         fs::remove_file(path).unwrap();
+        if path != &checkpoint {
+            is_blamed(root, path, &checkpoint);
+        }
         match path == &checkpoint {
             // What a checkpoint says, the log says too.
             true => is_as(&lake(root).head().unwrap(), &good),
@@ -161,6 +165,34 @@ fn damage_of_checkpoints_and_chunks_is_named() {
         fs::write(path, &bytes).unwrap();
     }
     is_as(&lake(root).head().unwrap(), &good);
+    // A damaged version is no fault of its checkpoint.
+    let version = root.join(format!("_log/main/{:020}.json", 16));
+    fs::write(&version, "{}").unwrap();
+    is_blamed(root, &version, &checkpoint);
+}
+
+/// Verification names this file and no other, and what goes with it.
+fn is_blamed(root: &Path, path: &Path, checkpoint: &Path) {
+    let below = |path: &Path| path.strip_prefix(root).unwrap().display().to_string();
+    let found = lake(root)
+        .verify(&VerifyRequest::default(), &|_| {})
+        .unwrap();
+    let named: Vec<&str> = found.damages.iter().map(|d| d.path.as_str()).collect();
+    assert_eq!(named, [below(path)]);
+    let damage = &found.damages[0];
+    let commit = fs::read_to_string(root.join(format!("_log/main/{:020}.json", 1))).unwrap();
+    let chunk = path.file_stem().unwrap().to_str().unwrap();
+    match () {
+        () if path == checkpoint => assert_eq!(damage.kind, FileKind::Checkpoint),
+        // A version is kept in it.
+        () if !below(path).starts_with("_chunks") || commit.contains(chunk) => {
+            assert_eq!((damage.kind, damage.holders.len()), (FileKind::Log, 0));
+        }
+        () => {
+            assert_eq!(damage.kind, FileKind::Checkpoint);
+            assert_eq!(damage.holders, [below(checkpoint)]);
+        }
+    }
 }
 
 #[test]

@@ -53,6 +53,26 @@ pub(super) fn data_files(root: &Path) -> BTreeSet<String> {
 }
 
 /// Makes the files below a folder so many days older.
+/// The sizes of a lake's files by their paths.
+pub(super) fn sizes(root: &Path) -> BTreeMap<String, u64> {
+    let mut sizes = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            match entry.file_type().unwrap().is_dir() {
+                true => folders.push(entry.path()),
+                false => {
+                    let path = entry.path();
+                    let below = path.strip_prefix(root).unwrap().display().to_string();
+                    sizes.insert(below, entry.metadata().unwrap().len());
+                }
+            }
+        }
+    }
+    sizes
+}
+
 pub(super) fn age(root: &Path, below: &str, days: u64) {
     for path in files(root)
         .into_keys()

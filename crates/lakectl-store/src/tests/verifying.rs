@@ -123,3 +123,76 @@ fn a_damaged_version_does_not_hide_the_others() {
     let kinds: Vec<FileKind> = found.damages.iter().map(|damage| damage.kind).collect();
     assert_eq!(kinds, [FileKind::Log, FileKind::Data, FileKind::Data]);
 }
+
+/// Deletes a file of a lake, and returns what verification says then; the file is put back.
+fn without(root: &Path, path: &str) -> Vec<Damage> {
+    let full = root.join(path);
+    let good = fs::read(&full).unwrap();
+    fs::remove_file(&full).unwrap();
+    let found = verify(&lake(root), true, None).damages;
+    fs::write(&full, good).unwrap();
+    found
+}
+
+#[test]
+fn the_loss_of_the_newest_version_is_no_silence() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = some_lake(dir.path());
+    let newest = format!("_log/main/{:020}.json", 3);
+    assert!(
+        without(dir.path(), &newest).is_empty(),
+        "nobody knows of it"
+    );
+    for (knower, word) in [("note", "run r3"), ("projections", "projections")] {
+        match knower {
+            "note" => lake.leave_note("r3", 3, &["done"]).unwrap(),
+            _ => {
+                fs::remove_file(dir.path().join("_runs/r3.json")).unwrap();
+                lake.project_delta(None).map(|_| ()).unwrap();
+            }
+        }
+        let found = without(dir.path(), &newest);
+        let one = found.iter().find(|one| one.path == newest).unwrap();
+        assert_eq!((found.len(), one.kind), (1, FileKind::Log), "{found:#?}");
+        assert!(one.problem.contains(word), "{one:?}");
+        assert!(one.problem.contains("version 3"), "{one:?}");
+        assert!(one.advice.contains("copy of the lake"), "{one:?}");
+    }
+    // Also if all of the log is gone, and for whoever would collect or go on.
+    lake.leave_note("r3", 3, &["done"]).unwrap();
+    fs::remove_dir_all(dir.path().join("_log")).unwrap();
+    let fresh = super::lake(dir.path());
+    for lost in [fresh.check_newest(), fresh.check_last_run()] {
+        let text = lost.unwrap_err().to_string();
+        assert!(text.contains(&format!("{:020}.json", 1)), "{text}");
+    }
+    assert_eq!(verify(&fresh, false, None).damages[0].kind, FileKind::Log);
+}
+
+#[test]
+fn notes_carry_their_digest() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = some_lake(dir.path());
+    lake.leave_note("r2", 2, &["two"]).unwrap();
+    lake.leave_note("r3", 3, &["three"]).unwrap();
+    assert!(verify(&lake, false, None).damages.is_empty());
+    let path = "_runs/r3.json";
+    let good = fs::read_to_string(dir.path().join(path)).unwrap();
+    let spoilt = [
+        good.replace("three", "seven"),
+        "garbage".to_owned(),
+        String::new(),
+    ];
+    for bad in spoilt {
+        fs::write(dir.path().join(path), bad).unwrap();
+        let damage = one(verify(&lake, false, None));
+        assert_eq!((damage.path.as_str(), damage.kind), (path, FileKind::Note));
+        assert!(damage.advice.contains("repair"));
+        let notes = lake.notes::<Vec<String>>(9).unwrap();
+        assert!(notes[0].as_ref().unwrap_err().to_string().contains(path));
+        assert_eq!(notes[1].as_ref().unwrap(), &["two"]);
+    }
+    // What an earlier version left has no digest, and is read all the same.
+    fs::write(dir.path().join(path), "{\"run\":\"r3\"}").unwrap();
+    assert!(verify(&lake, false, None).damages.is_empty());
+}

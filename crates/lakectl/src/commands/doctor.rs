@@ -1,6 +1,6 @@
 //! `lakectl doctor`: is everything where it should be?
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use lakectl_pipeline::{PipelineError, Sources};
 use serde::Serialize;
 
@@ -106,9 +106,10 @@ fn lake(context: &Context) -> Finding {
             ));
         };
         let head = lake.head().map_err(PipelineError::from)?;
+        lake.check_newest().map_err(PipelineError::from)?;
         let cells: usize = head.cells.values().map(|cells| cells.len()).sum();
         Ok(format!(
-            "{}, version {}, {cells} partitions; the log is complete and undamaged",
+            "{}, version {}, {cells} partitions; the newest version can be read, `verify` looks at every file",
             lake.root().display(),
             head.version
         ))
@@ -118,7 +119,16 @@ fn lake(context: &Context) -> Finding {
 
 fn sources(context: &Context) -> Finding {
     let bench = &context.bench;
-    let listed = Sources::list(&bench.settings, &bench.assembly.datasets).map(|sources| {
+    let listed =
+        Sources::list(&bench.settings, &bench.assembly.datasets).map_err(anyhow::Error::from);
+    let listed = listed.and_then(|sources| {
+        if let Some((raw, error)) = sources.closed().first() {
+            let more = match sources.closed().len() - 1 {
+                0 => String::new(),
+                more => format!(", and {more} more such"),
+            };
+            bail!("{raw}: {error}{more}");
+        }
         let partitions: usize = sources.listings().values().map(Vec::len).sum();
         let empty: Vec<&str> = sources
             .listings()
@@ -133,9 +143,9 @@ fn sources(context: &Context) -> Finding {
         if !empty.is_empty() {
             text.push_str(&format!("; nothing found for {}", empty.join(", ")));
         }
-        text
+        Ok(text)
     });
-    finding("sources", listed.map_err(anyhow::Error::from))
+    finding("sources", listed)
 }
 
 fn versions() -> Finding {

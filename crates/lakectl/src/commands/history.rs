@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use lakectl_pipeline::PipelineError;
-use lakectl_pipeline::lake::{Signed, VersionRef};
+use lakectl_pipeline::lake::{Signed, StoreError, VersionRef};
 use serde::Serialize;
 
 use super::Done;
@@ -33,9 +33,8 @@ struct Version {
 
 pub(crate) fn log(context: &Context, limit: usize) -> Result<Done> {
     let lake = context.lake()?;
-    let mut versions: Vec<Version> = lake
-        .log()
-        .map_err(PipelineError::from)?
+    let (recent, damage) = lake.recent(limit).map_err(PipelineError::from)?;
+    let versions: Vec<Version> = recent
         .into_iter()
         .map(|commit| Version {
             version: commit.version,
@@ -54,11 +53,9 @@ pub(crate) fn log(context: &Context, limit: usize) -> Result<Done> {
             merged: commit.merged.as_ref().map(place),
         })
         .collect();
-    versions.reverse();
-    versions.truncate(limit);
     if context.json() {
         render::json(&versions);
-        return Ok(Done::Well);
+        return ended(damage);
     }
     let rows = versions.iter().map(|v| {
         vec![
@@ -81,7 +78,15 @@ pub(crate) fn log(context: &Context, limit: usize) -> Result<Done> {
         "why",
     ];
     render::out(&table(&headers, &[0, 4, 5], rows.collect()));
-    Ok(Done::Well)
+    ended(damage)
+}
+
+/// What is older than a damaged version cannot be shown.
+fn ended(damage: Option<StoreError>) -> Result<Done> {
+    match damage {
+        Some(damage) => Err(PipelineError::from(damage).into()),
+        None => Ok(Done::Well),
+    }
 }
 
 impl Version {

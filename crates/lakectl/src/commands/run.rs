@@ -5,7 +5,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use lakectl_core::{ErrorKind, UtcTime};
 use lakectl_pipeline::engine::Cancel;
-use lakectl_pipeline::{PipelineError, RunOptions, RunSummary, Undone, peak_memory_bytes};
+use lakectl_pipeline::{
+    OpenFailure, PipelineError, RunOptions, RunSummary, Undone, peak_memory_bytes,
+};
 use serde_json::{Map, Value, json};
 
 use super::{Done, checks, plan, selected, summary};
@@ -26,10 +28,13 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     let mut wanted = selected(&args.selection)?;
     let started = now();
     let undone = match args.retry_failed {
-        true => match undone(context)? {
-            Some(undone) => undone,
-            None => return Ok(nothing_failed(context)),
-        },
+        true => {
+            let undone = undone(context, started)?;
+            if undone.tasks().is_empty() {
+                return Ok(nothing_to_try(context, &undone));
+            }
+            undone
+        }
         false => Undone::default(),
     };
     wanted.tasks = args.retry_failed.then(|| undone.tasks());
@@ -137,39 +142,62 @@ fn fields(object: Value) -> Map<String, Value> {
     }
 }
 
-/// Returns what the last run left undone, and says it; `None` if that is nothing.
-fn undone(context: &Context) -> Result<Option<Undone>> {
+/// Returns what runs left undone, and says it.
+fn undone(context: &Context, now: UtcTime) -> Result<Undone> {
     let undone = match context.lake_if_any()? {
-        Some(lake) => context.bench.undone(&lake)?,
+        Some(lake) => context.bench.undone(&lake, now)?,
         None => Undone::default(),
     };
-    let tasks = undone.tasks();
-    if tasks.is_empty() {
-        return Ok(None);
+    if undone.failures.is_empty() {
+        return Ok(undone);
     }
-    let run = &undone.run;
-    render::note(&format!(
-        "trying again what failed or was blocked in run {run}:"
-    ));
-    for failure in undone.failures.iter().take(RETRIES_SHOWN) {
-        render::note(&format!("  {}: {}", failure.task, failure.message));
-    }
-    if undone.failures.len() > RETRIES_SHOWN {
+    render::note("trying again what failed or was blocked:");
+    for open in undone.failures.iter().take(RETRIES_SHOWN) {
+        let failure = &open.failure;
         render::note(&format!(
-            "  and {} more",
-            undone.failures.len() - RETRIES_SHOWN
+            "  {}: {} (run {})",
+            failure.task, failure.message, open.run
         ));
     }
-    Ok(Some(undone))
+    if undone.failures.len() > RETRIES_SHOWN {
+        let more = undone.failures.len() - RETRIES_SHOWN;
+        render::note(&format!("  and {more} more"));
+    }
+    Ok(undone)
 }
 
-fn nothing_failed(context: &Context) -> Done {
+/// No task failed, or none that could be tried alone. What is open nevertheless is a failure all the same.
+fn nothing_to_try(context: &Context, undone: &Undone) -> Done {
+    let open = !undone.checks.is_empty() || !undone.whole.is_empty();
     if context.json() {
-        render::json(&serde_json::json!({ "retried": [] }));
+        render::json(&json!({
+            "retried": [], "failures": undone.whole, "checks": undone.checks,
+        }));
     } else {
-        render::out("nothing failed or was blocked in the last run");
+        let mut parts = vec![match open {
+            true => "no task failed or was blocked; this is open:".to_owned(),
+            false => "nothing failed or was blocked in the last run".to_owned(),
+        }];
+        for OpenFailure { run, failure } in &undone.whole {
+            let (task, message) = (&failure.task, &failure.message);
+            parts.push(format!(
+                "{task}: {message} (run {run}); `{} run` tries again",
+                context.command(true)
+            ));
+        }
+        parts.extend(checks::text(&undone.checks));
+        if !undone.checks.is_empty() {
+            parts.push(
+                "the same rows would fail again: correct what they are made of, or accept them with `lakectl override accept-check`"
+                    .to_owned(),
+            );
+        }
+        render::out(&parts.join("\n\n"));
     }
-    Done::Well
+    match open {
+        true => Done::WithFailures,
+        false => Done::Well,
+    }
 }
 
 fn has_warnings(summary: &RunSummary) -> bool {

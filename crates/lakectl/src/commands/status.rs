@@ -103,7 +103,13 @@ pub(crate) fn status(context: &Context) -> Result<Done> {
 fn plan(context: &Context, lake: &Lake) -> Result<(Plan, Option<String>)> {
     let bench = &context.bench;
     let (sources, note) = match bench.sources(Some(lake)) {
-        Ok(sources) => (sources, None),
+        Ok(sources) => {
+            let closed = sources
+                .closed()
+                .first()
+                .map(|(raw, error)| format!("new documents of {raw} are not counted: {error}"));
+            (sources, closed)
+        }
         Err(error) => (
             Sources::unlisted(),
             Some(format!("new documents are not counted: {error}")),

@@ -77,7 +77,11 @@ fn damage(damage: &Damage) -> String {
         (FileKind::Data, None) => "rows".to_owned(),
         (FileKind::Log, _) => "a version".to_owned(),
         (FileKind::Cells, _) => "records of results".to_owned(),
+        (FileKind::Checkpoint, _) if !damage.holders.is_empty() => {
+            "cells of a checkpoint".to_owned()
+        }
         (FileKind::Checkpoint, _) => "a checkpoint".to_owned(),
+        (FileKind::Note, _) => "what a run did".to_owned(),
         (FileKind::Parts, _) => "parts of fingerprints".to_owned(),
         (FileKind::Checks, _) => "a record of checks".to_owned(),
         (FileKind::Projection, _) => "for other engines".to_owned(),

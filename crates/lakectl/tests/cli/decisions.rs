@@ -66,6 +66,12 @@ fn a_failed_check_is_told_everywhere_and_can_be_accepted() {
         );
     }
 
+    // There is no task to be tried again, but what is open is said.
+    let again = place.short(&["run", "--retry-failed"]).code(2).stdout;
+    for word in ["no task failed", "never", "accept-check"] {
+        assert!(again.contains(word), "{word}: {again}");
+    }
+
     // Rows that are new are held.
     let fresh = ["run", "--until", "options.density", "--lake", "fresh"];
     let text = place.short(&fresh).code(2).stdout;

@@ -81,6 +81,17 @@ fn a_run_is_told_line_by_line_and_kept_as_rows() {
         (&bytes.into(), &"never run".into())
     );
     assert_eq!(tasks[0]["took"], true);
+    if cfg!(target_os = "linux") {
+        let peaks = place.rows(
+            "SELECT min(t.process_peak_memory_bytes) > 1000000 AS told, count(t.process_peak_memory_bytes) = count(*) AS each, \
+             max(t.process_peak_memory_bytes) <= max(r.peak_memory_bytes) AS below \
+             FROM system.tasks t JOIN system.runs r USING (run)",
+        );
+        assert_eq!(
+            peaks[0],
+            serde_json::json!({ "told": true, "each": true, "below": true })
+        );
+    }
 
     // A run that has nothing to do leaves nothing.
     let before = files_below(&place.lake());

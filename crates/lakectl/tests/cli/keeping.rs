@@ -7,6 +7,7 @@ use std::time::Duration;
 use lakectl_pipeline::lake::Failpoint;
 
 use crate::common::{Place, SHORT, files_below};
+use crate::kills::tell;
 
 /// A data file of a table of the published lake.
 fn data_file(place: &Place, table: &str) -> PathBuf {
@@ -194,6 +195,11 @@ fn a_collection_that_is_killed_is_finished_by_the_next() {
             "{point}"
         );
     }
+    tell(
+        "death of the program after each step of a collection",
+        Failpoint::COLLECTION.len() as u64,
+        "whole at once; the next collection ends where an undisturbed one does",
+    );
 }
 
 #[test]
@@ -248,4 +254,43 @@ fn a_lake_is_copied_elsewhere() {
     .unwrap();
     let error = place.call(&["copy", "backup", "other"]).code(1).stderr;
     assert!(error.contains("profile archive"), "{error}");
+}
+
+#[test]
+fn a_damaged_log_shows_what_is_newer_and_doctor_claims_no_more_than_it_saw() {
+    let place = Place::published();
+    for n in 0..3 {
+        let why = format!("reason {n}");
+        let drop = ["override", "drop-partition", "options.density"];
+        let partition = format!("asset=BTC/date=2026-01-0{}", n + 5);
+        place
+            .short(&[&drop[..], &[&partition, "--why", &why]].concat())
+            .code(0);
+    }
+    let log = |n: u64| place.lake().join(format!("_log/main/{n:020}.json"));
+    let good = fs::read(log(2)).unwrap();
+    fs::write(log(2), "{}").unwrap();
+    let told = place.call(&["log", "--format", "json"]).code(1);
+    assert!(
+        told.stdout.contains("reason 2") && told.stdout.contains("reason 1"),
+        "{}",
+        told.stdout
+    );
+    assert!(!told.stdout.contains("reason 0"), "{}", told.stdout);
+    assert!(
+        told.stderr.contains(&format!("{:020}.json", 2)),
+        "{}",
+        told.stderr
+    );
+    // What is asked for is there.
+    place.call(&["log", "-n", "2"]).code(0);
+    fs::write(log(2), good).unwrap();
+    let doctor = place.short(&["doctor"]).code(0).stdout;
+    assert!(doctor.contains("`verify` looks at every file"), "{doctor}");
+    // The newest version is gone, and the projections know of it.
+    place.short(&["project"]).code(0);
+    fs::remove_file(log(4)).unwrap();
+    place.short(&["verify"]).code(2);
+    let doctor = place.short(&["doctor"]).code(1).stdout;
+    assert!(doctor.contains("it is missing"), "{doctor}");
 }

@@ -184,7 +184,7 @@ fn death_at_any_time() {
 }
 
 /// A line for `cargo xtask faults`, past the capture of test output.
-fn tell(what: &str, count: u64, result: &str) {
+pub(crate) fn tell(what: &str, count: u64, result: &str) {
     if std::env::var_os("LAKE_FAULTS").is_some() {
         let line = format!("FAULTS|{what}|{count}|{result}\n");
         let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());

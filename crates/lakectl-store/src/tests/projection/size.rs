@@ -41,11 +41,26 @@ fn a_checkpoint_is_worth_its_bytes() {
     assert!(each < 256 * 1024, "{each} bytes a version");
 }
 
-/// Prints what projecting a commit of one partition writes. `LAKE_TEST_LARGE=1` takes a table of 1,000,000 files.
+/// Bytes of the files below some folders of a lake, of which none is ever written again.
+fn bytes_below(root: &Path, folders: &[&str]) -> u64 {
+    let all = crate::tests::collecting::sizes(root);
+    let below = |path: &String| folders.iter().any(|folder| path.starts_with(folder));
+    all.iter()
+        .filter(|(path, _)| below(path))
+        .map(|(_, bytes)| bytes)
+        .sum()
+}
+
+/// Prints what a commit of one partition writes in all: the log, checkpoints, the record of the result, and projections.
+/// `LAKE_TEST_LARGE=1` takes a table of 1,000,000 files.
 #[test]
 fn a_version_writes_little_however_large_the_table() {
     let full = std::env::var_os("LAKE_TEST_LARGE").is_some_and(|value| value != "0");
-    let count: u64 = if full { 1_000_000 } else { 4_000 };
+    // A lake writes 1 MiB a version at most; a small one so much less as its checkpoints are smaller.
+    let (count, most): (u64, u64) = match full {
+        true => (1_000_000, 1 << 20),
+        false => (4_000, 1 << 17),
+    };
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();
     let lake = lake(root);
@@ -88,27 +103,44 @@ fn a_version_writes_little_however_large_the_table() {
     // So many files at once are more bytes of log than a checkpoint of them takes.
     assert!(first.bytes > count * BYTES_PER_FILE);
     assert_eq!(first.checkpoints, 1);
-    let mut written = 0;
+    const OWN: [&str; 2] = ["_log/", "_chunks/"];
+    const RESULTS: [&str; 2] = ["_cells/", "_parts/"];
+    let before = [OWN, RESULTS].map(|folders| bytes_below(root, &folders));
+    let mut projected = 0;
     let clock = std::time::Instant::now();
     let mut projecting = std::time::Duration::ZERO;
     for n in 0..100 {
         let base = lake.head().unwrap();
         let run = format!("r{n}");
-        commit(&lake, &run, vec![cell(n * 7_919 * 13 % count, &run)], &[]);
+        let cells = vec![cell(n * 7_919 * 13 % count, &run)];
+        lake.record(&run, &cells).unwrap();
+        commit(&lake, &run, cells, &[]);
         let clock = std::time::Instant::now();
-        written += lake.project_delta(Some(base)).unwrap().bytes;
+        projected += lake.project_delta(Some(base)).unwrap().bytes;
         projecting += clock.elapsed();
-        written += fs::metadata(root.join("_projections/delta.json"))
+        projected += fs::metadata(root.join("_projections/delta.json"))
             .unwrap()
             .len();
     }
-    let mean = written / 100;
+    let (projecting, all) = (projecting / 100, clock.elapsed() / 100);
+    let after = [OWN, RESULTS].map(|folders| bytes_below(root, &folders));
+    let [own, results] = [0, 1].map(|i| (after[i] - before[i]) / 100);
+    let projected = projected / 100;
+    let mean = own + results + projected;
     println!(
-        "{count} files: {} bytes at first; then {mean} bytes and {:?} of {:?} a commit",
-        first.bytes,
-        projecting / 100,
-        clock.elapsed() / 100
+        "{count} files: {} bytes projected at first; then {mean} bytes a commit: {own} of log and checkpoints, {results} \
+         of results, {projected} projected; {projecting:?} of {all:?} for projecting",
+        first.bytes
     );
-    assert!(mean < 1 << 18, "{mean} bytes a commit");
+    let checkpoints = crate::tests::collecting::sizes(root);
+    let checkpoints = checkpoints
+        .keys()
+        .filter(|path| path.starts_with("_log/main/checkpoints/"));
+    assert!(
+        checkpoints.count() >= 6,
+        "what is due every 16 commits is in it"
+    );
+    assert!(projected < 1 << 18, "{projected} bytes projected");
+    assert!(mean < most, "{mean} bytes a commit");
     assert_eq!(lake.delta_tables().unwrap()[0].files, count);
 }

@@ -7,6 +7,7 @@ use super::disk::{Content, SimDisk};
 use super::script::Script;
 use super::work::{Told, calm, empty_disk, on_disk, read_all, root, work};
 use super::{all, tell};
+use crate::VerifyRequest;
 
 /// A small lake: two versions, two segments of cells, four data files.
 fn small() -> Content {
@@ -36,6 +37,38 @@ fn mended(whole: &Content, damaged: Content, rows: &u64, noticed: bool) {
             path.display()
         );
     }
+}
+
+/// Each file gone in turn. What nothing published depends on may be lost; verification names everything else.
+fn losses(whole: &Content, rows: u64) -> u64 {
+    let mut told = 0;
+    for path in whole.paths() {
+        let mut content = whole.clone();
+        content.remove(&path).unwrap();
+        let below = path.strip_prefix(root()).unwrap().display().to_string();
+        if below == "lake.json" {
+            // What is there is then a stranger's.
+            assert!(calm(content).is_err());
+            continue;
+        }
+        let lake = calm(content).unwrap();
+        if ["_cells/", "_parts/", "_projections/"]
+            .iter()
+            .any(|f| below.starts_with(f))
+        {
+            assert_eq!(read_all(&lake).unwrap(), rows, "{below}");
+            continue;
+        }
+        let request = VerifyRequest {
+            deep: true,
+            at: None,
+        };
+        let found = lake.verify(&request, &|_| {}).unwrap();
+        let named = found.damages.iter().any(|damage| damage.path == below);
+        assert!(named, "{below}: {:?}", found.damages);
+        told += u64::from(!below.contains("_delta_log"));
+    }
+    told
 }
 
 #[test]
@@ -83,7 +116,13 @@ fn no_damage_is_silent() {
             cuts += 1;
         }
     }
+    let gone = losses(&whole, rows);
     assert!(whole.paths().iter().all(|path| path.starts_with(root())));
+    tell(
+        "a log or data file deleted",
+        gone,
+        "named by verify, the newest version too",
+    );
     tell(
         "one bit flipped in a log, cell or data file",
         flips,

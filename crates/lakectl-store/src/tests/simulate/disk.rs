@@ -212,7 +212,7 @@ impl Content {
         self.remove(from)
     }
 
-    fn remove(&mut self, path: &Path) -> io::Result<()> {
+    pub(super) fn remove(&mut self, path: &Path) -> io::Result<()> {
         let removed = self.folder_mut(parent(path))?.names.remove(&name(path));
         removed
             .map(|_| ())

@@ -24,7 +24,7 @@ use work::{
 use crate::StoreError;
 
 /// Seeds to try: the environment's number, else a sample.
-fn seeds(sample: u64) -> u64 {
+pub(super) fn seeds(sample: u64) -> u64 {
     let asked = std::env::var("LAKE_FAULTS").ok();
     asked.and_then(|count| count.parse().ok()).unwrap_or(sample)
 }
@@ -34,7 +34,7 @@ fn all() -> bool {
 }
 
 /// A line for `cargo xtask faults`, past the capture of test output.
-fn tell(what: &str, count: u64, result: &str) {
+pub(super) fn tell(what: &str, count: u64, result: &str) {
     if !all() {
         return;
     }
