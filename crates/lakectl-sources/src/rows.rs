@@ -16,7 +16,7 @@ pub(crate) const UTC: &str = "UTC";
 const COMMON: &str = "asset utf8?, event_time ts, known_at ts, known_at_basis utf8, vendor_time ts?, \
                       document_time ts, document_id utf8, sequence i64, dataset utf8, replacement utf8";
 const OPTION_QUOTES: &str = "instrument utf8, expiry ts, strike f64, option_type utf8, settlement utf8, bid f64?, ask f64?, \
-                             mark f64?, underlying_price f64, mark_iv f64?, open_interest f64?, volume f64?, \
+                             mark f64?, underlying_price f64?, mark_iv f64?, open_interest f64?, volume f64?, \
                              index_price f64?, exchange_delta f64?, exchange_vega f64?";
 const FUTURE_QUOTES: &str = "instrument utf8, expiry ts?, bid f64?, ask f64?, mark f64?, last f64?, open_interest f64?, \
                              volume f64?, index_price f64?";
@@ -83,7 +83,7 @@ pub(crate) struct OptionRow {
     pub(crate) bid: Option<f64>,
     pub(crate) ask: Option<f64>,
     pub(crate) mark: Option<f64>,
-    pub(crate) underlying_price: f64,
+    pub(crate) underlying_price: Option<f64>,
     pub(crate) mark_iv: Option<f64>,
     pub(crate) open_interest: Option<f64>,
     pub(crate) volume: Option<f64>,
@@ -195,7 +195,7 @@ fn options(rows: &[OptionRow]) -> Vec<ArrayRef> {
         floats(rows, |r| r.bid),
         floats(rows, |r| r.ask),
         floats(rows, |r| r.mark),
-        floats(rows, |r| Some(r.underlying_price)),
+        floats(rows, |r| r.underlying_price),
         floats(rows, |r| r.mark_iv),
         floats(rows, |r| r.open_interest),
         floats(rows, |r| r.volume),

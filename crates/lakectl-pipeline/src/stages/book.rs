@@ -19,6 +19,7 @@ pub(super) struct Snapshot {
     pub(super) index_prices: Vec<f64>,
     pub(super) nearest_forward: Option<(f64, f64)>,
     pub(super) holdings: Vec<Holding<2>>,
+    /// What is open in the options held.
     pub(super) open: Vec<OpenInterest>,
     pub(super) left_out: i64,
 }
@@ -47,8 +48,8 @@ impl Snapshot {
     }
 }
 
-/// Groups options by snapshot. Options without open interest do not count; those without a volatility or with less than an
-/// hour left are left out and counted.
+/// Groups options by snapshot. Options without open interest do not count; those without a volatility, with less than an
+/// hour left or with a stale quote are left out and counted.
 pub(super) fn snapshots(task: &NativeTask) -> Result<BTreeMap<i64, Snapshot>, PipelineError> {
     let greeks = task.input("options.greeks")?;
     let smiles = smiles(task.input("options.slices")?)?;
@@ -61,7 +62,7 @@ pub(super) fn snapshots(task: &NativeTask) -> Result<BTreeMap<i64, Snapshot>, Pi
         .map(|name| greeks.f64s(name))
         .into_iter()
         .collect::<Result<Vec<_>, _>>()?;
-    let kinds = greeks.texts("option_type")?;
+    let (kinds, exclusions) = (greeks.texts("option_type")?, greeks.texts("exclusion")?);
     let mut snapshots: BTreeMap<i64, Snapshot> = BTreeMap::new();
     for row in 0..greeks.rows() {
         let snapshot = snapshots.entry(events[row]).or_default();
@@ -83,28 +84,31 @@ pub(super) fn snapshots(task: &NativeTask) -> Result<BTreeMap<i64, Snapshot>, Pi
         let (Some(strike), Some(contracts)) = (strike, open) else {
             continue;
         };
-        snapshot.open.push(OpenInterest {
-            kind,
-            strike,
-            contracts,
-        });
+        let stale = exclusions[row].as_deref().is_some_and(is_stale);
         let positions = SIGNED.map(|scenario| scenario.position(kind, contracts).unwrap_or(0.0));
         match (
-            years.filter(|years| *years > EXPIRY_YEARS_MIN),
+            years.filter(|years| *years > EXPIRY_YEARS_MIN && !stale),
             forward,
             vol,
         ) {
-            (Some(expiry_years), Some(forward), Some(vol)) => snapshot.holdings.push(Holding {
-                kind,
-                strike,
-                expiry_years,
-                forward,
-                vol,
-                smile: smiles
-                    .get(&(events[row], expiries[row]))
-                    .map(|(_, smile)| *smile),
-                positions,
-            }),
+            (Some(expiry_years), Some(forward), Some(vol)) => {
+                snapshot.open.push(OpenInterest {
+                    kind,
+                    strike,
+                    contracts,
+                });
+                snapshot.holdings.push(Holding {
+                    kind,
+                    strike,
+                    expiry_years,
+                    forward,
+                    vol,
+                    smile: smiles
+                        .get(&(events[row], expiries[row]))
+                        .map(|(_, smile)| *smile),
+                    positions,
+                });
+            }
             _ => snapshot.left_out += 1,
         }
     }
@@ -115,6 +119,11 @@ pub(super) fn snapshots(task: &NativeTask) -> Result<BTreeMap<i64, Snapshot>, Pi
     }
     index_prices(task.input("market.option_quotes")?, &mut snapshots)?;
     Ok(snapshots)
+}
+
+/// Whether `stale` is among the reasons, which a plus sign joins.
+fn is_stale(exclusion: &str) -> bool {
+    exclusion.split('+').any(|reason| reason == "stale")
 }
 
 type Smiles = BTreeMap<(i64, i64), (i64, RawSvi)>;

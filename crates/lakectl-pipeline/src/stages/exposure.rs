@@ -30,7 +30,10 @@ const POSITIONS: &[Uses] = &[
     ("market.option_quotes", &["index_price"]),
 ];
 const CHOICE: &[Uses] = &[
-    ("options.greeks", &["event_time", "expiry", "option_type"]),
+    (
+        "options.greeks",
+        &["event_time", "expiry", "option_type", "exclusion"],
+    ),
     ("options.slices", &["event_time", "expiry"]),
     ("market.option_quotes", &["event_time"]),
 ];
@@ -62,6 +65,7 @@ const BOOKS: &[Uses] = &[
             "strike",
             "iv",
             "open_interest",
+            "exclusion",
         ],
     ),
     (

@@ -31,7 +31,7 @@ use crate::sink::{Sink, asset_of, is_stablecoin};
 use crate::units::Unit;
 
 /// Raised whenever a parser's output changes for some document: an input of fingerprints.
-pub const PARSER_VERSION: u32 = 1;
+pub const PARSER_VERSION: u32 = 2;
 
 /// What one document gives.
 #[derive(Clone, Debug)]

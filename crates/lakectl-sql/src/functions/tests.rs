@@ -144,6 +144,7 @@ fn chain() -> StageTable {
 
 fn example(call: &str) -> Vec<RecordBatch> {
     let of_chain = [
+        "chain_forward",
         "model_free_variance",
         "gamma_exposure",
         "zero_gamma",
