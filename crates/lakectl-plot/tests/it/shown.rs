@@ -281,7 +281,7 @@ fn levels_outside_the_picture_are_named_below_its_title() {
         .iter()
         .filter(|text| text.words == "90,000")
         .map(|text| text.at.0);
-    assert!(ends(wall.clone()).1 < tick.fold(f64::INFINITY, f64::min));
+    assert!(ends(wall).1 < tick.fold(f64::INFINITY, f64::min));
 }
 
 #[test]
