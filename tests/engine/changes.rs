@@ -260,9 +260,9 @@ fn a_change_without_effect_stops_where_rows_are_equal() {
 /// Everything that looks at a surface. No matrix row of December is known before December began, so that month's models
 /// read nothing that could change.
 const AFTER_GREEKS: [&str; 11] = [
-    "options.{exclusions,skew_fit,skew_report} asset=ASSETS/date=DAYS",
+    "options.{exclusions,skew_fit,skew_report,skew_quotes} asset=ASSETS/date=DAYS",
     "options.{slices,smile_models,surface_nodes,term_structure,density} asset=ASSETS/date=DAYS",
-    "options.{variance_index,exposure,exposure_profile,hedge_ladder} asset=ASSETS/date=DAYS",
+    "options.{variance_index,exposure,exposure_profile,hedge_ladder,max_pain} asset=ASSETS/date=DAYS",
     "options.skew_elasticity asset=ASSETS/month=MONTHS",
     "options.index_comparison asset=ASSETS/year=YEARS",
     "features.{surface_pca,surface_factors} asset=ASSETS/month=MONTHS",

@@ -49,7 +49,7 @@ fn after_a_chain() -> Vec<String> {
             "options.{{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density}} asset=ASSETS/date={DAY}"
         ),
         &format!(
-            "options.{{variance_index,exposure,exposure_profile,hedge_ladder}} asset=ASSETS/date={DAY}"
+            "options.{{variance_index,exposure,exposure_profile,hedge_ladder,max_pain}} asset=ASSETS/date={DAY}"
         ),
     ])
 }

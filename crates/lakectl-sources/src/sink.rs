@@ -1,6 +1,7 @@
 //! Where the formats put what they read: every check on a row happens here, once for all formats.
 
 mod quotes;
+mod trades;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,7 +11,9 @@ use lakectl_core::UtcTime;
 use crate::availability::Availability;
 use crate::dataset::Dataset;
 use crate::document::Document;
-pub(crate) use crate::draft::{At, CandleDraft, FutureDraft, MetricDraft, OptionDraft, Times};
+pub(crate) use crate::draft::{
+    At, CandleDraft, FutureDraft, MetricDraft, OptionDraft, Times, TradeDraft,
+};
 use crate::feed::RowKind;
 use crate::flaw::{Flaw, bad_time, finite, not_negative, positive};
 use crate::number::Number;
@@ -109,6 +112,18 @@ impl<'a> Sink<'a> {
                 self.empty_quotes += usize::from(row.bid.is_none() && row.ask.is_none());
                 self.stamps.push(stamp);
                 if let Body::Options(rows) = &mut self.body {
+                    rows.push(row);
+                }
+            }
+            Err(flaw) => self.reject(at, flaw),
+        }
+    }
+
+    pub(crate) fn trade(&mut self, at: At<'_>, draft: &TradeDraft<'_>) {
+        match self.trade_row(at, draft) {
+            Ok((stamp, row)) => {
+                self.stamps.push(stamp);
+                if let Body::Trades(rows) = &mut self.body {
                     rows.push(row);
                 }
             }

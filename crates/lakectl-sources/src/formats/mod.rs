@@ -91,6 +91,7 @@ fn read(dataset: &Dataset, document: &Document, sink: &mut Sink<'_>) -> Result<(
         Format::DeribitJson => match (dataset.feeds, dataset.feeds.row_kind()) {
             (Feed::Dvol, _) => deribit::volatility_index(body, sink),
             (_, RowKind::OptionQuotes) => deribit::options(body, sink),
+            (_, RowKind::OptionTrades) => deribit::trades(body, sink),
             (_, RowKind::FutureQuotes) => deribit::futures(body, sink),
             _ => deribit::funding(body, sink),
         },
