@@ -17,7 +17,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    fn days(self) -> impl DoubleEndedIterator<Item = i32> {
+    pub(crate) fn days(self) -> impl DoubleEndedIterator<Item = i32> {
         self.first..=self.last
     }
 

@@ -201,16 +201,15 @@ fn takers_trade_listed_options_in_order_and_lean() {
                 );
                 let amount = trade["amount"].as_f64().unwrap();
                 bought[usize::from(name.ends_with("-P"))] += sign * amount.min(5.0);
-                let chains = market.documents("deribit_options", day).unwrap();
                 count += 1;
-                known += usize::from(
-                    count % 50 == 0
-                        && chains.iter().any(|chain| {
-                            rows(chain)
-                                .iter()
-                                .any(|row| row.3["instrument_name"] == name)
-                        }),
-                );
+                if count % 50 == 0 {
+                    let chains = market.documents("deribit_options", day).unwrap();
+                    let lists = |chain| {
+                        let listed = rows(chain);
+                        listed.iter().any(|row| row.3["instrument_name"] == name)
+                    };
+                    known += usize::from(chains.iter().any(lists));
+                }
             }
         }
     }
