@@ -91,7 +91,7 @@ const HARMLESS: [Case; 12] = [
             )
         },
         ran: &["options.forwards asset=ASSETS/date=DAYS"],
-        why: ("options.forwards", "sql changed at line 109"),
+        why: ("options.forwards", "sql changed at line 85"),
     },
     Case {
         what: "a query of a stage with coarse partitions",
