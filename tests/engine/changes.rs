@@ -282,8 +282,8 @@ fn other_values_run_the_readers_and_a_reverted_change_runs_nothing() {
     edit(
         &mut bench,
         path,
-        "coalesce(mark_iv,",
-        "0.01 + coalesce(mark_iv,",
+        "coalesce(venue_iv,",
+        "0.01 + coalesce(venue_iv,",
     );
     let run = go(&bench, &Selected::default());
     let expected = tasks(&AFTER_GREEKS);

@@ -35,6 +35,8 @@ fn a_new_day_runs_its_partitions_and_those_that_hold_it() {
         &format!(
             "options.{{variance_index,exposure,exposure_profile,hedge_ladder,max_pain}} asset=ASSETS/date={NEXT}"
         ),
+        // The day before looked at the whole month of trades, of which there is more now: its window is a cut from it.
+        "options.{exposure,exposure_profile,hedge_ladder} asset=ASSETS/date=2026-01-03",
         "options.skew_elasticity asset=ASSETS/month=2026-01",
         "options.index_comparison asset=ASSETS/year=2026",
         "market.{future_quotes,option_trades} asset=ASSETS/month=2026-01",
