@@ -112,8 +112,8 @@ fn selectors_name_tables_schemas_tags_and_their_neighbours() {
         "options.forwards",
         "options.greeks",
         "options.hedge_ladder",
-        "options.max_pain",
         "options.index_comparison",
+        "options.max_pain",
         "options.skew_elasticity",
         "options.skew_fit",
         "options.skew_policy",
@@ -306,7 +306,7 @@ fn days_beyond_the_documents_are_empty_and_days_beyond_the_calendar_refused() {
         "options.{forwards,greeks,slices} asset=ASSETS/date={2026-01-04,2026-01-05}",
     ]);
     let longer = tasks(&[
-        "market.{future_quotes,option_trades} asset=ASSETS/month=2026-01",
+        "market.future_quotes asset=ASSETS/month=2026-01",
         "market.rates year=2026",
     ]);
     assert_tasks(&run.executed(), &[&expected[..], &longer[..]].concat());
