@@ -119,7 +119,7 @@ SELECT $asset AS asset, b.as_of, b.as_of AS known_at, b.price, b.price_source, b
        b.rv_1d, b.rv_7d, b.rv_30d, b.ewma_vol,
        s.level AS iv_30d, s.atm_7d AS iv_7d, s.atm_90d AS iv_90d, s.skew, s.curvature, s.term_structure,
        s.wing_asymmetry, s.pca_1, s.pca_2, s.pca_3, s.surface_shock,
-       extract(epoch FROM (b.as_of - s.event_time)) / 3600.0 AS surface_age_hours,
+       seconds_between(s.event_time, b.as_of) / 3600.0 AS surface_age_hours,
        v.close AS dvol, f.funding_8h,
        i.supply_elasticity, i.forced_flow, i.liquidity_impulse, i.coverage AS onchain_coverage,
        d.score AS divergence_score, m.score AS market_state_score

@@ -6,14 +6,14 @@ WITH nodes AS (
 ),
 moves AS (
     SELECT event_time, greatest(known_at, lag(known_at) OVER w) AS known_at,
-           iv - lag(iv) OVER w AS change, event_time - lag(event_time) OVER w AS gap
+           iv - lag(iv) OVER w AS change, seconds_between(lag(event_time) OVER w, event_time) AS gap_s
     FROM nodes
     WHERE tenor_days <= 90 AND node NOT IN ('5p', '5c')
     WINDOW w AS (PARTITION BY tenor_days, node ORDER BY event_time)
 ),
 changes AS (
     SELECT event_time, max(known_at) AS known_at,
-           sqrt(avg(change * change)) / sqrt(max(extract(epoch FROM gap)) / 86400.0) AS surface_change
+           sqrt(avg(change * change)) / sqrt(max(gap_s) / 86400.0) AS surface_change
     FROM moves
     WHERE change IS NOT NULL
     GROUP BY event_time

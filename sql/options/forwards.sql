@@ -1,80 +1,56 @@
 -- Up to three forwards of every expiry: the venue's underlying price (its future or synthetic forward; rows of one expiry can
--- differ by cents, so their median), put-call parity of two-sided quotes (C - P = 1 - K/F in coin, C - P = F - K in USD), and
--- the dated future, or the curve through the perpetual and the futures where none is listed.
+-- differ by cents, so their median), put-call parity of two-sided quotes (C - P = D (1 - K/F) in coin, D (F - K) in USD), and
+-- the dated future, or the curve through the perpetual and the futures where none is listed. Where options in coin and in USD
+-- are listed together, venue and parity are those of the ones in coin. The parity line has a discount factor of its own.
 WITH live AS (
-    SELECT * FROM market.option_quotes WHERE expiry > event_time
-),
-pairs AS (
-    SELECT c.event_time, c.expiry, c.settlement, c.strike, (c.bid + c.ask) / 2 AS call, (p.bid + p.ask) / 2 AS put
-    FROM live c
-    JOIN live p ON p.event_time = c.event_time AND p.expiry = c.expiry AND p.strike = c.strike
-               AND p.settlement = c.settlement AND p.option_type = 'put'
-    WHERE c.option_type = 'call' AND c.bid > 0 AND c.ask > 0 AND p.bid > 0 AND p.ask > 0
-      -- Wide quotes say nothing of parity, and near the money the spread matters least.
-      AND c.ask - c.bid <= 0.25 * (c.ask + c.bid) / 2 AND p.ask - p.bid <= 0.25 * (p.ask + p.bid) / 2
-      AND coalesce(abs(ln(c.strike / c.underlying_price)) < 0.15, true)
-),
--- The line through all pairs has the discount factor in its slope, which the median takes to be one.
-fitted AS (
-    SELECT event_time, expiry, CASE WHEN count(implied_forward) >= 3 THEN median(implied_forward) END AS forward_parity,
-           count(implied_forward) AS parity_pairs,
-           CASE WHEN count(*) FILTER (WHERE settlement = 'inverse') >= 3
-                THEN parity_forward_coin(strike, call, put) FILTER (WHERE settlement = 'inverse')
-                WHEN count(*) FILTER (WHERE settlement = 'linear') >= 3
-                THEN parity_forward(strike, call, put) FILTER (WHERE settlement = 'linear') END AS line
-    FROM (SELECT *, CASE WHEN settlement = 'inverse' THEN strike / nullif(1 - (call - put), 0)
-                         ELSE strike + call - put END AS implied_forward
-          FROM pairs)
-    GROUP BY event_time, expiry
-),
-parity AS (
-    SELECT event_time, expiry, forward_parity, parity_pairs, line['forward'] AS parity_line_forward,
-           line['discount'] AS parity_line_discount
-    FROM fitted
-),
-expiries AS (
-    SELECT asset, event_time, expiry, max(known_at) AS known_at, year_fraction(event_time, expiry) AS expiry_years,
-           median(underlying_price) FILTER (WHERE underlying_price > 0) AS forward_venue,
-           median(index_price) FILTER (WHERE index_price > 0) AS index_price
-    FROM live GROUP BY asset, event_time, expiry
+    SELECT *, year_fraction(event_time, expiry) AS expiry_years FROM market.option_quotes WHERE expiry > event_time
 ),
 -- The newest overnight rate known with the snapshot; crypto venues quote undiscounted, so the default is none.
+rates AS (
+    SELECT s.event_time, r.value AS overnight
+    FROM (SELECT event_time, min(known_at) AS known_at FROM live GROUP BY event_time) s
+    LEFT JOIN market.rates r ON $discounting = 'rates' AND r.metric = 'sofr' AND r.event_time <= s.event_time
+                            AND r.known_at <= s.known_at
+    QUALIFY row_number() OVER (PARTITION BY s.event_time ORDER BY r.event_time DESC, r.venue) = 1
+),
 rated AS (
-    SELECT e.asset, e.event_time, e.expiry, e.known_at, e.expiry_years, e.forward_venue, e.index_price, r.value AS overnight
-    FROM expiries e
-    LEFT JOIN market.rates r ON $discounting = 'rates' AND r.metric = 'sofr' AND r.event_time <= e.event_time
-                            AND r.known_at <= e.known_at
-    QUALIFY row_number() OVER (PARTITION BY e.event_time, e.expiry ORDER BY r.event_time DESC, r.venue) = 1
+    SELECT q.*, r.overnight, coalesce(continuous_rate(r.overnight, q.expiry_years), 0) AS rate
+    FROM live q
+    JOIN rates r ON r.event_time = q.event_time
+),
+chains AS (
+    SELECT asset, event_time, expiry, expiry_years, overnight, rate, max(known_at) AS known_at,
+           chain_forward(option_type, settlement, strike, bid, ask, underlying_price, exp(-rate * expiry_years)) AS chain,
+           median(index_price) FILTER (WHERE index_price > 0) AS index_price
+    FROM rated GROUP BY asset, event_time, expiry, expiry_years, overnight, rate
 ),
 -- Futures as they stood at the snapshot and were known with it.
 futures AS (
     SELECT e.*, f.instrument, year_fraction(e.event_time, coalesce(f.expiry, e.event_time)) AS future_years,
            f.expiry IS NOT DISTINCT FROM e.expiry AS same, f.instrument IS NOT NULL AND f.expiry IS NULL AS perpetual,
            CASE WHEN f.bid > 0 AND f.ask >= f.bid THEN (f.bid + f.ask) / 2 ELSE coalesce(f.last, f.mark) END AS price
-    FROM rated e
+    FROM chains e
     LEFT JOIN market.future_quotes f ON f.event_time <= e.event_time AND f.event_time > e.event_time - INTERVAL '5' MINUTE
                                     AND f.known_at <= e.known_at AND coalesce(f.expiry > e.event_time, true)
     QUALIFY row_number() OVER (PARTITION BY e.event_time, e.expiry, f.instrument ORDER BY f.event_time DESC) = 1
 ),
 estimates AS (
-    SELECT f.asset, f.event_time, f.expiry, f.known_at, f.expiry_years, f.forward_venue, f.overnight,
-           median(f.price) FILTER (WHERE f.same) AS dated,
-           forward_curve(f.future_years, f.price, f.expiry_years) AS curve, max(f.future_years) AS last_years,
-           median(f.price) FILTER (WHERE f.perpetual AND f.price > 0) AS perpetual, max(f.index_price) AS index_price
-    FROM futures f
-    GROUP BY f.asset, f.event_time, f.expiry, f.known_at, f.expiry_years, f.forward_venue, f.overnight
+    SELECT asset, event_time, expiry, known_at, expiry_years, overnight, rate, chain, index_price,
+           median(price) FILTER (WHERE same) AS dated, forward_curve(future_years, price, expiry_years) AS curve,
+           max(future_years) AS last_years, median(price) FILTER (WHERE perpetual AND price > 0) AS perpetual
+    FROM futures
+    GROUP BY asset, event_time, expiry, known_at, expiry_years, overnight, rate, chain, index_price
 ),
 joined AS (
-    SELECT e.*, p.forward_parity, CAST(coalesce(p.parity_pairs, 0) AS BIGINT) AS parity_pairs, p.parity_line_forward,
-           p.parity_line_discount, coalesce(e.dated, e.curve) AS forward_future,
-           CASE WHEN e.dated IS NOT NULL THEN 'dated' WHEN e.curve IS NULL THEN NULL
-                WHEN e.last_years >= e.expiry_years THEN 'interpolated' ELSE 'extrapolated' END AS future_source,
-           coalesce(e.perpetual, e.index_price) AS spot,
-           CASE WHEN e.perpetual IS NOT NULL THEN 'perpetual' WHEN e.index_price IS NOT NULL THEN 'index' END AS spot_source,
-           coalesce(continuous_rate(e.overnight, e.expiry_years), 0) AS rate,
-           CASE WHEN $discounting <> 'rates' THEN 'zero' WHEN e.overnight IS NULL THEN 'zero_no_rate' ELSE 'sofr' END AS rate_source
-    FROM estimates e
-    LEFT JOIN parity p ON p.event_time = e.event_time AND p.expiry = e.expiry
+    SELECT *, chain['venue'] AS forward_venue, chain['parity'] AS forward_parity, chain['pairs'] AS parity_pairs,
+           chain['line_forward'] AS parity_line_forward, chain['line_discount'] AS parity_line_discount,
+           coalesce(dated, curve) AS forward_future,
+           CASE WHEN dated IS NOT NULL THEN 'dated' WHEN curve IS NULL THEN NULL
+                WHEN last_years >= expiry_years THEN 'interpolated' ELSE 'extrapolated' END AS future_source,
+           coalesce(perpetual, index_price) AS spot,
+           CASE WHEN perpetual IS NOT NULL THEN 'perpetual' WHEN index_price IS NOT NULL THEN 'index' END AS spot_source,
+           CASE WHEN $discounting <> 'rates' THEN 'zero' WHEN overnight IS NULL THEN 'zero_no_rate' ELSE 'sofr' END AS rate_source
+    FROM estimates
 ),
 gaps AS (
     SELECT *, forward_parity / forward_venue - 1 AS parity_gap, forward_future / forward_venue - 1 AS future_gap,

@@ -1,8 +1,9 @@
--- Prices are taken to undiscounted USD first: an inverse quote is a share of the forward.
+-- Prices are taken to undiscounted USD first: an inverse quote is a share of the forward. The venue's own volatilities know
+-- no discount factor, so where there is one every volatility is solved from its price.
 WITH quotes AS (
-    SELECT q.*, f.forward, f.expiry_years, f.rate, greatest(q.known_at, f.known_at) AS usable_at,
+    SELECT q.*, f.forward, f.expiry_years, f.rate, CASE WHEN f.discount = 1 THEN q.mark_iv END AS venue_iv, greatest(q.known_at, f.known_at) AS usable_at,
            CASE WHEN q.settlement = 'inverse' THEN f.forward ELSE 1 END / f.discount AS usd_a_unit,
-           extract(epoch FROM (q.event_time - q.quoted_at)) AS age_s
+           seconds_between(q.quoted_at, q.event_time) AS age_s
     FROM market.option_quotes q
     JOIN options.forwards f ON f.event_time = q.event_time AND f.expiry = q.expiry
 ),
@@ -17,8 +18,8 @@ solved AS (
     FROM quotes
 ),
 sourced AS (
-    SELECT *, coalesce(mark_iv, solved_iv) AS iv,
-           CASE WHEN mark_iv IS NOT NULL THEN 'venue_mark' WHEN mark IS NULL THEN 'no_mark' ELSE solved_iv_status END AS iv_source
+    SELECT *, coalesce(venue_iv, solved_iv) AS iv,
+           CASE WHEN venue_iv IS NOT NULL THEN 'venue_mark' WHEN mark IS NULL THEN 'no_mark' ELSE solved_iv_status END AS iv_source
     FROM solved
 ),
 priced AS (

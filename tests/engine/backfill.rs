@@ -282,8 +282,8 @@ fn a_backfill_and_a_nightly_run_do_not_harm_each_other() {
     edit(
         &mut bench,
         "sql/options/greeks.sql",
-        "coalesce(mark_iv,",
-        "0.01 + coalesce(mark_iv,",
+        "coalesce(venue_iv,",
+        "0.01 + coalesce(venue_iv,",
     );
     let project = bench.project.clone();
     let (root, overrides) = (bench.lake_root(), bench.overrides.clone());

@@ -91,7 +91,7 @@ const HARMLESS: [Case; 12] = [
             )
         },
         ran: &["options.forwards asset=ASSETS/date=DAYS"],
-        why: ("options.forwards", "sql changed at line 109"),
+        why: ("options.forwards", "sql changed at line 85"),
     },
     Case {
         what: "a query of a stage with coarse partitions",
@@ -260,9 +260,9 @@ fn a_change_without_effect_stops_where_rows_are_equal() {
 /// Everything that looks at a surface. No matrix row of December is known before December began, so that month's models
 /// read nothing that could change.
 const AFTER_GREEKS: [&str; 11] = [
-    "options.{exclusions,skew_fit,skew_report} asset=ASSETS/date=DAYS",
+    "options.{exclusions,skew_fit,skew_report,skew_quotes} asset=ASSETS/date=DAYS",
     "options.{slices,smile_models,surface_nodes,term_structure,density} asset=ASSETS/date=DAYS",
-    "options.{variance_index,exposure,exposure_profile,hedge_ladder} asset=ASSETS/date=DAYS",
+    "options.{variance_index,exposure,exposure_profile,hedge_ladder,max_pain} asset=ASSETS/date=DAYS",
     "options.skew_elasticity asset=ASSETS/month=MONTHS",
     "options.index_comparison asset=ASSETS/year=YEARS",
     "features.{surface_pca,surface_factors} asset=ASSETS/month=MONTHS",
@@ -282,8 +282,8 @@ fn other_values_run_the_readers_and_a_reverted_change_runs_nothing() {
     edit(
         &mut bench,
         path,
-        "coalesce(mark_iv,",
-        "0.01 + coalesce(mark_iv,",
+        "coalesce(venue_iv,",
+        "0.01 + coalesce(venue_iv,",
     );
     let run = go(&bench, &Selected::default());
     let expected = tasks(&AFTER_GREEKS);

@@ -157,8 +157,8 @@ fn break_eth(bench: &mut Bench) {
     edit(
         bench,
         "sql/options/greeks.sql",
-        "coalesce(mark_iv,",
-        "CASE WHEN asset = 'ETH' THEN 3.0 ELSE 0.0 END + coalesce(mark_iv,",
+        "coalesce(venue_iv,",
+        "CASE WHEN asset = 'ETH' THEN 3.0 ELSE 0.0 END + coalesce(venue_iv,",
     );
     add_check(
         bench,
@@ -231,8 +231,8 @@ fn a_result_of_old_is_not_restored_past_a_check() {
     edit(
         &mut bench,
         "sql/options/greeks.sql",
-        "coalesce(mark_iv,",
-        "CASE WHEN asset = 'ETH' THEN 3.0 ELSE 0.0 END + coalesce(mark_iv,",
+        "coalesce(venue_iv,",
+        "CASE WHEN asset = 'ETH' THEN 3.0 ELSE 0.0 END + coalesce(venue_iv,",
     );
     assert!(go(&bench, &Selected::default()).summary.failures.is_empty());
     let shipped = Project::built_in();

@@ -19,23 +19,27 @@ fn a_new_day_runs_its_partitions_and_those_that_hold_it() {
     let run = go(&bench, &Selected::default());
     assert!(run.summary.is_success(), "{:?}", run.summary.failures);
     let expected = tasks(&[
-        &format!("{{raw,norm}}.demo_{{deribit_options,deribit_futures}} date={NEXT}"),
+        &format!(
+            "{{raw,norm}}.demo_{{deribit_options,deribit_futures,deribit_trades}} date={NEXT}"
+        ),
         "{raw,norm}.demo_{santiment_metrics,glassnode_metrics,fred_rates,deribit_funding,deribit_dvol,\
          defillama_stablecoins,coinmetrics_assets,coinbase_candles,alternative_fear_greed} month=2026-01",
         &format!("market.option_quotes asset=ASSETS/date={NEXT}"),
         &format!(
             "options.{{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density}} asset=ASSETS/date={NEXT}"
         ),
-        &format!("options.{{exclusions,skew_report}} asset=ASSETS/date={NEXT}"),
+        &format!("options.{{exclusions,skew_report,skew_quotes}} asset=ASSETS/date={NEXT}"),
         // The month's page of bars is another document now, which days that look back into it see.
         &format!("options.skew_fit asset=ASSETS/date={{2026-01-02,2026-01-03,{NEXT}}}"),
         "options.skew_policy asset=ASSETS/month=2026-01",
         &format!(
-            "options.{{variance_index,exposure,exposure_profile,hedge_ladder}} asset=ASSETS/date={NEXT}"
+            "options.{{variance_index,exposure,exposure_profile,hedge_ladder,max_pain}} asset=ASSETS/date={NEXT}"
         ),
+        // The day before looked at the whole month of trades, of which there is more now: its window is a cut from it.
+        "options.{exposure,exposure_profile,hedge_ladder} asset=ASSETS/date=2026-01-03",
         "options.skew_elasticity asset=ASSETS/month=2026-01",
         "options.index_comparison asset=ASSETS/year=2026",
-        "market.future_quotes asset=ASSETS/month=2026-01",
+        "market.{future_quotes,option_trades} asset=ASSETS/month=2026-01",
         "market.{spot_bars,dvol,funding} asset=ASSETS/year=2026",
         "{market.rates,onchain.global_metrics,sentiment.daily} year=2026",
         "onchain.{metrics,daily,indices} asset=ASSETS/year=2026",

@@ -70,9 +70,9 @@ fn one_changed_document_runs_the_partitions_that_it_reaches() {
         // Slices of the day after may carry a shape of that day; theirs are their own.
         "options.slices asset=BTC/date=2026-02-01",
         "options.exclusions asset=ASSETS/date=2026-01-31",
-        "options.{skew_fit,skew_report} asset=BTC/date=2026-01-31",
+        "options.{skew_fit,skew_report,skew_quotes} asset=BTC/date=2026-01-31",
         "options.{exposure,exposure_profile,hedge_ladder} asset=ASSETS/date=2026-01-31",
-        "options.variance_index asset=BTC/date=2026-01-31",
+        "options.{variance_index,max_pain} asset=BTC/date=2026-01-31",
         "options.skew_elasticity asset=BTC/month={2026-01,2026-02}",
         "options.index_comparison asset=BTC/year=2026",
         // Both months look back to that day.
@@ -250,14 +250,16 @@ fn a_new_day_of_recordings_runs_only_what_holds_it() {
         &format!(
             "options.{{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density}} asset=ASSETS/date={next}"
         ),
-        &format!("options.{{exclusions,skew_fit,skew_report}} asset=ASSETS/date={next}"),
+        &format!(
+            "options.{{exclusions,skew_fit,skew_report,skew_quotes}} asset=ASSETS/date={next}"
+        ),
         "options.skew_policy asset=ASSETS/month=2026-02",
         &format!(
-            "options.{{variance_index,exposure,exposure_profile,hedge_ladder}} asset=ASSETS/date={next}"
+            "options.{{variance_index,exposure,exposure_profile,hedge_ladder,max_pain}} asset=ASSETS/date={next}"
         ),
         "options.skew_elasticity asset=ASSETS/month=2026-02",
         "options.index_comparison asset=ASSETS/year=2026",
-        "market.future_quotes asset=ASSETS/month=2026-02",
+        "market.{future_quotes,option_trades} asset=ASSETS/month=2026-02",
         "market.{spot_bars,dvol,funding} asset=ASSETS/year=2026",
         "{market.rates,onchain.global_metrics,sentiment.daily} year=2026",
         "onchain.{metrics,daily,indices} asset=ASSETS/year=2026",

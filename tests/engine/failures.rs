@@ -120,8 +120,8 @@ fn without_published_rows_each_reader_decides() {
         &run.blocked(),
         &tasks(&[
             "options.{slices,smile_models,surface_nodes,term_structure,density} asset=ETH/date=DAYS",
-            "options.{exclusions,skew_fit,skew_report} asset=ETH/date=DAYS",
-            "options.{variance_index,exposure,exposure_profile,hedge_ladder} asset=ETH/date=DAYS",
+            "options.{exclusions,skew_fit,skew_report,skew_quotes} asset=ETH/date=DAYS",
+            "options.{variance_index,exposure,exposure_profile,hedge_ladder,max_pain} asset=ETH/date=DAYS",
             "options.index_comparison asset=ETH/year=YEARS",
             "features.surface_factors asset=ETH/month=MONTHS",
         ]),
@@ -166,9 +166,9 @@ fn without_published_rows_each_reader_decides() {
         &tasks(&[
             "options.greeks asset=ASSETS/date=DAYS",
             "options.{slices,smile_models,surface_nodes,term_structure,density} asset=ETH/date=DAYS",
-            "options.{exclusions,skew_fit,skew_report} asset=ETH/date=DAYS",
+            "options.{exclusions,skew_fit,skew_report,skew_quotes} asset=ETH/date=DAYS",
             "options.skew_policy asset=ETH/month=MONTHS",
-            "options.{variance_index,exposure,exposure_profile,hedge_ladder} asset=ETH/date=DAYS",
+            "options.{variance_index,exposure,exposure_profile,hedge_ladder,max_pain} asset=ETH/date=DAYS",
             "options.skew_elasticity asset=ETH/month=MONTHS",
             "options.index_comparison asset=ETH/year=YEARS",
             "features.{surface_pca,surface_factors} asset=ETH/month=MONTHS",
@@ -188,8 +188,8 @@ fn what_a_query_may_not_give_is_refused_and_named() {
         // A key that is not unique.
         (
             "sql/options/forwards.sql",
-            "LEFT JOIN parity p",
-            "CROSS JOIN (VALUES (1), (2)) AS twice(x) LEFT JOIN parity p",
+            "FROM joined",
+            "FROM joined CROSS JOIN (VALUES (1), (2)) AS twice(x)",
             "primary key",
         ),
         // Rows of another partition.

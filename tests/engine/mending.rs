@@ -138,8 +138,8 @@ fn rows_of_older_versions_come_back_under_their_own_definitions() {
     edit(
         &mut bench,
         "sql/options/greeks.sql",
-        "coalesce(mark_iv,",
-        "0.01 + coalesce(mark_iv,",
+        "coalesce(venue_iv,",
+        "0.01 + coalesce(venue_iv,",
     );
     go(&bench, &until("options.greeks"));
     let (old, new) = (file_of(&bench, Some(1), task), file_of(&bench, None, task));
@@ -254,8 +254,8 @@ fn damaged_results_that_no_version_holds_are_forgotten() {
     edit(
         &mut bench,
         "sql/options/greeks.sql",
-        "coalesce(mark_iv,",
-        "0.01 + coalesce(mark_iv,",
+        "coalesce(venue_iv,",
+        "0.01 + coalesce(venue_iv,",
     );
     let before: Vec<PathBuf> = data(&bench).into_iter().map(|(path, _)| path).collect();
     // A run that dies before it publishes leaves results.

@@ -49,7 +49,7 @@ fn after_a_chain() -> Vec<String> {
             "options.{{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density}} asset=ASSETS/date={DAY}"
         ),
         &format!(
-            "options.{{variance_index,exposure,exposure_profile,hedge_ladder}} asset=ASSETS/date={DAY}"
+            "options.{{variance_index,exposure,exposure_profile,hedge_ladder,max_pain}} asset=ASSETS/date={DAY}"
         ),
     ])
 }
@@ -201,8 +201,8 @@ fn an_accepted_failure_holds_for_those_rows_only() {
     let mut bench = published();
     let shift = |bench: &mut Bench, by: &str| {
         bench.project = Project::built_in();
-        let new = format!("CASE WHEN asset = 'ETH' THEN {by} ELSE 0.0 END + coalesce(mark_iv,");
-        edit(bench, "sql/options/greeks.sql", "coalesce(mark_iv,", &new);
+        let new = format!("CASE WHEN asset = 'ETH' THEN {by} ELSE 0.0 END + coalesce(venue_iv,");
+        edit(bench, "sql/options/greeks.sql", "coalesce(venue_iv,", &new);
         let check = "name = \"sane\"\nrange = { column = \"iv\", max = 2.5 }";
         add_check(bench, "pipelines/options.toml", "options.greeks", check);
     };

@@ -12,18 +12,18 @@ const MONTHLY: &str = "{santiment_metrics,glassnode_metrics,fred_rates,deribit_f
 
 fn everything() -> Vec<String> {
     tasks(&[
-        "{raw,norm}.demo_{deribit_options,deribit_futures} date=DAYS",
+        "{raw,norm}.demo_{deribit_options,deribit_futures,deribit_trades} date=DAYS",
         &format!("{{raw,norm}}.demo_{MONTHLY} month=MONTHS"),
         "market.option_quotes asset=ASSETS/date=DAYS",
-        "market.future_quotes asset=ASSETS/month=MONTHS",
+        "market.{future_quotes,option_trades} asset=ASSETS/month=MONTHS",
         "market.{spot_bars,dvol,funding} asset=ASSETS/year=YEARS",
         "market.rates year=YEARS",
         "{onchain.global_metrics,sentiment.daily} year=YEARS",
         "onchain.{metrics,daily,indices} asset=ASSETS/year=YEARS",
         "options.{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density} asset=ASSETS/date=DAYS",
-        "options.{exclusions,skew_fit,skew_report} asset=ASSETS/date=DAYS",
+        "options.{exclusions,skew_fit,skew_report,skew_quotes} asset=ASSETS/date=DAYS",
         "options.skew_policy asset=ASSETS/month=MONTHS",
-        "options.{variance_index,exposure,exposure_profile,hedge_ladder} asset=ASSETS/date=DAYS",
+        "options.{variance_index,exposure,exposure_profile,hedge_ladder,max_pain} asset=ASSETS/date=DAYS",
         "options.skew_elasticity asset=ASSETS/month=MONTHS",
         "options.index_comparison asset=ASSETS/year=YEARS",
         "features.{surface_pca,surface_factors} asset=ASSETS/month=MONTHS",
@@ -98,11 +98,13 @@ fn a_goal_first_and_the_rest_later_is_the_same_as_all_at_once() {
     let forecast = go(&bench, &crate::common::until("forecast"));
     // Scores look at forecasts; no forecast looks at what was left out, at other models, or at dealers.
     let others = tasks(&[
+        "{raw,norm}.demo_deribit_trades date=DAYS",
+        "market.option_trades asset=ASSETS/month=MONTHS",
         "backtest.forecast_scores asset=ASSETS/month=MONTHS",
-        "options.{exclusions,skew_fit,skew_report} asset=ASSETS/date=DAYS",
+        "options.{exclusions,skew_fit,skew_report,skew_quotes} asset=ASSETS/date=DAYS",
         "options.skew_policy asset=ASSETS/month=MONTHS",
         "options.{smile_models,term_structure} asset=ASSETS/date=DAYS",
-        "options.{variance_index,exposure,exposure_profile,hedge_ladder} asset=ASSETS/date=DAYS",
+        "options.{variance_index,exposure,exposure_profile,hedge_ladder,max_pain} asset=ASSETS/date=DAYS",
         "options.skew_elasticity asset=ASSETS/month=MONTHS",
         "options.index_comparison asset=ASSETS/year=YEARS",
     ]);

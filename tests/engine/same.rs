@@ -177,8 +177,8 @@ fn a_run_whose_inputs_changed_under_it_is_planned_again() {
     edit(
         &mut bench,
         "sql/options/greeks.sql",
-        "coalesce(mark_iv,",
-        "0.01 + coalesce(mark_iv,",
+        "coalesce(venue_iv,",
+        "0.01 + coalesce(venue_iv,",
     );
     let (opened, theirs, root) = (
         bench.open().unwrap(),

@@ -25,8 +25,8 @@ fn every_version_can_be_read_by_number_and_by_time() {
         edit(
             &mut bench,
             "sql/options/greeks.sql",
-            "coalesce(mark_iv,",
-            &format!("{points} + coalesce(mark_iv,"),
+            "coalesce(venue_iv,",
+            &format!("{points} + coalesce(venue_iv,"),
         );
         // The first change is committed at another time than the base.
         go(&bench, &crate::common::until("options.greeks"));

@@ -22,8 +22,8 @@ const EDITS: [Edit; 10] = [
         edit(
             b,
             "sql/options/greeks.sql",
-            "coalesce(mark_iv,",
-            "0.01 + coalesce(mark_iv,",
+            "coalesce(venue_iv,",
+            "0.01 + coalesce(venue_iv,",
         )
     },
     |b| {
@@ -137,8 +137,8 @@ const DECLARED: [Edit; 5] = [
         edit(
             b,
             "sql/options/greeks.sql",
-            "coalesce(mark_iv,",
-            "0.01 + coalesce(mark_iv,",
+            "coalesce(venue_iv,",
+            "0.01 + coalesce(venue_iv,",
         )
     },
     // An asset that is not covered any more is dropped, and comes back.

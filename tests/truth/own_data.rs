@@ -156,3 +156,62 @@ fn own_files_need_a_declaration_and_no_code() {
     assert_eq!(bars.f64s("rows").unwrap(), [Some(9.0)]);
     assert_eq!(bars.f64s("high").unwrap(), [Some(80_900.5)]);
 }
+
+/// A feed without forward prices (empty cells, zeros): the quotes are kept, and put-call parity serves.
+#[test]
+fn a_chain_without_underlying_prices_stands_on_parity() {
+    let mut bench = Bench::new("archive");
+    let folder = bench.folder().join("recordings/mine");
+    fs::create_dir_all(&folder).unwrap();
+    let quoted_s = 1_770_668_100;
+    let (mut text, mut coins) = (String::new(), DECLARATION.replace(" (USD)", ""));
+    for (i, line) in chain(&bench, quoted_s * 1_000, quoted_s + 45 * 86_400)
+        .lines()
+        .enumerate()
+    {
+        let mut cells: Vec<String> = line.split(';').map(str::to_owned).collect();
+        if i == 0 {
+            cells
+                .iter_mut()
+                .for_each(|cell| *cell = cell.replace(" (USD)", ""));
+        } else {
+            cells[5] = if i % 2 == 0 { "0" } else { "" }.to_owned();
+            for price in &mut cells[7..=9] {
+                *price = (price.parse::<f64>().unwrap() / FORWARD).to_string();
+            }
+        }
+        text.push_str(&(cells.join(";") + "\n"));
+    }
+    fs::write(folder.join("chain_202602092015.csv"), text).unwrap();
+    coins = coins.replace("unit = \"usd\"", "unit = \"coin\"");
+    let coins = &coins[..coins.find("[sources.archive.datasets.my_bars]").unwrap()];
+    let declared = format!(
+        "{}\n{coins}",
+        bench.project.text("configs/archive.toml").unwrap()
+    );
+    bench.project.set_text("configs/archive.toml", declared);
+    bench.set(
+        "sources.archive.root",
+        &bench.folder().join("recordings").display().to_string(),
+    );
+    bench.set("calendar.end", "2026-02-10");
+    bench.set("coverage.options.start", "2026-02-09");
+    bench.set("coverage.daily.start", "2026-01-01");
+    let (summary, _) = bench.run_until("options.slices");
+    assert!(summary.is_success(), "{:?}", summary.failures);
+    let forwards = bench.sql(
+        "SELECT forward, forward_source, forward_reason FROM options.forwards WHERE forward_venue IS NULL",
+    );
+    assert_eq!(forwards.rows(), 1);
+    assert!((forwards.f64s("forward").unwrap()[0].unwrap() / FORWARD - 1.0).abs() < 1e-9);
+    let word = |name: &str| forwards.texts(name).unwrap()[0].clone();
+    assert_eq!(word("forward_source").as_deref(), Some("parity"));
+    assert_eq!(word("forward_reason").as_deref(), Some("no_venue_price"));
+    let fitted = bench.sql("SELECT count(a) AS fitted FROM options.slices");
+    assert_eq!(fitted.f64s("fitted").unwrap()[0], Some(1.0));
+    let kept = bench.sql(
+        "SELECT count(*) AS rows, count(underlying_price) AS priced FROM market.option_quotes",
+    );
+    assert_eq!(kept.f64s("rows").unwrap()[0], Some(34.0));
+    assert_eq!(kept.f64s("priced").unwrap()[0], Some(0.0));
+}

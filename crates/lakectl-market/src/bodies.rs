@@ -17,7 +17,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    fn days(self) -> impl DoubleEndedIterator<Item = i32> {
+    pub(crate) fn days(self) -> impl DoubleEndedIterator<Item = i32> {
         self.first..=self.last
     }
 
@@ -32,11 +32,11 @@ impl Page {
     }
 }
 
-fn midnight(day: i32) -> i64 {
+pub(crate) fn midnight(day: i32) -> i64 {
     i64::from(day) * SECONDS_PER_DAY
 }
 
-fn stream(market: &Market, purpose: &'static str, asset: Asset, day: i32) -> Stream {
+pub(crate) fn stream(market: &Market, purpose: &'static str, asset: Asset, day: i32) -> Stream {
     Stream::new(StreamKey {
         seed: market.seed(),
         purpose,
@@ -46,7 +46,7 @@ fn stream(market: &Market, purpose: &'static str, asset: Asset, day: i32) -> Str
 }
 
 /// Writes items with commas between.
-fn list<T>(
+pub(crate) fn list<T>(
     out: &mut Vec<u8>,
     items: impl Iterator<Item = T>,
     mut write: impl FnMut(&mut Vec<u8>, T),
@@ -90,7 +90,7 @@ pub(crate) fn volatility_index(market: &Market, page: Page) -> Vec<u8> {
     out
 }
 
-fn envelope_end(out: &mut Vec<u8>, page: Page) {
+pub(crate) fn envelope_end(out: &mut Vec<u8>, page: Page) {
     let micros = page.finish() * 1_000_000 + 1_000;
     text(out, ",\"usIn\":");
     integer(out, micros);

@@ -15,6 +15,7 @@ use crate::config::{Asset, MarketError};
 use crate::market::Market;
 use crate::request::request;
 use crate::rng::{fnv, mix_all, unit};
+use crate::trades::trades;
 use crate::write::iso_date;
 
 /// Part of every token: raised when the simulation changes, so that bodies are harvested again.
@@ -58,7 +59,7 @@ const fn dataset(
 }
 
 /// Everything the market publishes.
-pub const DATASETS: [DatasetInfo; 11] = [
+pub const DATASETS: [DatasetInfo; 12] = [
     dataset(
         "deribit_options",
         Grain::Day,
@@ -82,6 +83,12 @@ pub const DATASETS: [DatasetInfo; 11] = [
         Grain::Month,
         60,
         "hourly funding of the perpetual, get_funding_rate_history",
+    ),
+    dataset(
+        "deribit_trades",
+        Grain::Day,
+        10,
+        "trades of options with the taker's side, get_last_trades_by_currency_and_time",
     ),
     dataset(
         "coinbase_candles",
@@ -258,6 +265,11 @@ impl Market {
         if from > to {
             return Vec::new();
         }
+        if DATASETS[dataset].name == "deribit_trades" {
+            return (from..=to)
+                .flat_map(|day| self.day_specs(dataset, day))
+                .collect();
+        }
         if DATASETS[dataset].grain == Grain::Day {
             return (from..=to)
                 .flat_map(|day| self.snapshot_specs(dataset, day))
@@ -270,6 +282,20 @@ impl Market {
             month = month_start(month, 1);
         }
         specs
+    }
+
+    /// One page a coin, for the whole day.
+    fn day_specs(&self, dataset: usize, day: i32) -> impl Iterator<Item = Spec> + '_ {
+        self.assets().map(move |asset| Spec {
+            dataset,
+            asset: Some(asset),
+            metric: None,
+            first: day,
+            last: day,
+            full: day,
+            snapshot: None,
+            revision: 0,
+        })
     }
 
     fn snapshot_specs(&self, dataset: usize, day: i32) -> Vec<Spec> {
@@ -402,6 +428,7 @@ impl Market {
                 let third = ((civil(spec.full).2 - 1) / 10).min(2) + 1;
                 format!("{}-{third}of3", &date[..7])
             }
+            (None, "deribit_trades") => date,
             _ => date[..7].to_owned(),
         };
         if let Some(asset) = spec.asset {
@@ -451,12 +478,15 @@ impl Market {
                 let all = (spec.first..=spec.last).map(complete).max().unwrap_or(0);
                 all + 60 + i64::from(spec.revision) * RESTATED_LATER_DAYS * SECONDS_PER_DAY
             }
-            // An hourly page is complete an hour after its last row, a daily one its lag after it.
+            // An hourly page is complete an hour after its last row, a daily one its lag after it, trades with their last day.
             _ => {
                 let begins = i64::from(spec.last) * SECONDS_PER_DAY;
                 let info = &DATASETS[spec.dataset];
-                let hourly = matches!(info.name, "deribit_funding" | "coinbase_candles");
-                let last_row = if hourly { 23 * 3_600 } else { 0 };
+                let last_row = match info.name {
+                    "deribit_funding" | "coinbase_candles" => 23 * 3_600,
+                    "deribit_trades" => SECONDS_PER_DAY,
+                    _ => 0,
+                };
                 begins + last_row + info.lag_seconds + 5
             }
         };
@@ -475,6 +505,7 @@ impl Market {
             (_, Some(snapshot)) => futures_body(self, snapshot),
             ("deribit_dvol", _) => volatility_index(self, page),
             ("deribit_funding", _) => funding(self, page),
+            ("deribit_trades", _) => trades(self, page),
             ("coinbase_candles", _) => candles(self, page),
             ("coinmetrics_assets", _) => coin_metrics(self, page, spec.revision),
             ("glassnode_metrics", _) => glassnode(self, page, metric),

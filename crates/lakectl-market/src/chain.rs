@@ -68,12 +68,12 @@ struct Quote {
 }
 
 /// What all rows of an expiry share.
-struct Slice {
-    name: String,
+pub(crate) struct Slice {
+    pub(crate) name: String,
     underlying: String,
-    forward: f64,
-    smile: Smile,
-    days: f64,
+    pub(crate) forward: f64,
+    pub(crate) smile: Smile,
+    pub(crate) days: f64,
     expiry: Expiry,
 }
 
@@ -122,7 +122,12 @@ fn snapshot_stream(market: &Market, purpose: &'static str, snapshot: Snapshot) -
     })
 }
 
-fn slice(surface: &Surface<'_>, snapshot: Snapshot, expiry: Expiry, stream: &mut Stream) -> Slice {
+pub(crate) fn slice(
+    surface: &Surface<'_>,
+    snapshot: Snapshot,
+    expiry: Expiry,
+    stream: &mut Stream,
+) -> Slice {
     let days = (expiry.seconds() - snapshot.seconds) as f64 / SECONDS_PER_DAY as f64;
     let noise = libm::exp(0.006 * stream.normal());
     let carry = surface.carry(days) + 2e-5 * stream.normal();
@@ -139,7 +144,7 @@ fn slice(surface: &Surface<'_>, snapshot: Snapshot, expiry: Expiry, stream: &mut
 }
 
 /// Strikes at even standardised distances, rounded to a step that keeps them apart.
-fn strikes(slice: &Slice) -> Vec<i64> {
+pub(crate) fn strikes(slice: &Slice) -> Vec<i64> {
     // A coarse volatility keeps the strikes of one expiry from moving every day.
     let coarse = |x: f64| libm::exp(libm::round(libm::log(x) * 5.0) / 5.0);
     let width =
@@ -223,12 +228,12 @@ const fn tick(price: f64) -> f64 {
     if price < 0.005 { 0.000_1 } else { 0.000_5 }
 }
 
-fn floor_tick(price: f64) -> f64 {
+pub(crate) fn floor_tick(price: f64) -> f64 {
     let tick = tick(price);
     round(libm::floor(price / tick + 1e-9) * tick, 4)
 }
 
-fn ceil_tick(price: f64) -> f64 {
+pub(crate) fn ceil_tick(price: f64) -> f64 {
     let tick = tick(price);
     round(libm::ceil(price / tick - 1e-9).max(1.0) * tick, 4)
 }

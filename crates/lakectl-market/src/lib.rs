@@ -29,6 +29,7 @@ mod smile;
 mod surface;
 #[cfg(test)]
 mod tests;
+mod trades;
 mod truth;
 mod write;
 

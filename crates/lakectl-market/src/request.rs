@@ -35,6 +35,11 @@ pub(crate) fn request(spec: &Spec, page: Page) -> String {
             begin * 1_000,
             finish * 1_000 - 1
         ),
+        "deribit_trades" => format!(
+            "{DERIBIT}/get_last_trades_by_currency_and_time?currency={ticker}&kind=option&start_timestamp={}&end_timestamp={}",
+            begin * 1_000,
+            finish * 1_000 - 1
+        ),
         "coinbase_candles" => format!(
             "https://api.exchange.coinbase.com/products/{ticker}-USD/candles?granularity=3600&start={from}T00:00:00Z&end={to}T23:00:00Z"
         ),
@@ -70,6 +75,7 @@ fn civil_page_start(spec: &Spec) -> i32 {
     let month = month_start(spec.full, 0);
     match DATASETS[spec.dataset].name {
         "coinbase_candles" => month + ((civil(spec.full).2 - 1) as i32 / 10).min(2) * 10,
+        "deribit_trades" => spec.first,
         _ if spec.snapshot.is_some() => spec.first,
         _ => month,
     }

@@ -175,6 +175,50 @@ fn documents_by_day_are_the_listed_ones() {
 }
 
 #[test]
+fn takers_trade_listed_options_in_order_and_lean() {
+    let market = Market::new(short(3, 45)).unwrap();
+    let (mut bought, mut known, mut count) = ([0.0; 2], 0, 0);
+    for asset in Asset::ALL {
+        let mut before = 0;
+        let pages = market.list("deribit_trades").unwrap();
+        for entry in pages.iter().filter(|entry| entry.asset == Some(asset)) {
+            let page = json(&market.document("deribit_trades", &entry.name).unwrap());
+            for trade in page["result"]["trades"].as_array().unwrap() {
+                let millis = trade["timestamp"].as_i64().unwrap();
+                assert!(before <= millis, "trades are in order");
+                before = millis;
+                let day = Day::from_days(millis.div_euclid(86_400_000) as i32);
+                assert!((entry.first..=entry.last).contains(&day));
+                assert!(millis < entry.recorded_at.micros() / 1_000);
+                let name = trade["instrument_name"].as_str().unwrap();
+                let sign = if trade["direction"] == "buy" {
+                    1.0
+                } else {
+                    -1.0
+                };
+                assert!(
+                    trade["price"].as_f64().unwrap() > 0.0 && trade["iv"].as_f64().unwrap() > 1.0
+                );
+                let amount = trade["amount"].as_f64().unwrap();
+                bought[usize::from(name.ends_with("-P"))] += sign * amount.min(5.0);
+                count += 1;
+                if count % 50 == 0 {
+                    let chains = market.documents("deribit_options", day).unwrap();
+                    let lists = |chain| {
+                        let listed = rows(chain);
+                        listed.iter().any(|row| row.3["instrument_name"] == name)
+                    };
+                    known += usize::from(chains.iter().any(lists));
+                }
+            }
+        }
+    }
+    assert_eq!(count, 2 * 45 * 30);
+    assert!(bought[0] < 0.0 && bought[1] > 0.0, "{bought:?}");
+    assert!(known > count / 50 / 2, "{known} of {}", count / 50);
+}
+
+#[test]
 fn wrong_requests_are_errors() {
     let base = MarketConfig::default();
     let (start, end) = (base.start, base.end);

@@ -2,6 +2,10 @@
 
 use crate::black::log_ratio;
 
+mod chain;
+
+pub use chain::{ChainForward, ChainQuote, chain_forward};
+
 const DAYS_PER_YEAR: f64 = 365.0;
 
 /// A call and a put of the same strike and expiry.

@@ -90,8 +90,8 @@ impl IndexError {
 
 /// Variance from the options of one expiry, in any order.
 ///
-/// Puts below the cut-off strike, calls above it and the mean of both at it; what is in the money is not looked at. The
-/// width of a strike is half the distance between its neighbours, at the two ends the distance to the only one.
+/// Puts below the cut-off strike, calls above it and the mean of both at it; what is in the money is not looked at. Options
+/// without a premium are as good as not listed: they would widen the strikes beside them and carry nothing. The width of a strike is half the distance between its neighbours, at the two ends the distance to the only one.
 ///
 /// # Errors
 /// See [`IndexError`].
@@ -112,12 +112,11 @@ pub fn variance_strip(
             .map(|o| (o.strike, o.price))
             .collect();
         side.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let twice = side.windows(2).any(|pair| pair[0].0 == pair[1].0);
-        if twice {
-            Err(IndexError::DuplicateStrike)
-        } else {
-            Ok(side)
+        if side.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            return Err(IndexError::DuplicateStrike);
         }
+        side.retain(|quote| quote.1 > 0.0);
+        Ok(side)
     };
     let (calls, puts) = (of(OptionKind::Call)?, of(OptionKind::Put)?);
     let price_at = |side: &[(f64, f64)], strike: f64| {

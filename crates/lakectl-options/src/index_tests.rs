@@ -34,6 +34,30 @@ fn a_wide_strip_of_one_volatility_gives_it_back() {
 }
 
 #[test]
+fn an_option_without_a_premium_is_as_good_as_not_listed() {
+    let mut options = chain(
+        60_123.0,
+        0.08,
+        0.5,
+        (80..=180).map(|i| 500.0 * f64::from(i)),
+    );
+    let strip = variance_strip(&options, 60_123.0, 0.08).unwrap();
+    for (kind, strike) in [(OptionKind::Call, 1e6), (OptionKind::Put, 1e3)] {
+        let price = 0.0;
+        options.push(StripOption {
+            kind,
+            strike,
+            price,
+        });
+    }
+    assert_eq!(variance_strip(&options, 60_123.0, 0.08).unwrap(), strip);
+    let put = |o: &&mut StripOption| o.kind == OptionKind::Put && o.strike == 60_000.0;
+    options.iter_mut().find(put).unwrap().price = 0.0;
+    let moved = variance_strip(&options, 60_123.0, 0.08).unwrap();
+    assert_eq!(moved.cut_off_strike, 59_500.0);
+}
+
+#[test]
 fn coin_premiums_times_the_forward_are_dollar_premiums() {
     let options = chain(3_010.0, 0.1, 0.7, (10..=120).map(|i| 50.0 * f64::from(i)));
     let coin = options.iter().map(|o| StripOption {
@@ -83,7 +107,7 @@ fn what_makes_no_strip_says_why() {
         .iter()
         .map(|o| StripOption { price: 0.0, ..*o })
         .collect();
-    assert_eq!(strip(&worthless), Err(IndexError::NotPositive));
+    assert_eq!(strip(&worthless), Err(IndexError::NoCutOff));
     let mut negative = good;
     negative[3].price = -1e-9;
     assert_eq!(strip(&negative), Err(IndexError::BadInput));

@@ -69,6 +69,8 @@ pub(crate) fn canonical(kind: RowKind) -> Vec<(&'static str, Kind)> {
             ("exchange_delta", Kind::Number),
             ("exchange_vega", Kind::Number),
         ],
+        // No format with mapped columns has trades.
+        RowKind::OptionTrades => &[],
         RowKind::FutureQuotes => &[
             ("instrument", Kind::Text),
             ("expiry", Kind::Time),

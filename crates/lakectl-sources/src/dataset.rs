@@ -310,7 +310,11 @@ fn check_format(format: Format, feeds: Feed) -> Result<(), Problem> {
         F::PairsJson => matches!(kind, K::Candles | K::Metrics),
         F::DeribitJson => matches!(
             feeds,
-            Feed::OptionQuotes | Feed::FutureQuotes | Feed::Dvol | Feed::Funding
+            Feed::OptionQuotes
+                | Feed::OptionTrades
+                | Feed::FutureQuotes
+                | Feed::Dvol
+                | Feed::Funding
         ),
         _ => kind == K::Metrics,
     };

@@ -40,6 +40,19 @@ pub(crate) struct OptionDraft<'a> {
 }
 
 #[derive(Clone, Debug, Default)]
+pub(crate) struct TradeDraft<'a> {
+    pub(crate) times: Times,
+    pub(crate) trade_id: Option<String>,
+    pub(crate) instrument: Option<&'a str>,
+    pub(crate) direction: Option<&'a str>,
+    pub(crate) amount: Number,
+    pub(crate) price: Number,
+    pub(crate) iv: Number,
+    pub(crate) mark: Number,
+    pub(crate) index_price: Number,
+}
+
+#[derive(Clone, Debug, Default)]
 pub(crate) struct FutureDraft<'a> {
     pub(crate) times: Times,
     pub(crate) asset: Option<&'a str>,

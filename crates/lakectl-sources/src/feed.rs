@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Feed {
     /// Option chain snapshots.
     OptionQuotes,
+    /// Trades of options.
+    OptionTrades,
     /// Marks and quotes of perpetual and dated futures.
     FutureQuotes,
     /// Price bars of the asset.
@@ -29,6 +31,8 @@ pub enum Feed {
 pub enum RowKind {
     /// One quote of one option.
     OptionQuotes,
+    /// One trade of one option.
+    OptionTrades,
     /// One quote of one future.
     FutureQuotes,
     /// One bar.
@@ -39,8 +43,9 @@ pub enum RowKind {
 
 impl Feed {
     /// Every feed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::OptionQuotes,
+        Self::OptionTrades,
         Self::FutureQuotes,
         Self::SpotBars,
         Self::Dvol,
@@ -54,6 +59,7 @@ impl Feed {
     pub const fn name(self) -> &'static str {
         match self {
             Self::OptionQuotes => "option_quotes",
+            Self::OptionTrades => "option_trades",
             Self::FutureQuotes => "future_quotes",
             Self::SpotBars => "spot_bars",
             Self::Dvol => "dvol",
@@ -68,6 +74,7 @@ impl Feed {
     pub const fn row_kind(self) -> RowKind {
         match self {
             Self::OptionQuotes => RowKind::OptionQuotes,
+            Self::OptionTrades => RowKind::OptionTrades,
             Self::FutureQuotes => RowKind::FutureQuotes,
             Self::SpotBars | Self::Dvol => RowKind::Candles,
             Self::Metrics | Self::Funding | Self::Sentiment | Self::Rates => RowKind::Metrics,

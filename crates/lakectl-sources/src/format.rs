@@ -26,7 +26,7 @@ pub enum Format {
     GlassnodeCsv,
     /// `[[milliseconds, value], ...]`, or bars `[[milliseconds, open, high, low, close, volume], ...]`.
     PairsJson,
-    /// Deribit JSON-RPC: book summaries, volatility index, funding history; the feed tells which.
+    /// Deribit JSON-RPC: book summaries, trades, volatility index, funding history; the feed tells which.
     DeribitJson,
     /// Coin Metrics `asset-metrics`.
     CoinmetricsJson,

@@ -16,8 +16,10 @@ pub(crate) const UTC: &str = "UTC";
 const COMMON: &str = "asset utf8?, event_time ts, known_at ts, known_at_basis utf8, vendor_time ts?, \
                       document_time ts, document_id utf8, sequence i64, dataset utf8, replacement utf8";
 const OPTION_QUOTES: &str = "instrument utf8, expiry ts, strike f64, option_type utf8, settlement utf8, bid f64?, ask f64?, \
-                             mark f64?, underlying_price f64, mark_iv f64?, open_interest f64?, volume f64?, \
+                             mark f64?, underlying_price f64?, mark_iv f64?, open_interest f64?, volume f64?, \
                              index_price f64?, exchange_delta f64?, exchange_vega f64?";
+const OPTION_TRADES: &str = "trade_id utf8, instrument utf8, expiry ts, strike f64, option_type utf8, settlement utf8, \
+                             taker_side utf8, contracts f64, price f64, iv f64?, mark f64?, index_price f64?";
 const FUTURE_QUOTES: &str = "instrument utf8, expiry ts?, bid f64?, ask f64?, mark f64?, last f64?, open_interest f64?, \
                              volume f64?, index_price f64?";
 const CANDLES: &str =
@@ -28,6 +30,7 @@ const METRICS: &str = "metric utf8, value f64?, unit utf8, venue utf8";
 pub fn row_contract(feed: Feed) -> Contract {
     let own = match feed.row_kind() {
         RowKind::OptionQuotes => OPTION_QUOTES,
+        RowKind::OptionTrades => OPTION_TRADES,
         RowKind::FutureQuotes => FUTURE_QUOTES,
         RowKind::Candles => CANDLES,
         RowKind::Metrics => METRICS,
@@ -83,13 +86,29 @@ pub(crate) struct OptionRow {
     pub(crate) bid: Option<f64>,
     pub(crate) ask: Option<f64>,
     pub(crate) mark: Option<f64>,
-    pub(crate) underlying_price: f64,
+    pub(crate) underlying_price: Option<f64>,
     pub(crate) mark_iv: Option<f64>,
     pub(crate) open_interest: Option<f64>,
     pub(crate) volume: Option<f64>,
     pub(crate) index_price: Option<f64>,
     pub(crate) exchange_delta: Option<f64>,
     pub(crate) exchange_vega: Option<f64>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct TradeRow {
+    pub(crate) trade_id: String,
+    pub(crate) instrument: String,
+    pub(crate) expiry: UtcTime,
+    pub(crate) strike: f64,
+    pub(crate) call: bool,
+    pub(crate) settlement: &'static str,
+    pub(crate) taker_side: &'static str,
+    pub(crate) contracts: f64,
+    pub(crate) price: f64,
+    pub(crate) iv: Option<f64>,
+    pub(crate) mark: Option<f64>,
+    pub(crate) index_price: Option<f64>,
 }
 
 #[derive(Clone, Debug)]
@@ -125,6 +144,7 @@ pub(crate) struct MetricRow {
 #[derive(Debug)]
 pub(crate) enum Body {
     Options(Vec<OptionRow>),
+    Trades(Vec<TradeRow>),
     Futures(Vec<FutureRow>),
     Candles(Vec<CandleRow>),
     Metrics(Vec<MetricRow>),
@@ -134,6 +154,7 @@ impl Body {
     pub(crate) fn new(kind: RowKind) -> Self {
         match kind {
             RowKind::OptionQuotes => Self::Options(Vec::new()),
+            RowKind::OptionTrades => Self::Trades(Vec::new()),
             RowKind::FutureQuotes => Self::Futures(Vec::new()),
             RowKind::Candles => Self::Candles(Vec::new()),
             RowKind::Metrics => Self::Metrics(Vec::new()),
@@ -159,6 +180,7 @@ pub(crate) fn batch(constants: &Constants<'_>, stamps: &[Stamp], body: &Body) ->
     let mut columns = common(constants, stamps);
     columns.extend(match body {
         Body::Options(rows) => options(rows),
+        Body::Trades(rows) => trades(rows),
         Body::Futures(rows) => futures(rows),
         Body::Candles(rows) => candles(constants, rows),
         Body::Metrics(rows) => metrics(constants, rows),
@@ -195,13 +217,30 @@ fn options(rows: &[OptionRow]) -> Vec<ArrayRef> {
         floats(rows, |r| r.bid),
         floats(rows, |r| r.ask),
         floats(rows, |r| r.mark),
-        floats(rows, |r| Some(r.underlying_price)),
+        floats(rows, |r| r.underlying_price),
         floats(rows, |r| r.mark_iv),
         floats(rows, |r| r.open_interest),
         floats(rows, |r| r.volume),
         floats(rows, |r| r.index_price),
         floats(rows, |r| r.exchange_delta),
         floats(rows, |r| r.exchange_vega),
+    ]
+}
+
+fn trades(rows: &[TradeRow]) -> Vec<ArrayRef> {
+    vec![
+        texts(rows, |r| &r.trade_id),
+        texts(rows, |r| &r.instrument),
+        times(rows, |r| Some(r.expiry)),
+        floats(rows, |r| Some(r.strike)),
+        texts(rows, |r| if r.call { "call" } else { "put" }),
+        texts(rows, |r| r.settlement),
+        texts(rows, |r| r.taker_side),
+        floats(rows, |r| Some(r.contracts)),
+        floats(rows, |r| Some(r.price)),
+        floats(rows, |r| r.iv),
+        floats(rows, |r| r.mark),
+        floats(rows, |r| r.index_price),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! Where the formats put what they read: every check on a row happens here, once for all formats.
 
 mod quotes;
+mod trades;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,7 +11,9 @@ use lakectl_core::UtcTime;
 use crate::availability::Availability;
 use crate::dataset::Dataset;
 use crate::document::Document;
-pub(crate) use crate::draft::{At, CandleDraft, FutureDraft, MetricDraft, OptionDraft, Times};
+pub(crate) use crate::draft::{
+    At, CandleDraft, FutureDraft, MetricDraft, OptionDraft, Times, TradeDraft,
+};
 use crate::feed::RowKind;
 use crate::flaw::{Flaw, bad_time, finite, not_negative, positive};
 use crate::number::Number;
@@ -56,8 +59,8 @@ pub(crate) struct Sink<'a> {
     series: HashMap<String, u32>,
     seen: HashSet<(u32, i64)>,
     empty_quotes: usize,
-    /// Column -> (rows with a zero, the first of them).
-    zeros: BTreeMap<&'static str, (usize, i64)>,
+    /// Columns with a zero or nothing where a price belongs -> (rows, the first of them).
+    gaps: BTreeMap<(Reason, &'static str), (usize, i64)>,
 }
 
 impl<'a> Sink<'a> {
@@ -87,7 +90,7 @@ impl<'a> Sink<'a> {
             series: HashMap::new(),
             seen: HashSet::new(),
             empty_quotes: 0,
-            zeros: BTreeMap::new(),
+            gaps: BTreeMap::new(),
         }
     }
 
@@ -109,6 +112,18 @@ impl<'a> Sink<'a> {
                 self.empty_quotes += usize::from(row.bid.is_none() && row.ask.is_none());
                 self.stamps.push(stamp);
                 if let Body::Options(rows) = &mut self.body {
+                    rows.push(row);
+                }
+            }
+            Err(flaw) => self.reject(at, flaw),
+        }
+    }
+
+    pub(crate) fn trade(&mut self, at: At<'_>, draft: &TradeDraft<'_>) {
+        match self.trade_row(at, draft) {
+            Ok((stamp, row)) => {
+                self.stamps.push(stamp);
+                if let Body::Trades(rows) = &mut self.body {
                     rows.push(row);
                 }
             }
@@ -192,10 +207,15 @@ impl<'a> Sink<'a> {
 
     /// Ends a document that was read to its end.
     pub(crate) fn close(&mut self) {
-        for (column, (count, row)) in std::mem::take(&mut self.zeros) {
-            let detail =
-                format!("`{column}` is 0 in {count} rows, first in row {row}: taken as no quote");
-            self.warn_document(Reason::ZeroPrice, detail);
+        for ((reason, column), (count, row)) in std::mem::take(&mut self.gaps) {
+            let found = match reason {
+                Reason::ZeroPrice => "0",
+                _ => "absent",
+            };
+            let detail = format!(
+                "`{column}` is {found} in {count} rows, first in row {row}: taken as no quote"
+            );
+            self.warn_document(reason, detail);
         }
         let quotes = self.stamps.len();
         if quotes > 0 && self.empty_quotes as f64 > EMPTY_SHARE_MAX * quotes as f64 {
@@ -384,7 +404,7 @@ impl<'a> Sink<'a> {
     ) -> Result<Option<f64>, Flaw> {
         let value = not_negative(name, number)?;
         if value == Some(0.0) {
-            self.zeros.entry(name).or_insert((0, at.row)).0 += 1;
+            self.count(Reason::ZeroPrice, name, at);
             return Ok(None);
         }
         Ok(value)
@@ -403,15 +423,20 @@ impl<'a> Sink<'a> {
         Ok(value)
     }
 
+    /// Counts a price that is not there; the document gets one note for all its rows.
+    fn count(&mut self, reason: Reason, column: &'static str, at: At<'_>) {
+        self.gaps.entry((reason, column)).or_insert((0, at.row)).0 += 1;
+    }
+
     /// A value that a row can do without: when it cannot be true it becomes null, with a note.
-    fn aux(&mut self, at: At<'_>, name: &str, number: Number, sign: Sign) -> Option<f64> {
+    fn aux(&mut self, at: At<'_>, name: &'static str, number: Number, sign: Sign) -> Option<f64> {
         let flaw = match finite(name, number) {
             Ok(Some(value)) if value < 0.0 && sign != Sign::Any => Flaw::new(
                 Reason::NegativeValue,
                 format!("`{name}` is {value}; set to null"),
             ),
             Ok(Some(value)) if value == 0.0 && sign == Sign::Positive => {
-                self.zeros.entry("index_price").or_insert((0, at.row)).0 += 1;
+                self.count(Reason::ZeroPrice, name, at);
                 return None;
             }
             Ok(value) => return value,

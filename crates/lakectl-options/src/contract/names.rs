@@ -17,17 +17,17 @@ const MONTHS: [&str; 12] = [
     "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
 ];
 
+/// Letters of the months in which quarters end, as futures exchanges write them.
+const QUARTERS: [(char, u32); 4] = [('H', 3), ('M', 6), ('U', 9), ('Z', 12)];
+
 /// Reads the name of a contract as `venue` writes it; years are 2000 to 2099.
 ///
 /// # Errors
 /// The first part of the name that cannot be read, or [`NameError::Shape`] for one that the venue
 /// would write otherwise.
 pub fn parse_contract(name: &str, venue: Venue) -> Result<Contract, NameError> {
-    if name.len() > NAME_LENGTH_MAX || !name.is_ascii() {
-        return Err(match name.is_ascii() {
-            true => NameError::Shape,
-            false => NameError::Date,
-        });
+    if name.len() > NAME_LENGTH_MAX {
+        return Err(NameError::Shape);
     }
     let contract = match venue {
         Venue::Deribit => deribit(name),
@@ -47,6 +47,9 @@ pub fn contract_name(contract: &Contract, venue: Venue) -> Option<String> {
     let (asset, quote) = (&contract.asset, contract.quote);
     let code = quote.word();
     Some(match (venue, contract.terms) {
+        (Venue::Deribit | Venue::Bybit | Venue::Binance, _) if quote == Quote::UsdMargined => {
+            return None;
+        }
         (Venue::Deribit, _) if quote == Quote::Usdt => return None,
         (Venue::Deribit, terms) => {
             let pair = pair(asset, quote);
@@ -60,7 +63,9 @@ pub fn contract_name(contract: &Contract, venue: Venue) -> Option<String> {
             }
         }
         (_, Terms::Synthetic { .. }) => return None,
-        (Venue::Okx, Terms::Option { .. }) if quote == Quote::Usdt => return None,
+        (Venue::Okx, Terms::Option { .. }) if matches!(quote, Quote::Usdt | Quote::UsdMargined) => {
+            return None;
+        }
         (Venue::Okx, Terms::Perpetual) => format!("{asset}-{code}-SWAP"),
         (Venue::Okx, Terms::Future { expiry }) => {
             format!("{asset}-{code}-{}", number_date(expiry))
@@ -76,7 +81,9 @@ pub fn contract_name(contract: &Contract, venue: Venue) -> Option<String> {
             (Terms::Option { .. }, Quote::Usdt) => {
                 format!("{asset}-{}-USDT", option_tail(terms, month_date, '.')?)
             }
-            (Terms::Future { .. }, Quote::Usd) => return None,
+            (Terms::Future { expiry }, Quote::Usd) => {
+                format!("{asset}USD{}", quarter_code(expiry)?)
+            }
             (Terms::Future { expiry }, Quote::Usdc) => {
                 format!("{asset}-{}", month_date_padded(expiry))
             }
@@ -160,6 +167,9 @@ fn bybit(name: &str) -> Result<Contract, NameError> {
             contract(asset, quote, Terms::Future { expiry })
         }
         [product] => {
+            if let Some((asset, expiry)) = inverse_quarter(product) {
+                return contract(asset, Quote::Usd, Terms::Future { expiry: expiry? });
+            }
             let (asset, quote) = match product.strip_suffix("PERP") {
                 Some(asset) => (asset, Quote::Usdc),
                 None => joined(product)?,
@@ -219,7 +229,7 @@ fn option(
 pub(super) fn pair(asset: &str, quote: Quote) -> String {
     match quote {
         Quote::Usd => asset.to_owned(),
-        Quote::Usdc | Quote::Usdt => format!("{asset}_{}", quote.word()),
+        Quote::UsdMargined | Quote::Usdc | Quote::Usdt => format!("{asset}_{}", quote.word()),
     }
 }
 
@@ -268,6 +278,34 @@ pub(super) fn month_date(expiry: UtcTime) -> String {
     format!("{day}{month}{:02}", year.rem_euclid(100))
 }
 
+/// `H26`: the last Friday of March 2026, for dates that are the last Friday of a quarter.
+fn quarter_code(expiry: UtcTime) -> Option<String> {
+    let day = expiry.day();
+    let (year, month, _) = day.ymd();
+    let (letter, _) = QUARTERS.into_iter().find(|quarter| quarter.1 == month)?;
+    let listed = last_friday(year, month) == Some(day);
+    listed.then(|| format!("{letter}{:02}", year.rem_euclid(100)))
+}
+
+/// The last Friday of a month of a quarter, which has 30 or 31 days.
+fn last_friday(year: i32, month: u32) -> Option<Day> {
+    let last = Day::from_ymd(year, month, 31).or_else(|| Day::from_ymd(year, month, 30))?;
+    // 1970-01-02, day 1, was a Friday.
+    Some(last.plus(-(last.days() - 1).rem_euclid(7)))
+}
+
+/// `BTCUSDH26`, and when it expires; `None` for a name of another form.
+fn inverse_quarter(product: &str) -> Option<(&str, Result<UtcTime, NameError>)> {
+    let (asset, code) = product.rsplit_once("USD")?;
+    let (letter, year) = (code.chars().next()?, code.get(1..)?);
+    let (_, month) = QUARTERS.into_iter().find(|quarter| quarter.0 == letter)?;
+    let year = digits(year).filter(|_| year.len() == 2)?;
+    let day = i32::try_from(year)
+        .ok()
+        .and_then(|year| last_friday(2000 + year, month));
+    Some((asset, day.map(expiry_on).ok_or(NameError::Date)))
+}
+
 /// `03JAN26`.
 fn month_date_padded(expiry: UtcTime) -> String {
     format!("{:0>7}", month_date(expiry))
@@ -306,9 +344,11 @@ fn expiry_of(year: &str, month: u32, day: &str) -> Result<UtcTime, NameError> {
     };
     let year = i32::try_from(year).map_err(|_| NameError::Date)?;
     let day = Day::from_ymd(2000 + year, month, day).ok_or(NameError::Date)?;
-    Ok(UtcTime::from_micros(
-        day.start().micros() + EXPIRY_HOUR * MICROS_PER_HOUR,
-    ))
+    Ok(expiry_on(day))
+}
+
+fn expiry_on(day: Day) -> UtcTime {
+    UtcTime::from_micros(day.start().micros() + EXPIRY_HOUR * MICROS_PER_HOUR)
 }
 
 fn parse_strike(text: &str, point: char) -> Option<f64> {
@@ -347,6 +387,7 @@ mod tests {
         let future = Terms::Future {
             expiry: day("2026-01-03"),
         };
+        let quarter = |date| Terms::Future { expiry: day(date) };
         let synthetic = Terms::Synthetic {
             expiry: day("2026-03-27"),
         };
@@ -363,11 +404,17 @@ mod tests {
             (Venue::Okx, "BTC-USDC-260103-0.5-P", usdc, put),
             (Venue::Okx, "BTC-USDT-260103", usdt, future),
             (Venue::Okx, "BTC-USD-SWAP", usd, perpetual),
+            (Venue::Okx, "BTC-USD_UM-SWAP", Quote::UsdMargined, perpetual),
+            (Venue::Okx, "BTC-USD_UM-260103", Quote::UsdMargined, future),
             (Venue::Bybit, "BTC-3JAN26-88000-C", usdc, call),
             (Venue::Bybit, "BTC-3JAN26-88000-C-USDT", usdt, call),
             (Venue::Bybit, "BTC-03JAN26", usdc, future),
             (Venue::Bybit, "BTCUSDT-03JAN26", usdt, future),
             (Venue::Bybit, "BTCUSD", usd, perpetual),
+            (Venue::Bybit, "BTCUSDH26", usd, quarter("2026-03-27")),
+            (Venue::Bybit, "BTCUSDM26", usd, quarter("2026-06-26")),
+            (Venue::Bybit, "BTCUSDU21", usd, quarter("2021-09-24")),
+            (Venue::Bybit, "BTCUSDZ27", usd, quarter("2027-12-31")),
             (Venue::Bybit, "BTCUSDT", usdt, perpetual),
             (Venue::Bybit, "BTCPERP", usdc, perpetual),
             (Venue::Binance, "BTC-260103-88000-C", usdt, call),
@@ -403,6 +450,10 @@ mod tests {
             (Venue::Bybit, "BTC-3JAN26"),
             (Venue::Bybit, "BTC-03JAN26-88000-C"),
             (Venue::Bybit, "BTC"),
+            (Venue::Bybit, "BTCUSDF26"),
+            (Venue::Bybit, "BTCUSDH2026"),
+            (Venue::Bybit, "BTCUSDTH26"),
+            (Venue::Okx, "BTC-USD_UM-260103-88000-C"),
             (Venue::Binance, "BTCUSDT_PERP"),
             (Venue::Binance, "BTCUSD"),
             (Venue::Binance, "BTC-260103-088000-C"),
@@ -410,6 +461,22 @@ mod tests {
         ];
         for (venue, name) in cases {
             assert!(parse_contract(name, venue).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_part_that_cannot_be_read_is_named_in_any_script() {
+        for (name, part) in [
+            ("BTÇ-3JAN26-88000-C", NameError::Asset),
+            ("BTC-3JÄN26-88000-C", NameError::Date),
+            ("BTC-3JAN26-88٠00-C", NameError::Strike),
+            ("BTC-3JAN26-88000-Ç", NameError::Kind),
+        ] {
+            assert_eq!(parse_contract(name, Venue::Deribit), Err(part), "{name}");
+        }
+        for venue in Venue::ALL {
+            assert!(parse_contract("ÄUSDH26", venue).is_err());
+            assert!(parse_contract("BTCUSDHä6", venue).is_err());
         }
     }
 
@@ -429,7 +496,7 @@ mod tests {
         #[test]
         fn names_and_contracts_identify_each_other(
             days in 10_957_i32..47_481, steps in 1_u32..2_000_000, scale in 0_i32..5, call in proptest::bool::ANY,
-            form in 0..4, quote in 0..3_usize
+            form in 0..4, quote in 0..4_usize
         ) {
             let expiry = UtcTime::from_micros(Day::from_days(days).start().micros() + 8 * MICROS_PER_HOUR);
             let strike = f64::from(steps) / 10_f64.powi(scale);
@@ -440,7 +507,7 @@ mod tests {
                 2 => Terms::Synthetic { expiry },
                 _ => Terms::Perpetual,
             };
-            let quote = [Quote::Usd, Quote::Usdc, Quote::Usdt][quote];
+            let quote = [Quote::Usd, Quote::UsdMargined, Quote::Usdc, Quote::Usdt][quote];
             let contract = Contract { asset: "ETH".to_owned(), quote, terms };
             for venue in Venue::ALL {
                 if let Some(name) = contract_name(&contract, venue) {

@@ -10,10 +10,11 @@ pub enum Venue {
     /// `BTC-3JAN26-88000-C`, `XRP_USDC-30JUN23-0d5-C`, `BTC-27MAR26`, `ETH_USDC-PERPETUAL`,
     /// `SYN.BTC-3JAN26`.
     Deribit,
-    /// `BTC-USD-260103-88000-C`, `BTC-USDT-260327`, `BTC-USD-SWAP`.
+    /// `BTC-USD-260103-88000-C`, `BTC-USDT-260327`, `BTC-USD-SWAP`, `BTC-USD_UM-SWAP`.
     Okx,
     /// `BTC-3JAN26-88000-C` (in USDC), `BTC-3JAN26-88000-C-USDT`, `BTC-27MAR26`,
-    /// `BTCUSDT-27MAR26`, `BTCPERP`, `BTCUSDT`, `BTCUSD`.
+    /// `BTCUSDT-27MAR26`, `BTCPERP`, `BTCUSDT`, `BTCUSD`, `BTCUSDH26` (the last Friday of the quarter that
+    /// ends in March, June, September, December: H, M, U, Z).
     Bybit,
     /// `BTC-260103-88000-C`, `BTCUSDT_260327`, `BTCUSD_260327`, `BTCUSDT`, `BTCUSD_PERP`.
     Binance,
@@ -46,6 +47,8 @@ impl Venue {
 pub enum Quote {
     /// Dollars of no one's issue: the contract is margined and settled in its coin.
     Usd,
+    /// Dollars with a margin in dollars or coins on them.
+    UsdMargined,
     /// USD Coin.
     Usdc,
     /// Tether.
@@ -58,6 +61,7 @@ impl Quote {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Usd => "USD",
+            Self::UsdMargined => "USD_UM",
             Self::Usdc => "USDC",
             Self::Usdt => "USDT",
         }
@@ -68,14 +72,14 @@ impl Quote {
     pub const fn settlement(self) -> Settlement {
         match self {
             Self::Usd => Settlement::Inverse,
-            Self::Usdc | Self::Usdt => Settlement::Linear,
+            Self::UsdMargined | Self::Usdc | Self::Usdt => Settlement::Linear,
         }
     }
 
     /// Returns the currency of that [`word`](Self::word).
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Usd, Self::Usdc, Self::Usdt]
+        [Self::Usd, Self::UsdMargined, Self::Usdc, Self::Usdt]
             .into_iter()
             .find(|quote| quote.word() == word)
     }

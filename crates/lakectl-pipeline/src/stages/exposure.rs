@@ -2,10 +2,10 @@
 
 use arrow::array::RecordBatch;
 use lakectl_options::exposure::{
-    Book, Exposure, Holding, Ladder, Scenario, Shape, Stickiness, Walls, grid, max_pain,
+    Book, Exposure, Ladder, Scenario, Shape, Stickiness, Walls, grid, max_pain,
 };
 
-use super::book::{SIGNED, Snapshot, snapshots};
+use super::book::{Positions, Snapshot, snapshots};
 use super::{Made, NativeTask, Out, Uses, batch};
 use crate::PipelineError;
 
@@ -28,12 +28,28 @@ const POSITIONS: &[Uses] = &[
     ),
     ("options.slices", &["a", "b", "rho", "m", "sigma"]),
     ("market.option_quotes", &["index_price"]),
+    ("market.option_trades", &["contracts", "taker_side"]),
 ];
 const CHOICE: &[Uses] = &[
-    ("options.greeks", &["event_time", "expiry", "option_type"]),
+    (
+        "options.greeks",
+        &[
+            "event_time",
+            "expiry",
+            "option_type",
+            "exclusion",
+            "instrument",
+        ],
+    ),
     ("options.slices", &["event_time", "expiry"]),
     ("market.option_quotes", &["event_time"]),
+    TRADES,
 ];
+/// Which trades count.
+const TRADES: Uses = (
+    "market.option_trades",
+    &["event_time", "known_at", "instrument"],
+);
 const EVENT: Made = Made {
     columns: &["event_time"],
     values: EVENTS,
@@ -62,6 +78,7 @@ const BOOKS: &[Uses] = &[
             "strike",
             "iv",
             "open_interest",
+            "exclusion",
         ],
     ),
     (
@@ -69,6 +86,16 @@ const BOOKS: &[Uses] = &[
         &["event_time", "expiry", "a", "b", "rho", "m", "sigma"],
     ),
     ("market.option_quotes", &["event_time", "index_price"]),
+    (
+        "market.option_trades",
+        &[
+            "event_time",
+            "known_at",
+            "instrument",
+            "contracts",
+            "taker_side",
+        ],
+    ),
 ];
 
 const fn of_events(columns: &'static [&'static str]) -> Made {
@@ -216,13 +243,11 @@ pub(super) fn exposure(task: &NativeTask) -> Result<RecordBatch, PipelineError> 
             };
             let measured = match found {
                 Ok(rows) => rows.map(Ok),
-                Err(reason) => [Err(reason), Err(reason)],
+                Err(reason) => [Err(reason), Err(reason), Err(reason)],
             };
-            // No table of the lake holds trades: their scenario is there with its reason, not with a guess.
-            let all = measured.into_iter().chain([Err("no_trades")]);
-            for (scenario, found) in Scenario::ALL.into_iter().zip(all) {
+            for ((_, scenario, known), found) in snapshot.scenarios().into_iter().zip(measured) {
                 names.push(&asset, event, snapshot.known_micros, scenario);
-                let mut row = found.unwrap_or_else(|reason| Row {
+                let mut row = known.and(found).unwrap_or_else(|reason| Row {
                     reason: Some(reason),
                     ..Row::default()
                 });
@@ -238,19 +263,19 @@ pub(super) fn exposure(task: &NativeTask) -> Result<RecordBatch, PipelineError> 
     table(task, names, &rows)
 }
 
-/// The rows of the signed scenarios.
+/// The rows of all scenarios.
 fn measured(
-    book: &Book<2>,
+    book: &Book<3>,
     source: &str,
     snapshot: &Snapshot,
     sticky: Stickiness,
-) -> Result<[Row; 2], &'static str> {
+) -> Result<[Row; 3], &'static str> {
     let word = |error: lakectl_options::exposure::ExposureError| error.word();
     let now = book.at(1.0, sticky).map_err(word)?;
     let gross = book.gross_gamma_usd().map_err(word)?;
     let delta = book.delta_usd().map_err(word)?;
     let profile = book.profile(grid(FINE_STEPS), sticky).map_err(word)?;
-    let sum = |with: fn(&Holding<2>) -> bool| -> f64 {
+    let sum = |with: fn(&Positions) -> bool| -> f64 {
         let held = snapshot.holdings.iter().filter(|h| with(h));
         held.map(|h| h.positions[0].abs()).sum()
     };
@@ -258,7 +283,7 @@ fn measured(
         Stickiness::Strike => None,
         Stickiness::Delta => Some(sum(|h| h.smile.is_some()) / sum(|_| true)),
     };
-    let mut rows = [Row::default(), Row::default()];
+    let mut rows = [Row::default(), Row::default(), Row::default()];
     for (n, row) in rows.iter_mut().enumerate() {
         *row = Row {
             spot: Some(book.spot()),
@@ -273,6 +298,12 @@ fn measured(
         };
     }
     Ok(rows)
+}
+
+/// The scenarios that have positions, with their places in the book.
+fn known(snapshot: &Snapshot) -> impl Iterator<Item = (usize, Scenario)> {
+    let all = snapshot.scenarios().into_iter();
+    all.filter_map(|(n, scenario, known)| known.is_ok().then_some((n, scenario)))
 }
 
 fn table(task: &NativeTask, names: Names, rows: &[Row]) -> Result<RecordBatch, PipelineError> {
@@ -333,7 +364,7 @@ pub(super) fn profile(task: &NativeTask) -> Result<RecordBatch, PipelineError> {
             let Ok(profile) = book.profile(grid(KEPT_STEPS), sticky) else {
                 continue;
             };
-            for (n, scenario) in SIGNED.into_iter().enumerate() {
+            for (n, scenario) in known(&snapshot) {
                 for (ratio, cell) in profile.ratios.iter().zip(&profile.cells) {
                     names.push(&asset, event, snapshot.known_micros, scenario);
                     stickies.push(Some(sticky.word().to_owned()));
@@ -364,7 +395,7 @@ pub(super) fn hedge_ladder(task: &NativeTask) -> Result<RecordBatch, PipelineErr
         let Ok(rungs) = book.ladder(LADDER) else {
             continue;
         };
-        for (n, scenario) in SIGNED.into_iter().enumerate() {
+        for (n, scenario) in known(&snapshot) {
             for rung in &rungs {
                 names.push(&asset, event, snapshot.known_micros, scenario);
                 let row = [

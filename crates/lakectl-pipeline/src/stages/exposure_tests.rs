@@ -3,15 +3,16 @@ use lakectl_options::smile::RawSvi;
 
 use super::*;
 
-fn holding(strike: f64, positions: [f64; 2]) -> Holding<2> {
-    Holding {
+fn holding(strike: f64, positions: [f64; 2]) -> Positions {
+    let [short, naive] = positions;
+    Positions {
         kind: OptionKind::Call,
         strike,
         expiry_years: 0.1,
         forward: 101.0,
         vol: 0.5,
         smile: None,
-        positions,
+        positions: [short, naive, 0.5 * naive],
     }
 }
 
@@ -39,7 +40,7 @@ fn smiles_are_counted_by_open_interest() {
         m: 0.0,
         sigma: 0.1,
     };
-    let with = Holding {
+    let with = Positions {
         smile: Some(smile),
         ..holding(100.0, [-3.0, 3.0])
     };
@@ -49,14 +50,18 @@ fn smiles_are_counted_by_open_interest() {
         ..Snapshot::default()
     };
     let (book, source) = snapshot.book().unwrap();
-    let [short, naive] = measured(&book, source, &snapshot, Stickiness::Delta).unwrap();
+    let [short, naive, flow] = measured(&book, source, &snapshot, Stickiness::Delta).unwrap();
     assert_eq!(
         (short.smile_share, short.spot_source.as_deref()),
         (Some(0.75), Some("index"))
     );
+    assert_eq!(
+        flow.now.unwrap().gamma_usd,
+        0.5 * naive.now.unwrap().gamma_usd
+    );
     assert_eq!(short.now.unwrap().gamma_usd, -naive.now.unwrap().gamma_usd);
     assert!(short.walls.call_wall.is_none() && naive.walls.call_wall == Some(100.0));
-    let [kept, _] = measured(&book, source, &snapshot, Stickiness::Strike).unwrap();
+    let [kept, ..] = measured(&book, source, &snapshot, Stickiness::Strike).unwrap();
     assert!(
         kept.smile_share.is_none() && kept.now.unwrap().gamma_usd < short.now.unwrap().gamma_usd
     );

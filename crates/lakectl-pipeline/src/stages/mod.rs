@@ -142,19 +142,19 @@ pub static NATIVE_STAGES: &[NativeStage] = &[
     },
     NativeStage {
         name: "exposure",
-        version: 1,
+        version: 2,
         made: exposure::EXPOSURE_MADE,
         run: exposure::exposure,
     },
     NativeStage {
         name: "exposure_profile",
-        version: 1,
+        version: 2,
         made: exposure::PROFILE_MADE,
         run: exposure::profile,
     },
     NativeStage {
         name: "hedge_ladder",
-        version: 1,
+        version: 2,
         made: exposure::LADDER_MADE,
         run: exposure::hedge_ladder,
     },
@@ -226,7 +226,7 @@ pub static NATIVE_STAGES: &[NativeStage] = &[
     },
     NativeStage {
         name: "variance_index",
-        version: 1,
+        version: 2,
         made: index::INDEX_MADE,
         run: index::variance_index,
     },

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow::util::pretty::pretty_format_batches;
 use lakectl_core::{Contract, Day, DayRange, Fingerprint, PartitionKey, TaskKey};
@@ -26,12 +26,13 @@ fn wobble(seed: u64) -> f64 {
 }
 
 /// What the stages and the windows of the shipped declarations ask for.
-const PARAMS: [(&str, i64); 7] = [
+const PARAMS: [(&str, i64); 8] = [
     ("pca_window_days", 180),
     ("pca_snapshots_min", 20),
     ("regime_rows_min", 60),
     ("regime_window_days", 500),
     ("stale_days", 5),
+    ("taker_flow_days", 30),
     ("training_rows_min", 30),
     ("training_window_days", 900),
 ];
@@ -116,6 +117,7 @@ fn greeks() -> RecordBatch {
             "known_at" => Cell::Whole(time + HOUR),
             "expiry" => Cell::Whole(time + (years * 365.0 * 24.0) as i64 * HOUR),
             "settlement" => Cell::Text("inverse".to_owned()),
+            "instrument" => Cell::Text(format!("{expiry}-{strike}-{}", kind.letter())),
             "option_type" => Cell::Text(kind.word().to_owned()),
             "strike" => Cell::Number(strike),
             "expiry_years" => Cell::Number(years),
@@ -183,6 +185,24 @@ fn quotes() -> RecordBatch {
             "event_time" => Cell::Whole(time),
             "known_at" => Cell::Whole(time + HOUR),
             "index_price" => Cell::Number(89_900.0 + 10.0 * row as f64),
+            _ => return None,
+        })
+    })
+}
+
+/// Trades of the day before the chains of [`greeks`], and a few of the day itself.
+fn trades() -> RecordBatch {
+    rows("market.option_trades", 200, &|column, row| {
+        let time = Day::from_days(19_999).start().micros() + row as i64 * HOUR / 5;
+        let letter = if row % 3 == 0 { "C" } else { "P" };
+        let strike = 70_500 + 1_500 * (row % 23);
+        Some(match column {
+            "asset" => Cell::Text("BTC".to_owned()),
+            "event_time" => Cell::Whole(time),
+            "known_at" => Cell::Whole(time + HOUR / 360),
+            "instrument" => Cell::Text(format!("{}-{strike}-{letter}", row % 2)),
+            "taker_side" => Cell::Text(if row % 5 < 3 { "buy" } else { "sell" }.to_owned()),
+            "contracts" => Cell::Number(1.0 + wobble(row as u64).abs()),
             _ => return None,
         })
     })
@@ -288,6 +308,7 @@ fn inputs() -> BTreeMap<String, RecordBatch> {
     BTreeMap::from([
         ("market.spot_bars".to_owned(), bars()),
         ("market.option_quotes".to_owned(), quotes()),
+        ("market.option_trades".to_owned(), trades()),
         ("options.greeks".to_owned(), greeks()),
         ("options.slices".to_owned(), slices()),
         ("options.surface_nodes".to_owned(), nodes()),
@@ -480,4 +501,78 @@ fn a_morning_is_fitted_and_the_afternoon_scored() {
         run("skew_report", "options.skew_report", &tables).num_rows(),
         0
     );
+}
+
+/// Takers' buying makes dealers short, within what is open; what happened or was known after the snapshot does not count.
+#[test]
+fn taker_flow_is_the_other_side_of_trades_known_with_the_snapshot() {
+    let day = Day::from_days(20_000).start().micros();
+    let one = |time: i64, known: i64, side: &'static str, size: f64| {
+        rows("market.option_trades", 1, &move |column, _| {
+            Some(match column {
+                "event_time" => Cell::Whole(time),
+                "known_at" => Cell::Whole(known),
+                "instrument" => Cell::Text("0-90000-C".to_owned()),
+                "taker_side" => Cell::Text(side.to_owned()),
+                "contracts" => Cell::Number(size),
+                _ => return None,
+            })
+        })
+    };
+    // The greeks of the morning's snapshot, 08:00, are known an hour later; its option is open in 5 contracts.
+    let flow = |trade: RecordBatch| {
+        let mut tables = inputs();
+        let greeks = rows("options.greeks", 1, &|column, _| {
+            Some(match column {
+                "event_time" => Cell::Whole(day + 8 * HOUR),
+                "known_at" => Cell::Whole(day + 9 * HOUR),
+                "instrument" => Cell::Text("0-90000-C".to_owned()),
+                "option_type" => Cell::Text("call".to_owned()),
+                "strike" | "forward" => Cell::Number(90_000.0),
+                "expiry_years" => Cell::Number(0.1),
+                "iv" => Cell::Number(0.5),
+                "open_interest" => Cell::Number(5.0),
+                _ => return None,
+            })
+        });
+        tables.insert("options.greeks".to_owned(), greeks);
+        tables.insert("market.option_trades".to_owned(), trade);
+        let found = run("exposure", "options.exposure", &tables);
+        let of = |name: &str| {
+            found
+                .column_by_name(name)
+                .unwrap()
+                .as_string::<i32>()
+                .clone()
+        };
+        let (scenarios, reasons) = (of("scenario"), of("reason"));
+        let gamma = numbers(&found, "gamma_usd_per_pct");
+        let at = |scenario: &str| {
+            let row = (0..found.num_rows()).find(|row| scenarios.value(*row) == scenario);
+            row.unwrap()
+        };
+        let reason = reasons
+            .is_valid(at("taker_flow"))
+            .then(|| reasons.value(at("taker_flow")));
+        let ladder = run("hedge_ladder", "options.hedge_ladder", &tables);
+        let share =
+            gamma[at("taker_flow")].map(|gamma_flow| gamma_flow / gamma[at("all_short")].unwrap());
+        (share, reason.map(str::to_owned), ladder.num_rows())
+    };
+    let (early, known) = (day + 7 * HOUR, day + 9 * HOUR);
+    let (share, reason, rungs) = flow(one(early, known, "buy", 2.0));
+    assert!((share.unwrap() - 0.4).abs() < 1e-12 && reason.is_none());
+    let (share, ..) = flow(one(early, known, "sell", 2.0));
+    assert!((share.unwrap() + 0.4).abs() < 1e-12);
+    let (share, ..) = flow(one(early, known, "buy", 50.0));
+    assert!((share.unwrap() - 1.0).abs() < 1e-12);
+    for (time, known) in [
+        (early, known + 1),
+        (day + 8 * HOUR + 1, known),
+        (day + 8 * HOUR - 30 * 24 * HOUR, known),
+    ] {
+        let (share, reason, fewer) = flow(one(time, known, "buy", 2.0));
+        assert_eq!((share, reason.as_deref()), (None, Some("no_trades")));
+        assert_eq!(fewer * 3, rungs * 2);
+    }
 }

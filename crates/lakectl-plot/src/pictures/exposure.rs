@@ -221,15 +221,24 @@ fn strikes(exposure: &Exposure, ends: (f64, f64)) -> Panel {
             .clone()
             .between(low * 1.08, high * 1.08 + (high - low) * 0.45);
     }
-    let highest = exposure
+    let (shown, beyond): (Vec<_>, Vec<_>) = exposure
         .levels
         .iter()
-        .map(|(_, level)| *level)
-        .fold(f64::MIN, f64::max);
-    for (i, (name, level)) in exposure.levels.iter().enumerate() {
+        .partition(|(_, level)| (ends.0..=ends.1).contains(level));
+    let middle = 0.5 * (ends.0 + ends.1);
+    for (i, (name, level)) in shown.into_iter().enumerate() {
         let words = format!("{}{name} {}", "\n".repeat(i), number(*level, 0));
-        let (at, left) = (*level, *level < highest);
+        // Toward the middle, where there is room for the words.
+        let (at, left) = (*level, *level > middle);
         panel.add("", GREY, Mark::Upright { at, words, left });
+    }
+    if !beyond.is_empty() {
+        let words = beyond.iter().map(|(name, level)| {
+            let side = if *level < ends.0 { "left" } else { "right" };
+            format!("{name} {} to the {side}", number(*level, 0))
+        });
+        let words: Vec<String> = words.collect();
+        panel.remarks = vec![format!("outside the picture: {}", words.join(", "))];
     }
     panel
 }

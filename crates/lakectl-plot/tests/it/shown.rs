@@ -243,6 +243,48 @@ fn the_flip_stands_where_the_profile_is_zero() {
 }
 
 #[test]
+fn levels_outside_the_picture_are_named_below_its_title() {
+    let mut exposure = common::exposure();
+    exposure.levels = vec![
+        ("put wall".to_owned(), 10_000.0),
+        ("call wall".to_owned(), 89_000.0),
+        ("max pain".to_owned(), 250_000.0),
+    ];
+    let drawing = pictures::exposure(&about(), &exposure)
+        .unwrap()
+        .draw()
+        .unwrap();
+    assert!(says(
+        &drawing,
+        "outside the picture: put wall 10,000 to the left, max pain 250,000 to the right"
+    ));
+    let all = texts(&drawing);
+    let words = |start: &str| {
+        all.iter()
+            .filter(|text| text.words.starts_with(start))
+            .count()
+    };
+    assert_eq!(
+        (
+            words("put wall"),
+            words("call wall 89,000"),
+            words("max pain")
+        ),
+        (0, 1, 0)
+    );
+    // Words of a level at the right edge stand on its left.
+    let wall = all
+        .iter()
+        .find(|text| text.words.starts_with("call wall"))
+        .unwrap();
+    let tick = all
+        .iter()
+        .filter(|text| text.words == "90,000")
+        .map(|text| text.at.0);
+    assert!(ends(wall).1 < tick.fold(f64::INFINITY, f64::min));
+}
+
+#[test]
 fn factors_break_where_a_value_is_missing() {
     let some = common::factor("Level", &[Some(1.0), Some(2.0), None, Some(-1.5)]);
     let none = common::factor("PCA 1", &[None, None]);

@@ -1,4 +1,4 @@
-//! Deribit JSON-RPC answers: book summaries, the volatility index, funding history.
+//! Deribit JSON-RPC answers: book summaries, trades, the volatility index, funding history.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,9 @@ use serde::Deserialize;
 use super::json::{list_text, read};
 use crate::number::{Number, Scalar};
 use crate::reject::{DocumentError, Reason, cut};
-use crate::sink::{At, CandleDraft, FutureDraft, MetricDraft, OptionDraft, Sink, Times};
+use crate::sink::{
+    At, CandleDraft, FutureDraft, MetricDraft, OptionDraft, Sink, Times, TradeDraft,
+};
 use crate::units::{TimeUnit, Unit};
 
 #[derive(Deserialize)]
@@ -134,6 +136,80 @@ pub(super) fn futures(body: &[u8], sink: &mut Sink<'_>) -> Result<(), DocumentEr
         );
     }
     Ok(())
+}
+
+#[derive(Deserialize)]
+struct TradePage {
+    trades: Vec<Trade>,
+}
+
+/// One line of `get_last_trades_by_currency` and its kin.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Trade {
+    trade_id: Scalar,
+    timestamp: Scalar,
+    instrument_name: Scalar,
+    direction: Scalar,
+    amount: Scalar,
+    price: Scalar,
+    iv: Scalar,
+    mark_price: Scalar,
+    index_price: Scalar,
+}
+
+impl Trade {
+    fn raw(&self) -> String {
+        format!(
+            "{{\"trade_id\":{},\"timestamp\":{},\"instrument_name\":{},\"direction\":{},\"amount\":{},\"price\":{},\"iv\":{}}}",
+            self.trade_id,
+            self.timestamp,
+            self.instrument_name,
+            self.direction,
+            self.amount,
+            self.price,
+            self.iv
+        )
+    }
+}
+
+/// Trades of options: the direction is the taker's, the amount is in contracts of one coin, the volatility in percent.
+pub(super) fn trades(body: &[u8], sink: &mut Sink<'_>) -> Result<(), DocumentError> {
+    let page = read::<Answer<TradePage>>(body)?.take()?;
+    for (i, row) in page.trades.iter().enumerate() {
+        let raw = || row.raw();
+        let draft = TradeDraft {
+            times: Times {
+                event: TimeUnit::Millis.read_scalar(&row.timestamp),
+                ..Times::default()
+            },
+            trade_id: identifier(&row.trade_id),
+            instrument: row.instrument_name.text(),
+            direction: row.direction.text(),
+            amount: row.amount.number(),
+            price: row.price.number(),
+            iv: percent(&row.iv),
+            mark: row.mark_price.number(),
+            index_price: row.index_price.number(),
+        };
+        sink.trade(
+            At {
+                row: i as i64 + 1,
+                raw: &raw,
+            },
+            &draft,
+        );
+    }
+    Ok(())
+}
+
+/// A name that a venue writes as text or as a number.
+fn identifier(value: &Scalar) -> Option<String> {
+    match value {
+        Scalar::Text(text) if !text.is_empty() => Some(text.clone()),
+        Scalar::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 #[derive(Deserialize)]

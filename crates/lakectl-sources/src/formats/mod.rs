@@ -31,7 +31,7 @@ use crate::sink::{Sink, asset_of, is_stablecoin};
 use crate::units::Unit;
 
 /// Raised whenever a parser's output changes for some document: an input of fingerprints.
-pub const PARSER_VERSION: u32 = 1;
+pub const PARSER_VERSION: u32 = 2;
 
 /// What one document gives.
 #[derive(Clone, Debug)]
@@ -91,6 +91,7 @@ fn read(dataset: &Dataset, document: &Document, sink: &mut Sink<'_>) -> Result<(
         Format::DeribitJson => match (dataset.feeds, dataset.feeds.row_kind()) {
             (Feed::Dvol, _) => deribit::volatility_index(body, sink),
             (_, RowKind::OptionQuotes) => deribit::options(body, sink),
+            (_, RowKind::OptionTrades) => deribit::trades(body, sink),
             (_, RowKind::FutureQuotes) => deribit::futures(body, sink),
             _ => deribit::funding(body, sink),
         },

@@ -5,9 +5,10 @@ use lakectl_core::UtcTime;
 use super::{Sign, Sink, asset_of};
 use crate::dataset::Dataset;
 use crate::draft::{At, FutureDraft, OptionDraft};
-use crate::flaw::{Flaw, not_negative, positive, uncrossed};
+use crate::flaw::{Flaw, not_negative, uncrossed};
 use crate::format::Settlement;
 use crate::instrument;
+use crate::number::Number;
 use crate::reject::Reason;
 use crate::rows::{FutureRow, OptionRow, Stamp};
 use crate::terms::{Terms, future_terms, option_terms};
@@ -40,35 +41,29 @@ impl Sink<'_> {
             let detail = format!("expired {}, quoted {event_time}", terms.expiry);
             return Err(Flaw::new(Reason::Expired, detail));
         }
-        let underlying_price = positive("underlying_price", draft.underlying_price)?;
+        let underlying_price = self.underlying(at, draft.underlying_price);
         let settlement = match terms.linear {
             Some(true) => Settlement::Linear,
             Some(false) => Settlement::Inverse,
             None => self.dataset.settlement,
         };
-        let quote = |dataset: &Dataset, column: &str, value: Option<f64>| {
-            let unit = dataset
-                .columns
-                .get(column)
-                .map_or(Unit::Native, |spec| spec.value_unit());
-            value.map(|value| match (unit, settlement) {
-                (Unit::Usd, Settlement::Inverse) => value / underlying_price,
-                (Unit::Coin, Settlement::Linear) => value * underlying_price,
-                _ => value,
-            })
+        let unit = |dataset: &Dataset, column: &str| {
+            let spec = dataset.columns.get(column);
+            spec.map_or(Unit::Native, |spec| spec.value_unit())
         };
-        let size = |dataset: &Dataset, column: &str, value: Option<f64>| {
-            let unit = dataset
-                .columns
-                .get(column)
-                .map_or(Unit::Native, |spec| spec.value_unit());
-            value.map(|value| {
-                if unit == Unit::Usd {
-                    value / underlying_price
-                } else {
-                    value
-                }
-            })
+        // A price in the other unit cannot be told without the underlying one.
+        let quote = |dataset: &Dataset, column: &str, value: Option<f64>| match (
+            unit(dataset, column),
+            settlement,
+        ) {
+            (Unit::Usd, Settlement::Inverse) => Some(value? / underlying_price?),
+            (Unit::Coin, Settlement::Linear) => Some(value? * underlying_price?),
+            _ => value,
+        };
+        let size = |dataset: &Dataset, column: &str, value: Option<f64>| match unit(dataset, column)
+        {
+            Unit::Usd => Some(value? / underlying_price?),
+            _ => value,
         };
         let bid = self.price(at, "bid", draft.bid)?;
         let ask = self.price(at, "ask", draft.ask)?;
@@ -113,6 +108,14 @@ impl Sink<'_> {
             exchange_vega: self.aux(at, "exchange_vega", draft.exchange_vega, Sign::Any),
         };
         Ok((row, asset))
+    }
+
+    /// The venue's forward price: a quote without one is kept, and parity or a future have to serve it.
+    fn underlying(&mut self, at: At<'_>, number: Number) -> Option<f64> {
+        if number == Number::Missing {
+            self.count(Reason::MissingValue, "underlying_price", at);
+        }
+        self.aux(at, "underlying_price", number, Sign::Positive)
     }
 
     pub(super) fn future_row(

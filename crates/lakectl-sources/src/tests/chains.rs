@@ -70,7 +70,7 @@ fn a_recorded_line() {
 
 #[test]
 fn every_bad_row_is_told_apart() {
-    let cases: [(&[(usize, &str)], &str); 21] = [
+    let cases: [(&[(usize, &str)], &str); 20] = [
         (&[(6, "0.0095")], "crossed reject"),
         (&[(6, "-0.01")], "negative_value reject"),
         (&[(7, "nan")], "not_finite reject"),
@@ -78,8 +78,7 @@ fn every_bad_row_is_told_apart() {
         (&[(8, "n.n")], "not_a_number reject"),
         (&[(9, "33.37")], "implausible_iv reject"),
         (&[(9, "0.003")], "implausible_iv reject"),
-        (&[(2, "")], "missing_value reject"),
-        (&[(2, "0")], "zero_price reject"),
+        (&[(2, "-87834.3")], "negative_value warn"),
         (&[(4, "-88000")], "negative_value reject"),
         (&[(4, "87000")], "inconsistent reject"),
         (&[(3, "put")], "inconsistent reject"),
@@ -127,6 +126,30 @@ fn one_sided_and_zero_quotes_are_null_not_zero() {
     let parsed = read(&deribit(), &body, AT);
     assert_eq!(floats(&parsed, "bid"), [None, None]);
     assert_eq!(rejects(&parsed), ["- zero_price warn"]);
+}
+
+#[test]
+fn a_quote_without_an_underlying_price_is_kept_without_it() {
+    let body = HEADER.to_owned()
+        + &line(&[])
+        + &line(&[(1, "BTC-3JAN26-90000-C"), (4, "90000"), (2, "")])
+        + &line(&[(1, "BTC-3JAN26-91000-C"), (4, "91000"), (2, "0")])
+        + &line(&[(1, "BTC-3JAN26-92000-C"), (4, "92000"), (2, "0.0")]);
+    let parsed = read(&deribit(), &body, AT);
+    assert_eq!(
+        floats(&parsed, "underlying_price"),
+        [Some(87_834.3), None, None, None]
+    );
+    assert_eq!(floats(&parsed, "bid"), [Some(0.0085); 4]);
+    assert_eq!(
+        rejects(&parsed),
+        ["- missing_value warn", "- zero_price warn"]
+    );
+    let details = super::texts(&parsed.rejects, "detail");
+    assert!(
+        details[1].contains("`underlying_price` is 0 in 2 rows, first in row 4"),
+        "{details:?}"
+    );
 }
 
 #[test]

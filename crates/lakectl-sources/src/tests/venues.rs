@@ -47,7 +47,13 @@ fn book_summaries_of_options() {
 #[test]
 fn an_error_object_with_status_200() {
     let error = r#"{"jsonrpc":"2.0","error":{"code":10028,"message":"too_many_requests"}}"#;
-    for feeds in ["option_quotes", "future_quotes", "dvol", "funding"] {
+    for feeds in [
+        "option_quotes",
+        "option_trades",
+        "future_quotes",
+        "dvol",
+        "funding",
+    ] {
         let parsed = read(&deribit(feeds), error, AT);
         assert_eq!(rejects(&parsed), ["- vendor_error reject"]);
         let detail = super::texts(&parsed.rejects, "detail");
@@ -57,6 +63,79 @@ fn an_error_object_with_status_200() {
             ["- unknown_format reject"]
         );
     }
+}
+
+/// The answer of the venue's documentation, and what can be wrong with a line.
+#[test]
+fn trades_of_options() {
+    let line = |changes: &str| {
+        let good = r#"{"trade_seq":1966,"trade_id":"ETH-2696060","timestamp":1767614400123,"tick_direction":1,"price":0.0595,
+            "mark_price":0.06,"iv":60.5,"instrument_name":"ETH-9JAN26-3000-P","index_price":2990.5,"direction":"buy",
+            "contracts":2,"amount":2"#;
+        format!("{good}{changes}}}")
+    };
+    let lines = [
+        line(""),
+        line(
+            r#","trade_id":77,"instrument_name":"ETH_USDC-9JAN26-3000-C","direction":"sell","iv":null,"amount":"0.5""#,
+        ),
+        line(""),
+        line(r#","trade_id":"a","direction":"both""#),
+        line(r#","trade_id":"b","amount":0"#),
+        line(r#","trade_id":"c","price":-1"#),
+        line(r#","trade_id":"d","instrument_name":"ETH-PERPETUAL""#),
+        line(r#","trade_id":"e","instrument_name":"ETH-2JAN26-3000-P""#),
+        line(r#","trade_id":null"#),
+        line(r#","trade_id":"f","index_price":-1"#),
+    ];
+    // A name given twice is an error to the parser: the later one stands for the earlier here.
+    let lines: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            value.to_string()
+        })
+        .collect();
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","result":{{"trades":[{}],"has_more":true}}}}"#,
+        lines.join(",")
+    );
+    let parsed = read(&deribit("option_trades"), &body, AT);
+    assert_eq!(words(&parsed, "trade_id"), ["ETH-2696060", "77", "f"]);
+    assert_eq!(words(&parsed, "asset"), ["ETH"; 3]);
+    assert_eq!(words(&parsed, "taker_side"), ["buy", "sell", "buy"]);
+    assert_eq!(
+        words(&parsed, "settlement"),
+        ["inverse", "linear", "inverse"]
+    );
+    assert_eq!(words(&parsed, "option_type"), ["put", "call", "put"]);
+    assert_eq!(
+        floats(&parsed, "contracts"),
+        [Some(2.0), Some(0.5), Some(2.0)]
+    );
+    assert_eq!(floats(&parsed, "iv"), [Some(0.605), None, Some(0.605)]);
+    assert_eq!(
+        floats(&parsed, "index_price"),
+        [Some(2990.5), Some(2990.5), None]
+    );
+    assert_eq!(
+        times(&parsed, "event_time")[0],
+        "2026-01-05T12:00:00.123000Z"
+    );
+    assert_eq!(times(&parsed, "known_at")[0], "2026-01-05T12:00:10.123000Z");
+    assert_eq!(
+        rejects(&parsed),
+        [
+            "3 duplicate reject",
+            "4 inconsistent reject",
+            "5 zero_price reject",
+            "6 negative_value reject",
+            "7 bad_instrument reject",
+            "8 expired reject",
+            "9 missing_value reject",
+            "10 negative_value warn",
+        ]
+    );
 }
 
 #[test]

@@ -23,7 +23,7 @@ use super::scalar::{Arg, check_count, coerced, numbers};
 pub(super) struct AggregateSpec {
     /// Name, version and documentation.
     pub(super) info: FunctionInfo,
-    /// Arguments with the optional ones: numbers, and option types under that name.
+    /// Arguments with the optional ones: numbers, and option types and settlements under those names.
     pub(super) args: usize,
     /// How many must be given.
     pub(super) required: usize,
@@ -36,12 +36,13 @@ pub(super) struct AggregateSpec {
 }
 
 impl AggregateSpec {
-    /// What an argument is: the one that the signature calls `option_type` is a word, all others are numbers.
+    /// What an argument is: those that the signature calls `option_type` and `settlement` are words, all others are numbers.
     fn arg(&self, index: usize) -> Arg {
         let signature = self.info.signature;
         let names = signature.split(['(', ',', ')']).skip(1);
         match names.map(str::trim).nth(index) {
             Some("option_type") => Arg::Kind,
+            Some("settlement") => Arg::Settlement,
             _ => Arg::Number,
         }
     }

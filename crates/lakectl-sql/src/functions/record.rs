@@ -22,6 +22,19 @@ pub(super) fn word(value: Option<&str>) -> ScalarValue {
     ScalarValue::Utf8(value.map(str::to_owned))
 }
 
+/// Numbers in a list, or none.
+pub(super) fn list(values: Option<&[f64]>) -> ScalarValue {
+    let items: Vec<ScalarValue> = values
+        .unwrap_or_default()
+        .iter()
+        .map(|x| number(Some(*x)))
+        .collect();
+    match values {
+        Some(_) => ScalarValue::List(ScalarValue::new_list_nullable(&items, &DataType::Float64)),
+        None => ScalarValue::new_null_list(DataType::Float64, true, 1),
+    }
+}
+
 /// The type of such a struct.
 pub(super) fn record_type(record: &Record) -> DataType {
     DataType::Struct(fields(record))

@@ -144,8 +144,11 @@ fn chain() -> StageTable {
 
 fn example(call: &str) -> Vec<RecordBatch> {
     let of_chain = [
+        "chain_forward",
         "model_free_variance",
         "gamma_exposure",
+        "gamma_walls",
+        "hedge_demand",
         "zero_gamma",
         "max_pain",
     ];
@@ -523,7 +526,7 @@ fn a_chain_has_a_variance_without_a_smile() {
     assert_eq!(status("price", "forward + strike"), "several_forwards");
     assert_eq!(status("price - 30", "forward"), "bad_input");
     assert_eq!(status("price", "40.0"), "no_cut_off");
-    assert_eq!(status("0.0", "forward"), "not_positive");
+    assert_eq!(status("0.0", "forward"), "no_cut_off");
     let mixed = "SELECT model_free_variance('straddle', strike, price, forward, 0.25)['status'] AS status FROM demo.grid";
     assert_eq!(row(mixed, vec![chain()])["status"], "option_type");
     let smoothed = row(
@@ -565,6 +568,50 @@ fn positions_have_exposures() {
         ("several_spots", "bad_input")
     );
     assert_eq!(found["no_pain"], "null");
+}
+
+/// A profile is zero where the level says, a ladder trades what the gamma promises, walls are the strikes of extreme gamma.
+#[test]
+fn profiles_ladders_and_walls() {
+    let level = "zero_gamma(position, spot, forward, strike, expiry_years, sigma)['level'] / 100";
+    let found = row(
+        &format!(
+            "SELECT level, gamma_exposure(position, forward, strike, expiry_years, sigma, level)['gamma_usd_per_pct'] AS at_level, \
+                    gamma_exposure(position, forward, strike, expiry_years, sigma)['gross_gamma_usd_per_pct'] AS gross, \
+                    gamma_exposure(position, forward, strike, expiry_years, sigma)['gamma_usd_per_pct'] AS gamma, \
+                    hedge_demand(position, option_type, spot, forward, strike, expiry_years, sigma, 1.0001, 0, 0)['hedge_usd'] AS hedge, \
+                    hedge_demand(position, option_type, spot, forward, strike, expiry_years, sigma, 1, 0, 0)['hedge_coin'] AS still, \
+                    hedge_demand(position, option_type, spot, forward, strike, expiry_years, sigma, spot / strike, 0, 0)['status'] AS moves, \
+                    hedge_demand(position, option_type, spot, forward, strike, expiry_years, sigma, -1, 0, 0)['status'] AS bad, \
+                    gamma_walls(position, forward, strike, expiry_years, sigma)['call_wall'] AS call_wall, \
+                    gamma_walls(-open_interest, forward, strike, expiry_years, sigma)['call_wall'] AS none, \
+                    max(gain) AS gain, first_value(strike ORDER BY gain DESC) AS wall, \
+                    zero_gamma(position, spot, forward, strike, expiry_years, sigma)['all_levels'] AS all_levels \
+             FROM (SELECT *, (SELECT {level} FROM demo.grid) AS level, \
+                          sum(position * dollar_greeks(forward, strike, expiry_years, sigma)['gamma_usd_per_pct']) \
+                              OVER (PARTITION BY strike) AS gain FROM demo.grid) GROUP BY level"
+        ),
+        vec![chain()],
+    );
+    let number = |name: &str| {
+        found[name]
+            .parse::<f64>()
+            .unwrap_or_else(|_| panic!("{name}: {found:?}"))
+    };
+    assert!(number("at_level").abs() < 1e-9 * number("gross"));
+    // A hundredth of a per cent moves the delta by a hundredth of the gamma per cent, and a dealer sells it.
+    assert!(
+        (-100.0 * number("hedge") / number("gamma") - 1.0).abs() < 1e-2,
+        "{found:?}"
+    );
+    assert_eq!(number("still"), 0.0);
+    assert_eq!(
+        (found["moves"].as_str(), found["bad"].as_str()),
+        ("several_moves", "bad_argument")
+    );
+    assert_eq!(number("call_wall"), number("wall"));
+    assert_eq!(found["none"], "null");
+    assert!(found["all_levels"].starts_with('['), "{found:?}");
 }
 
 #[test]

@@ -12,8 +12,8 @@ fn edited() -> Place {
     place.call(&["init"]).code(0);
     let path = place.path().join("sql/options/greeks.sql");
     let query = fs::read_to_string(&path).unwrap();
-    assert!(query.contains("coalesce(mark_iv,"));
-    let more = query.replacen("coalesce(mark_iv,", "0.01 + coalesce(mark_iv,", 1);
+    assert!(query.contains("coalesce(venue_iv,"));
+    let more = query.replacen("coalesce(venue_iv,", "0.01 + coalesce(venue_iv,", 1);
     fs::write(path, more).unwrap();
     place
 }

@@ -4,13 +4,15 @@ use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::scalar::ScalarStructBuilder;
 use datafusion::common::{Result, ScalarValue};
 use lakectl_options::forward::{
-    ForwardCurve, ForwardError, ParityFit, ParityQuote, continuous_rate, parity_regression,
-    parity_regression_coin,
+    ChainForward, ChainQuote, ForwardCurve, ForwardError, ParityFit, ParityQuote, chain_forward,
+    continuous_rate, parity_regression, parity_regression_coin,
 };
 
 use super::super::FunctionInfo;
 use super::super::aggregate::AggregateSpec;
+use super::super::record::{Record, count, number, record_type, record_value};
 use super::super::scalar::{Arg, Body, ScalarSpec};
+use super::{kind, settlement};
 
 /// Days in the year of a money market.
 const MONEY_MARKET_DAYS: f64 = 360.0;
@@ -73,6 +75,24 @@ pub(super) static AGGREGATES: &[AggregateSpec] = &[
     ),
     AggregateSpec {
         info: FunctionInfo {
+            name: "chain_forward",
+            version: 1,
+            signature: "chain_forward(option_type, settlement, strike, bid, ask, underlying_price, discount) -> struct{venue, parity, pairs, line_forward, line_discount}",
+            doc: "Forwards of one expiry from its quotes: the median of the venue's own prices, the median over strikes of the forward \
+                  that put-call parity gives at the discount factor, and the line `C - P = discount (F - K)` through them, whose slope \
+                  has a discount factor of its own. Inverse options count where there are any, else linear ones. A pair is a strike \
+                  within 15 % of the venue's price with a call and a put whose spreads are at most a quarter of their mid prices; \
+                  parity and line are null with less than three, all is null without quotes.",
+            example: "chain_forward(option_type, 'linear', strike, price, price, forward, 1)",
+        },
+        args: 7,
+        required: 7,
+        ordered: false,
+        output: || record_type(&chain_record(None)),
+        evaluate: |columns| record_value(chain_record(chain_of(columns))),
+    },
+    AggregateSpec {
+        info: FunctionInfo {
             name: "forward_curve",
             version: 1,
             signature: "forward_curve(expiry_years, forward, at_years) -> double",
@@ -96,6 +116,46 @@ fn complete<'a, const N: usize>(columns: &'a [&[f64]]) -> impl Iterator<Item = [
     (0..rows)
         .map(|row| std::array::from_fn(|i| columns[i][row]))
         .filter(|row: &[f64; N]| row.iter().all(|value| !value.is_nan()))
+}
+
+/// (option_type, settlement, strike, bid, ask, underlying_price, discount); the discount factor is that of the first row.
+fn chain_of(columns: &[&[f64]]) -> Option<ChainForward> {
+    let &[
+        kinds,
+        settlements,
+        strikes,
+        bids,
+        asks,
+        underlyings,
+        discounts,
+    ] = columns
+    else {
+        return None;
+    };
+    let known = |value: f64| (!value.is_nan()).then_some(value);
+    let quote = |row: usize| {
+        Some(ChainQuote {
+            kind: kind(kinds[row])?,
+            settlement: settlement(settlements[row])?,
+            strike: strikes[row],
+            bid: known(bids[row]),
+            ask: known(asks[row]),
+            underlying: known(underlyings[row]),
+        })
+    };
+    let quotes: Vec<ChainQuote> = (0..kinds.len()).filter_map(quote).collect();
+    chain_forward(&quotes, *discounts.first()?)
+}
+
+fn chain_record(found: Option<ChainForward>) -> Record {
+    let pick = |value: fn(&ChainForward) -> Option<f64>| number(found.as_ref().and_then(value));
+    vec![
+        ("venue", pick(|f| f.venue)),
+        ("parity", pick(|f| f.parity)),
+        ("pairs", count(found.as_ref().map(|f| f.pairs))),
+        ("line_forward", pick(|f| f.line.map(|line| line.forward))),
+        ("line_discount", pick(|f| f.line.map(|line| line.discount))),
+    ]
 }
 
 fn curve_at(columns: &[&[f64]]) -> Option<f64> {

@@ -44,12 +44,12 @@ pub(super) static AGGREGATES: &[AggregateSpec] = &[
     AggregateSpec {
         info: FunctionInfo {
             name: "model_free_variance",
-            version: 1,
+            version: 2,
             signature: "model_free_variance(option_type, strike, price, forward, expiry_years) -> struct{variance, vol, cut_off_strike, strikes, lowest_strike, highest_strike, status}",
             doc: "Variance per year from the options of one expiry without a smile: 2/T sum dK/K^2 Q(K) - (F/K0 - 1)^2 / T over \
                   out-of-the-money premiums in dollars (a coin premium times its forward), with the mean of call and put at the cut-off \
-                  strike K0, the largest not above the forward that has both. Rows with a missing value are left out and what is in the \
-                  money is not looked at. `status` is `ok`, `no_rows`, `several_forwards`, `several_expiries`, `option_type`, `bad_input`, \
+                  strike K0, the largest not above the forward that has both. Rows with a missing value or without a premium are left \
+                  out and what is in the money is not looked at. `status` is `ok`, `no_rows`, `several_forwards`, `several_expiries`, `option_type`, `bad_input`, \
                   `duplicate_strike`, `no_cut_off`, `too_few_strikes` (less than three) or `not_positive`; the other fields are null \
                   unless it is `ok`.",
             example: "model_free_variance(option_type, strike, price, forward, expiry_years)",

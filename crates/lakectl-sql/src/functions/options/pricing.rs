@@ -330,6 +330,20 @@ pub(super) static SCALARS: &[ScalarSpec] = &[
     },
     ScalarSpec {
         info: FunctionInfo {
+            name: "seconds_between",
+            version: 1,
+            signature: "seconds_between(from_time, to_time) -> double",
+            doc: "Time between two instants in seconds with its fraction, negative if the second is earlier. (`extract(epoch FROM a - b)` \
+                  gives whole seconds.)",
+            example: "seconds_between(event_time, expiry)",
+        },
+        args: &[Arg::Time, Arg::Time],
+        required: 2,
+        // The microseconds of two instants are whole numbers that a double holds, and so is their difference.
+        body: Body::Number(|row| Some((row[1] - row[0]) / 1e6)),
+    },
+    ScalarSpec {
+        info: FunctionInfo {
             name: "strike_from_delta",
             version: 1,
             signature: "strike_from_delta(option_type, delta, forward, expiry_years, sigma) -> double",
