@@ -1,19 +1,21 @@
 //! From declarations, queries and settings to one checked graph with the definition of every stage.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use lakectl_core::{Contract, DayRange, PartitionKey, Parts, TableId};
 use lakectl_dag::{
-    Coverage, Origin, Pipeline, StageDecl, StageInput, StageKind, Window, nearest, outline,
-    parse_stages_with,
+    CheckRule, Coverage, Origin, Pipeline, SqlText, StageDecl, StageInput, StageKind, Window,
+    check_writers, nearest, outline, parse_stages_with,
 };
 use lakectl_sources::{Dataset, Feed, PARSER_VERSION, rejects_contract, row_contract};
-use lakectl_sql::{Literal, Query, analyse, functions};
+use lakectl_sql::{Literal, Query, SqlEngine, analyse, functions};
 use toml::Value;
 
 use crate::checks::{self, CheckQueries};
 use crate::harvest::RAW_CONTRACT;
 use crate::outside::Reach;
+use crate::queries::Planned;
 use crate::stages::NATIVE_STAGES;
 use crate::{PipelineError, Project, Settings};
 
@@ -53,6 +55,10 @@ pub struct Assembly {
     pub datasets: BTreeMap<TableId, BoundDataset>,
     /// Coverages by name.
     pub coverages: BTreeMap<String, Coverage>,
+    /// Runs and plans queries. Made by the first one: a command that computes none does without.
+    pub(crate) engine: LazyLock<SqlEngine>,
+    /// Queries that were planned and are right.
+    pub(crate) planned: Planned,
 }
 
 impl Assembly {
@@ -71,6 +77,9 @@ impl Assembly {
         for (path, text) in project.files("pipelines") {
             stages.extend(parse_stages_with(path, text, &lengths)?);
         }
+        // Whatever else is wrong with one of two stages of a table, that there are two is what has to be said.
+        check_writers(&stages)?;
+        check_queries_have_stages(project, &stages)?;
         check_coverages(&stages, settings)?;
         check_values(project, settings)?;
         let checks = checks::read(project, settings, &mut stages)?;
@@ -120,6 +129,8 @@ impl Assembly {
             checks,
             datasets,
             coverages: coverages.collect(),
+            engine: LazyLock::new(SqlEngine::new),
+            planned: Planned::default(),
         };
         assembly.define_datasets();
         Ok(assembly)
@@ -292,6 +303,41 @@ fn check_windows_follow(
     Ok(())
 }
 
+/// A query that no stage asks would be forgotten in silence.
+fn check_queries_have_stages(project: &Project, stages: &[StageDecl]) -> Result<(), PipelineError> {
+    let asked: BTreeSet<String> = stages
+        .iter()
+        .filter(|stage| stage.kind == StageKind::Sql)
+        .map(|stage| query_path(&stage.table))
+        .chain(stages.iter().flat_map(|stage| &stage.checks).filter_map(
+            |check| match &check.rule {
+                CheckRule::Sql(SqlText::File(path)) => Some(path.clone()),
+                _ => None,
+            },
+        ))
+        .collect();
+    let mut files = project.files("sql").map(|(path, _)| path);
+    let Some(path) = files.find(|path| path.ends_with(".sql") && !asked.contains(*path)) else {
+        return Ok(());
+    };
+    let near = nearest(path, asked.iter().map(String::as_str));
+    Err(PipelineError::Config {
+        place: path.to_owned(),
+        message: "no stage and no check asks this query".to_owned(),
+        hint: Some(match near.first() {
+            Some(near) => {
+                format!("did you mean `{near}`? queries of your own are kept outside `sql/`")
+            }
+            None => "declare its stage in pipelines/, or keep it outside `sql/`".to_owned(),
+        }),
+    })
+}
+
+/// The file of a stage's query.
+pub(crate) fn query_path(table: &TableId) -> String {
+    format!("sql/{}/{}.sql", table.schema(), table.name())
+}
+
 /// Reads the query of every SQL stage and holds it against the declared inputs.
 fn read_queries(
     project: &Project,
@@ -299,7 +345,7 @@ fn read_queries(
 ) -> Result<BTreeMap<TableId, Query>, PipelineError> {
     let mut queries = BTreeMap::new();
     for stage in stages.iter().filter(|stage| stage.kind == StageKind::Sql) {
-        let path = format!("sql/{}/{}.sql", stage.table.schema(), stage.table.name());
+        let path = query_path(&stage.table);
         let Some(text) = project.text(&path) else {
             return Err(PipelineError::config(
                 stage.origin.to_string(),

@@ -128,7 +128,9 @@ impl PipelineError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Store(error) => error.kind(),
-            Self::Io { .. } => ErrorKind::Environment,
+            Self::Sql(error) => error.kind(),
+            // What fails on its way, not for what was asked.
+            Self::Io { .. } | Self::Stage { .. } | Self::Lost { .. } => ErrorKind::Environment,
             Self::Arrow(_) => ErrorKind::Bug,
             _ => ErrorKind::Input,
         }

@@ -141,8 +141,9 @@ impl FromStr for VersionRef {
 
     fn from_str(text: &str) -> Result<Self, CoreError> {
         match text.parse() {
-            Ok(number) => Ok(Self::Number(number)),
-            Err(_) => text.parse().map(Self::Time),
+            // Before the first commit there is nothing to ask.
+            Ok(number) if number > 0 => Ok(Self::Number(number)),
+            _ => text.parse().map(Self::Time),
         }
     }
 }

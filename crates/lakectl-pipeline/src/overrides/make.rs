@@ -46,8 +46,16 @@ impl Workbench {
     ) -> Result<PipelineError, PipelineError> {
         let found = documents(lake, head, document)?;
         if found.is_empty() {
+            let names = all_names(lake, head)?;
+            let message = format!("no raw table has the document `{document}`");
+            if let Some(near) = near_name(&names, document) {
+                return Ok(PipelineError::usage(
+                    message,
+                    format!("did you mean `{near}`?"),
+                ));
+            }
             return Ok(PipelineError::usage(
-                format!("no raw table has the document `{document}`"),
+                message,
                 "`lakectl sql \"SELECT name, document_id FROM raw.<dataset>\"` lists them; give a whole name, or the \
                  first digits of a digest",
             ));
@@ -220,6 +228,33 @@ impl Workbench {
 
 /// (digest, name) of documents -> the raw partitions that hold them.
 type Documents = BTreeMap<(String, String), Vec<TaskKey>>;
+
+/// The names of all documents.
+fn all_names(lake: &Lake, head: &Snapshot) -> Result<BTreeSet<String>, PipelineError> {
+    let mut names = BTreeSet::new();
+    let columns = ["name".to_owned()];
+    for table in head.tables.keys().filter(|table| table.schema() == "raw") {
+        for (_, cell) in head.partitions(table) {
+            for batch in lake.read(cell, Some(&columns))? {
+                let column = batch.column(0).as_string::<i32>();
+                names.extend(column.iter().flatten().map(str::to_owned));
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// The name that was perhaps meant: most often a file's without its folder.
+fn near_name<'n>(names: &'n BTreeSet<String>, wanted: &str) -> Option<&'n str> {
+    let file = |name: &str| name.rsplit('/').next().map(str::to_owned);
+    let mut all = names.iter().map(String::as_str);
+    all.find(|name| file(name).as_deref() == Some(wanted))
+        .or_else(|| {
+            nearest(wanted, names.iter().map(String::as_str))
+                .first()
+                .copied()
+        })
+}
 
 /// Finds the documents that a name or the beginning of a digest stands for.
 fn documents(lake: &Lake, head: &Snapshot, wanted: &str) -> Result<Documents, PipelineError> {

@@ -275,3 +275,47 @@ fn queries_are_only_queries() {
         .code(1);
     assert!(ended.stderr.contains("--output"), "{}", ended.stderr);
 }
+
+/// One rule for all commands: 1 for what was asked for, 2 for what came in between.
+#[test]
+fn a_damaged_log_is_no_wrong_command() {
+    let place = Place::published();
+    let log = place.path().join("lake/demo/_log");
+    let mut commits: Vec<_> = fs::read_dir(&log)
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .collect();
+    commits.retain(|path| path.is_file());
+    commits.sort();
+    fs::write(commits.last().unwrap(), "{").unwrap();
+    let days = ["--from", "2026-01-01", "--to", "2026-01-05"];
+    let backfill = [&["backfill", "--select", "market.*"][..], &days].concat();
+    let commands: [&[&str]; 8] = [
+        &["run"],
+        &backfill,
+        &["plan"],
+        &["status"],
+        &["sql", "SELECT 1"],
+        &["gc", "--dry-run"],
+        &["log"],
+        &["branch", "list"],
+    ];
+    for command in commands {
+        let ended = place.short(command).code(2);
+        assert!(
+            ended.stderr.contains("_log"),
+            "{command:?}: {}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
+fn a_lake_without_its_identity_is_told_what_it_lacks() {
+    let place = Place::published();
+    fs::remove_file(place.path().join("lake/demo/lake.json")).unwrap();
+    let ended = place.short(&["status"]).code(1);
+    for word in ["no lake.json", "bring that file back", "\"profile\""] {
+        assert!(ended.stderr.contains(word), "{}", ended.stderr);
+    }
+}
