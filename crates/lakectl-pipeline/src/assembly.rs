@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use lakectl_core::{Contract, DayRange, PartitionKey, Parts, TableId};
 use lakectl_dag::{
-    CheckRule, Coverage, Origin, Pipeline, SqlText, StageDecl, StageInput, StageKind, Window,
-    check_writers, nearest, outline, parse_stages_with,
+    CheckDecl, CheckRule, Coverage, Origin, Pipeline, SqlText, StageDecl, StageInput, StageKind,
+    Window, check_writers, nearest, outline, parse_stages_with,
 };
 use lakectl_sources::{Dataset, Feed, PARSER_VERSION, rejects_contract, row_contract};
 use lakectl_sql::{Literal, Query, SqlEngine, analyse, functions};
@@ -55,6 +55,8 @@ pub struct Assembly {
     pub datasets: BTreeMap<TableId, BoundDataset>,
     /// Coverages by name.
     pub coverages: BTreeMap<String, Coverage>,
+    /// Files of `sql/` that nobody asks, each with the name that was perhaps meant.
+    pub idle_queries: Vec<(String, Option<String>)>,
     /// Runs and plans queries. Made by the first one: a command that computes none does without.
     pub(crate) engine: LazyLock<SqlEngine>,
     /// Queries that were planned and are right.
@@ -79,7 +81,7 @@ impl Assembly {
         }
         // Whatever else is wrong with one of two stages of a table, that there are two is what has to be said.
         check_writers(&stages)?;
-        check_queries_have_stages(project, &stages)?;
+        let idle_queries = idle_queries(project, &stages);
         check_coverages(&stages, settings)?;
         check_values(project, settings)?;
         let checks = checks::read(project, settings, &mut stages)?;
@@ -129,6 +131,7 @@ impl Assembly {
             checks,
             datasets,
             coverages: coverages.collect(),
+            idle_queries,
             engine: LazyLock::new(SqlEngine::new),
             planned: Planned::default(),
         };
@@ -303,34 +306,25 @@ fn check_windows_follow(
     Ok(())
 }
 
-/// A query that no stage asks would be forgotten in silence.
-fn check_queries_have_stages(project: &Project, stages: &[StageDecl]) -> Result<(), PipelineError> {
-    let asked: BTreeSet<String> = stages
-        .iter()
-        .filter(|stage| stage.kind == StageKind::Sql)
-        .map(|stage| query_path(&stage.table))
-        .chain(stages.iter().flat_map(|stage| &stage.checks).filter_map(
-            |check| match &check.rule {
-                CheckRule::Sql(SqlText::File(path)) => Some(path.clone()),
-                _ => None,
-            },
-        ))
-        .collect();
-    let mut files = project.files("sql").map(|(path, _)| path);
-    let Some(path) = files.find(|path| path.ends_with(".sql") && !asked.contains(*path)) else {
-        return Ok(());
+/// Finds the queries that no stage and no check asks, each with the name that was perhaps meant.
+fn idle_queries(project: &Project, stages: &[StageDecl]) -> Vec<(String, Option<String>)> {
+    let file_of = |check: &CheckDecl| match &check.rule {
+        CheckRule::Sql(SqlText::File(path)) => Some(path.clone()),
+        _ => None,
     };
-    let near = nearest(path, asked.iter().map(String::as_str));
-    Err(PipelineError::Config {
-        place: path.to_owned(),
-        message: "no stage and no check asks this query".to_owned(),
-        hint: Some(match near.first() {
-            Some(near) => {
-                format!("did you mean `{near}`? queries of your own are kept outside `sql/`")
-            }
-            None => "declare its stage in pipelines/, or keep it outside `sql/`".to_owned(),
-        }),
+    let of_stages = stages.iter().filter(|stage| stage.kind == StageKind::Sql);
+    let of_stages = of_stages.map(|stage| query_path(&stage.table));
+    let of_checks = stages.iter().flat_map(|stage| &stage.checks);
+    let asked: BTreeSet<String> = of_stages.chain(of_checks.filter_map(file_of)).collect();
+    let is_idle = |(path, text): &(&str, &str)| {
+        path.ends_with(".sql") && !text.trim().is_empty() && !asked.contains(*path)
+    };
+    let idle = project.files("sql").filter(is_idle);
+    idle.map(|(path, _)| {
+        let near = nearest(path, asked.iter().map(String::as_str));
+        (path.to_owned(), near.first().map(|near| (*near).to_owned()))
     })
+    .collect()
 }
 
 /// The file of a stage's query.

@@ -2,7 +2,9 @@
 //! its place, and not once for each partition.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use lakectl_core::{Grain, TableId, UtcTime};
 use lakectl_dag::{Plan, StageDecl, StageKind, Verdict};
@@ -41,8 +43,7 @@ impl Workbench {
         });
         let busy: BTreeSet<usize> = busy.map(|task| task.stage).collect();
         let stages = self.assembly.pipeline.stages();
-        busy.into_iter()
-            .try_for_each(|stage| self.check_query(&stages[stage]))
+        self.check_all(busy.into_iter().map(|stage| &*stages[stage]))
     }
 
     /// [`Self::check_queries`] for all stages, whatever they have to do.
@@ -50,19 +51,39 @@ impl Workbench {
     /// # Errors
     /// As [`Self::check_queries`].
     pub fn check_every_query(&self) -> Result<(), PipelineError> {
-        let mut stages = self.assembly.pipeline.stages().iter();
-        stages.try_for_each(|stage| self.check_query(stage))
+        let stages = self.assembly.pipeline.stages().iter();
+        self.check_all(stages.map(|stage| &**stage))
+    }
+
+    /// On threads of their own: planning drives a runtime, and this thread may be driving one already.
+    fn check_all<'s>(
+        &self,
+        stages: impl Iterator<Item = &'s StageDecl>,
+    ) -> Result<(), PipelineError> {
+        let is_new = |stage: &&StageDecl| {
+            stage.kind == StageKind::Sql && !self.assembly.planned.has(&stage.table)
+        };
+        let stages: Vec<&StageDecl> = stages.filter(is_new).collect();
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let part = stages.len().div_ceil(threads).max(1);
+        thread::scope(|scope| {
+            let check = |part: &[&StageDecl]| part.iter().try_for_each(|s| self.check_query(s));
+            let parts = stages.chunks(part);
+            let running: Vec<_> = parts.map(|part| scope.spawn(move || check(part))).collect();
+            let ended = running.into_iter().map(|thread| thread.join());
+            // The first error in the order of the graph, whichever thread came to one first.
+            let ended: Vec<_> = ended.collect();
+            ended
+                .into_iter()
+                .try_for_each(|result| result.unwrap_or_else(|panic| resume_unwind(panic)))
+        })
     }
 
     fn check_query(&self, stage: &StageDecl) -> Result<(), PipelineError> {
         let assembly = &self.assembly;
-        let query = assembly.queries.get(&stage.table);
-        let (StageKind::Sql, Some(query)) = (&stage.kind, query) else {
+        let Some(query) = assembly.queries.get(&stage.table) else {
             return Ok(());
         };
-        if assembly.planned.has(&stage.table) {
-            return Ok(());
-        }
         let inputs = stage.inputs.iter().map(|input| &input.table);
         let tables = inputs
             .map(|table| (table.clone(), input_contract(assembly, table)))

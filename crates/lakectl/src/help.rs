@@ -237,8 +237,8 @@ not be repaired; the reason and what to do are said.
 
 pub(crate) const GC: &str = "\
 A version is kept if it is young enough or among the newest. Rows of versions that are not kept can be asked for no more; \
-the log still says what they were. Raw documents go only when a newest version has them as well. What a run under way \
-has written stays. Ages are told by the clock of the place that keeps the lake. Defaults are in `[retention]` of \
+the log still says what they were. Raw documents go only when a newest version has them as well. What is younger than \
+an hour, or than a run under way, stays. Ages are told by the clock of the place that keeps the lake. Defaults are in `[retention]` of \
 configs/base.toml.
 
 `--format json` prints one object:

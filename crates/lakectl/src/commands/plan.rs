@@ -89,6 +89,10 @@ pub(crate) fn plan(
     jobs: Option<usize>,
 ) -> Result<Done> {
     let wanted = selected(selection)?;
+    context
+        .idle_queries()
+        .iter()
+        .for_each(|text| render::note(text));
     let lake = context.lake_if_any()?;
     let plan = context.bench.plan(lake.as_ref(), &wanted, now())?;
     let told = Told {

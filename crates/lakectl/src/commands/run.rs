@@ -24,6 +24,10 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
         return plan::plan(context, &args.selection, false, args.jobs);
     }
     let mut wanted = selected(&args.selection)?;
+    context
+        .idle_queries()
+        .iter()
+        .for_each(|text| render::note(text));
     let started = now();
     let undone = match args.retry_failed {
         true => match undone(context)? {
