@@ -5,17 +5,17 @@ use std::sync::LazyLock;
 
 use lakectl_core::{Contract, DayRange, PartitionKey, Parts, TableId};
 use lakectl_dag::{
-    CheckDecl, CheckRule, Coverage, Origin, Pipeline, SqlText, StageDecl, StageInput, StageKind,
-    Window, check_writers, nearest, outline, parse_stages_with,
+    Coverage, Origin, Pipeline, StageDecl, StageInput, StageKind, Window, check_writers, nearest,
+    outline, parse_stages_with,
 };
 use lakectl_sources::{Dataset, Feed, PARSER_VERSION, rejects_contract, row_contract};
-use lakectl_sql::{Literal, Query, SqlEngine, analyse, functions};
+use lakectl_sql::{Literal, Query, SqlEngine, functions};
 use toml::Value;
 
 use crate::checks::{self, CheckQueries};
 use crate::harvest::RAW_CONTRACT;
 use crate::outside::Reach;
-use crate::queries::Planned;
+use crate::queries::{Planned, idle_queries, read_queries};
 use crate::stages::NATIVE_STAGES;
 use crate::{PipelineError, Project, Settings};
 
@@ -304,75 +304,6 @@ fn check_windows_follow(
         }
     }
     Ok(())
-}
-
-/// Finds the queries that no stage and no check asks, each with the name that was perhaps meant.
-fn idle_queries(project: &Project, stages: &[StageDecl]) -> Vec<(String, Option<String>)> {
-    let file_of = |check: &CheckDecl| match &check.rule {
-        CheckRule::Sql(SqlText::File(path)) => Some(path.clone()),
-        _ => None,
-    };
-    let of_stages = stages.iter().filter(|stage| stage.kind == StageKind::Sql);
-    let of_stages = of_stages.map(|stage| query_path(&stage.table));
-    let of_checks = stages.iter().flat_map(|stage| &stage.checks);
-    let asked: BTreeSet<String> = of_stages.chain(of_checks.filter_map(file_of)).collect();
-    let is_idle = |(path, text): &(&str, &str)| {
-        path.ends_with(".sql") && !text.trim().is_empty() && !asked.contains(*path)
-    };
-    let idle = project.files("sql").filter(is_idle);
-    idle.map(|(path, _)| {
-        let near = nearest(path, asked.iter().map(String::as_str));
-        (path.to_owned(), near.first().map(|near| (*near).to_owned()))
-    })
-    .collect()
-}
-
-/// The file of a stage's query.
-pub(crate) fn query_path(table: &TableId) -> String {
-    format!("sql/{}/{}.sql", table.schema(), table.name())
-}
-
-/// Reads the query of every SQL stage and holds it against the declared inputs.
-fn read_queries(
-    project: &Project,
-    stages: &[StageDecl],
-) -> Result<BTreeMap<TableId, Query>, PipelineError> {
-    let mut queries = BTreeMap::new();
-    for stage in stages.iter().filter(|stage| stage.kind == StageKind::Sql) {
-        let path = query_path(&stage.table);
-        let Some(text) = project.text(&path) else {
-            return Err(PipelineError::config(
-                stage.origin.to_string(),
-                format!("`{}` is a query, but there is no `{path}`", stage.table),
-            ));
-        };
-        let query = analyse(text)
-            .map_err(|error| PipelineError::config(path.clone(), error.to_string()))?;
-        let declared: BTreeSet<&TableId> = stage.inputs.iter().map(|input| &input.table).collect();
-        let read: BTreeSet<&TableId> = query.tables.iter().collect();
-        if let Some(table) = read.difference(&declared).next() {
-            let line = query.line_of(table).unwrap_or(1);
-            return Err(PipelineError::Config {
-                place: format!("{path}:{line}"),
-                message: format!("the query reads `{table}`, which the stage does not declare"),
-                hint: Some(format!(
-                    "add `\"{table}\" = \"self\"`, or another window, to its inputs at {}",
-                    stage.origin
-                )),
-            });
-        }
-        if let Some(table) = declared.difference(&read).next() {
-            return Err(PipelineError::config(
-                stage.origin.to_string(),
-                format!(
-                    "`{}` declares the input `{table}`, which its query does not read",
-                    stage.table
-                ),
-            ));
-        }
-        queries.insert(stage.table.clone(), query);
-    }
-    Ok(queries)
 }
 
 /// Holds what checks say of other tables against these.

@@ -1,5 +1,5 @@
-//! Queries of stages against the declared columns, before the first task: what no partition could compute is said once, with
-//! its place, and not once for each partition.
+//! Queries of stages: read, held against what their stages declare, and planned before the first task. What no partition
+//! could compute is said once, with its place, and not once for each partition.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
@@ -7,13 +7,13 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use lakectl_core::{Grain, TableId, UtcTime};
-use lakectl_dag::{Plan, StageDecl, StageKind, Verdict};
-use lakectl_sql::{Literal, Query, SqlError, locate};
+use lakectl_dag::{CheckDecl, CheckRule, Plan, SqlText, StageDecl, StageKind, Verdict, nearest};
+use lakectl_sql::{Literal, Query, SqlError, analyse, locate};
 
-use crate::assembly::{literal, query_path};
+use crate::assembly::literal;
 use crate::compute::input_contract;
 use crate::settings::Settings;
-use crate::{PipelineError, Workbench};
+use crate::{PipelineError, Project, Workbench};
 
 /// Stages whose queries were planned without an error. Neither queries nor contracts change while a project is open.
 #[derive(Debug, Default)]
@@ -29,6 +29,109 @@ impl Planned {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(table.clone());
     }
+}
+
+/// Finds the queries that no stage and no check asks, each with the name that was perhaps meant.
+pub(crate) fn idle_queries(
+    project: &Project,
+    stages: &[StageDecl],
+) -> Vec<(String, Option<String>)> {
+    let file_of = |check: &CheckDecl| match &check.rule {
+        CheckRule::Sql(SqlText::File(path)) => Some(path.clone()),
+        _ => None,
+    };
+    let of_stages = stages.iter().filter(|stage| stage.kind == StageKind::Sql);
+    let of_stages = of_stages.map(|stage| query_path(&stage.table));
+    let of_checks = stages.iter().flat_map(|stage| &stage.checks);
+    let asked: BTreeSet<String> = of_stages.chain(of_checks.filter_map(file_of)).collect();
+    let is_idle = |(path, text): &(&str, &str)| {
+        path.ends_with(".sql") && !text.trim().is_empty() && !asked.contains(*path)
+    };
+    let idle = project.files("sql").filter(is_idle);
+    idle.map(|(path, _)| {
+        let near = nearest(path, asked.iter().map(String::as_str));
+        (path.to_owned(), near.first().map(|near| (*near).to_owned()))
+    })
+    .collect()
+}
+
+/// The file of a stage's query.
+fn query_path(table: &TableId) -> String {
+    format!("sql/{}/{}.sql", table.schema(), table.name())
+}
+
+/// Reads the query of every SQL stage and holds it against the declared inputs.
+pub(crate) fn read_queries(
+    project: &Project,
+    stages: &[StageDecl],
+) -> Result<BTreeMap<TableId, Query>, PipelineError> {
+    let stages: Vec<&StageDecl> = stages
+        .iter()
+        .filter(|stage| stage.kind == StageKind::Sql)
+        .collect();
+    in_parts(&stages, |stage| {
+        let query = read_query(project, stage)?;
+        Ok((stage.table.clone(), query))
+    })
+    .map(|queries| queries.into_iter().collect())
+}
+
+/// Does the same with each of many items, on as many threads as there are processors. Results are in the order of the items;
+/// so the first error is the same whichever thread comes to one first.
+fn in_parts<T: Sync, R: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<R, PipelineError> + Sync,
+) -> Result<Vec<R>, PipelineError> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let part = items.len().div_ceil(threads).max(1);
+    let work = |part: &[T]| part.iter().map(&work).collect::<Result<Vec<R>, _>>();
+    let parts = thread::scope(|scope| {
+        let running: Vec<_> = items
+            .chunks(part)
+            .map(|part| scope.spawn(move || work(part)))
+            .collect();
+        let ended = running.into_iter().map(|thread| thread.join());
+        ended
+            .map(|result| result.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect::<Vec<_>>()
+    });
+    let parts: Result<Vec<Vec<R>>, _> = parts.into_iter().collect();
+    Ok(parts?.into_iter().flatten().collect())
+}
+
+fn read_query(project: &Project, stage: &StageDecl) -> Result<Query, PipelineError> {
+    let path = query_path(&stage.table);
+    let Some(text) = project.text(&path) else {
+        return Err(PipelineError::config(
+            stage.origin.to_string(),
+            format!("`{}` is a query, but there is no `{path}`", stage.table),
+        ));
+    };
+    let query =
+        analyse(text).map_err(|error| PipelineError::config(path.clone(), error.to_string()))?;
+    let declared: BTreeSet<&TableId> = stage.inputs.iter().map(|input| &input.table).collect();
+    let read: BTreeSet<&TableId> = query.tables.iter().collect();
+    if let Some(table) = read.difference(&declared).next() {
+        let line = query.line_of(table).unwrap_or(1);
+        return Err(PipelineError::Config {
+            place: format!("{path}:{line}"),
+            message: format!("the query reads `{table}`, which the stage does not declare"),
+            hint: Some(format!(
+                "add `\"{table}\" = \"self\"`, or another window, to its inputs at {}",
+                stage.origin
+            )),
+        });
+    }
+    if let Some(table) = declared.difference(&read).next() {
+        return Err(PipelineError::config(
+            stage.origin.to_string(),
+            format!(
+                "`{}` declares the input `{table}`, which its query does not read",
+                stage.table
+            ),
+        ));
+    }
+    Ok(query)
 }
 
 impl Workbench {
@@ -64,19 +167,7 @@ impl Workbench {
             stage.kind == StageKind::Sql && !self.assembly.planned.has(&stage.table)
         };
         let stages: Vec<&StageDecl> = stages.filter(is_new).collect();
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        let part = stages.len().div_ceil(threads).max(1);
-        thread::scope(|scope| {
-            let check = |part: &[&StageDecl]| part.iter().try_for_each(|s| self.check_query(s));
-            let parts = stages.chunks(part);
-            let running: Vec<_> = parts.map(|part| scope.spawn(move || check(part))).collect();
-            let ended = running.into_iter().map(|thread| thread.join());
-            // The first error in the order of the graph, whichever thread came to one first.
-            let ended: Vec<_> = ended.collect();
-            ended
-                .into_iter()
-                .try_for_each(|result| result.unwrap_or_else(|panic| resume_unwind(panic)))
-        })
+        in_parts(&stages, |stage| self.check_query(stage)).map(|_| ())
     }
 
     fn check_query(&self, stage: &StageDecl) -> Result<(), PipelineError> {
