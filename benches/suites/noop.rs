@@ -218,7 +218,8 @@ fn snakemake((first, nothing): (f64, f64)) {
     let asked = serde_json::json!({ "chains": chains, "length": length, "rounds": 5, "jobs": 2 });
     let answer = peers::ask("snakemake_peer.py", &asked).unwrap_or_default();
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
-    let [Some(their_first), Some(theirs)] = ["first", "noop"].map(|key| answer[key].as_f64()) else {
+    let [Some(their_first), Some(theirs)] = ["first", "noop"].map(|key| answer[key].as_f64())
+    else {
         println!("whole process, 1,000 tasks: no peer (pip install snakemake)");
         return;
     };

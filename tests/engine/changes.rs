@@ -362,7 +362,7 @@ fn what_has_no_place_any_more_is_dropped_aloud() {
     bench.set("coverage.options.asset", "[\"BTC\"]");
     let goal = until("options.slices");
     let run = go(&bench, &goal);
-    let gone = tasks(&["options.{forwards,quotes,slices} asset=ETH/date=DAYS"]);
+    let gone = tasks(&["options.{forwards,greeks,slices} asset=ETH/date=DAYS"]);
     let planned: Vec<String> = run.plan.abandoned.iter().map(ToString::to_string).collect();
     for list in [&planned, &run.summary.dropped] {
         for task in &gone {
@@ -388,7 +388,7 @@ fn a_table_that_is_cut_otherwise_has_the_same_rows() {
         "pipelines/options.toml",
         "options.density",
         "grain = \"day\"",
-        "grain = \"month\"",
+        "grain = \"month\"\nversion = 2",
     );
     let run = go(&bench, &until("options.density"));
     assert!(run.summary.is_success(), "{:?}", run.summary.failures);

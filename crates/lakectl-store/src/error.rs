@@ -357,6 +357,10 @@ impl StoreError {
             | Self::LeaseLost { .. }
             | Self::HeadMoved { .. }
             | Self::Busy { .. } => ErrorKind::Conflict,
+            // An address that leads through a file is a wrong one.
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotADirectory => {
+                ErrorKind::Input
+            }
             Self::Io { .. }
             | Self::Remote { .. }
             | Self::ShortWrite { .. }

@@ -141,9 +141,8 @@ impl FromStr for VersionRef {
 
     fn from_str(text: &str) -> Result<Self, CoreError> {
         match text.parse() {
-            // Before the first commit there is nothing to ask.
-            Ok(number) if number > 0 => Ok(Self::Number(number)),
-            _ => text.parse().map(Self::Time),
+            Ok(number) => Ok(Self::Number(number)),
+            Err(_) => text.parse().map(Self::Time),
         }
     }
 }

@@ -14,27 +14,28 @@ pub(super) fn open_text(open: &[OpenCheck]) -> Option<String> {
     if open.is_empty() {
         return None;
     }
+    let number = |count: usize| match count {
+        0 => String::new(),
+        count => render::count(count as u64),
+    };
+    let pending = open.iter().any(|open| open.pending > 0);
     let rows = open.iter().map(|open| {
-        let pending = match open.pending {
-            0 => String::new(),
-            pending => render::count(pending as u64),
-        };
-        vec![
+        let mut row = vec![
             open.check.clone(),
             open.table.to_string(),
             open.severity.word().to_owned(),
-            render::count(open.partitions as u64),
-            pending,
-        ]
+            number(open.partitions),
+        ];
+        row.extend(pending.then(|| number(open.pending)));
+        row
     });
+    let mut heads = vec!["check", "table", "", "partitions"];
+    heads.extend(pending.then_some("if others change"));
+    let right: Vec<usize> = (3..heads.len()).collect();
     Some(format!(
         "{}  these have not looked at rows that are there; `run` evaluates them\n{}",
         render::heading("checks to evaluate"),
-        table(
-            &["check", "table", "", "partitions", "if others change"],
-            &[3, 4],
-            rows.collect()
-        )
+        table(&heads, &right, rows.collect())
     ))
 }
 

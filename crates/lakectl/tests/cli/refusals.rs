@@ -258,10 +258,20 @@ fn queries_are_only_queries() {
     for (at, word) in [
         ("7", "no version 7"),
         ("bananas", "neither a version nor a time"),
+        ("0", "neither a version nor a time"),
+        ("main@0", "neither a version nor a time"),
+        ("main@7", "no version 7"),
+        ("dev@1", "no branch `dev`"),
         ("2020-01-01", "no version at 2020"),
     ] {
         let ended = place.call(&["sql", "SELECT 1", "--at", at]).code(1);
         assert!(ended.stderr.contains(word), "{at}: {}", ended.stderr);
+    }
+    place.call(&["sql", "SELECT 1", "--at", "main@1"]).code(0);
+    let unused = ["sql", "SELECT $a", "--param", "a=1", "--param", "zz=1"];
+    let unused = place.call(&unused).code(1);
+    for word in ["`--param zz=...`", "the query has no `$zz`", "it has `$a`"] {
+        assert!(unused.stderr.contains(word), "{}", unused.stderr);
     }
     for (file, word) in [
         ("rows.xls", ".parquet"),
@@ -280,7 +290,7 @@ fn queries_are_only_queries() {
 #[test]
 fn a_damaged_log_is_no_wrong_command() {
     let place = Place::published();
-    let log = place.path().join("lake/demo/_log");
+    let log = place.path().join("lake/demo/_log/main");
     let mut commits: Vec<_> = fs::read_dir(&log)
         .unwrap()
         .map(|f| f.unwrap().path())

@@ -17,7 +17,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use lakectl_pipeline::PipelineError;
-use lakectl_pipeline::lake::Place;
+use lakectl_pipeline::lake::{Place, VersionRef};
 use lakectl_pipeline::query::{Literal, SessionOptions, parse_param};
 
 use self::asker::Asker;
@@ -116,13 +116,15 @@ fn params(texts: &[String]) -> Result<BTreeMap<String, Literal>, PipelineError> 
 /// Reads a version: of the branch at hand, or, with `@`, of another one.
 fn place(text: &str) -> Result<Place, PipelineError> {
     let place = match text.contains('@') {
-        true => text.parse(),
-        false => text.parse().map(|version| Place {
+        true => text.parse().ok(),
+        false => text.parse().ok().map(|version| Place {
             branch: None,
             version: Some(version),
         }),
     };
-    place.map_err(|_| {
+    // Before the first commit there is nothing to ask.
+    let place = place.filter(|place: &Place| place.version != Some(VersionRef::Number(0)));
+    place.ok_or_else(|| {
         PipelineError::usage(
             format!("`{text}` is neither a version nor a time"),
             "write a number from `log`, a day such as 2026-01-05, a time such as 2026-01-05T09:21:45Z, or `dev@3` for another branch",
