@@ -50,7 +50,7 @@ impl Chains {
     /// Returns the project that declares them.
     pub fn project(&self) -> Project {
         let mut project = Project::built_in();
-        let shipped: Vec<String> = ["pipelines", "configs"]
+        let shipped: Vec<String> = ["pipelines", "configs", "sql"]
             .iter()
             .flat_map(|folder| project.files(folder))
             .map(|(path, _)| path.to_owned())

@@ -2,7 +2,8 @@
 //! same as 1,000 stages, and the shipped demo pipeline. With `LAKE_BENCH_LARGE=1` also 100,000 tasks, whose first run takes
 //! minutes.
 //!
-//! `LAKECTL` names the program; without it, the one in the folder of this benchmark's build is taken.
+//! `LAKECTL` names the program; without it, the one in the folder of this benchmark's build is taken. The Python in
+//! `LAKE_BENCH_PYTHON` (default `python3`) runs the same chains with Snakemake, if it has that.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::hint::black_box;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use lakectl_benches::{Chains, write_project};
+use lakectl_benches::{Chains, peers, write_project};
 use lakectl_core::UtcTime;
 use lakectl_pipeline::engine::Cancel;
 use lakectl_pipeline::lake::{Lake, Open};
@@ -165,6 +166,7 @@ fn processes(_: &mut Criterion) {
     if std::env::var_os("LAKE_BENCH_LARGE").is_some_and(|value| value == "1") {
         graphs.push(("100,000 tasks of 10 stages", Chains::HUNDRED_THOUSAND));
     }
+    let mut ours = None;
     for (name, graph) in graphs {
         let folder = tempfile::tempdir().unwrap();
         write_project(&graph.project(), folder.path()).unwrap();
@@ -178,6 +180,7 @@ fn processes(_: &mut Criterion) {
             nothing * 1e3,
             plan * 1e3
         );
+        ours.get_or_insert((first, nothing));
         if graph.own_stages {
             // The first query of one chain: all ten of it are computed again, and nothing else.
             let path = folder.path().join("sql/step/c0000_s0.sql");
@@ -195,6 +198,9 @@ fn processes(_: &mut Criterion) {
             );
         }
     }
+    if let Some(ours) = ours {
+        snakemake(ours);
+    }
     println!(
         "empty process (`lakectl --version`): {:.0} ms",
         1e3 * best(21, &mut || seconds(
@@ -202,6 +208,27 @@ fn processes(_: &mut Criterion) {
             Path::new("."),
             &["--version"]
         ))
+    );
+}
+
+/// The same chains as rules of Snakemake, whole processes too.
+#[allow(clippy::print_stdout, reason = "a benchmark reports on the terminal")]
+fn snakemake((first, nothing): (f64, f64)) {
+    let Chains { chains, length, .. } = Chains::THOUSAND;
+    let asked = serde_json::json!({ "chains": chains, "length": length, "rounds": 5, "jobs": 2 });
+    let answer = peers::ask("snakemake_peer.py", &asked).unwrap_or_default();
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
+    let [Some(their_first), Some(theirs)] = ["first", "noop"].map(|key| answer[key].as_f64())
+    else {
+        println!("whole process, 1,000 tasks: no peer (pip install snakemake)");
+        return;
+    };
+    println!(
+        "whole process, 1,000 tasks, snakemake {}: first run {their_first:.1} s, ratio {:.4}; nothing to do {:.0} ms, ratio {:.4}",
+        answer["version"].as_str().unwrap_or_default(),
+        first / their_first,
+        theirs * 1e3,
+        nothing / theirs
     );
 }
 

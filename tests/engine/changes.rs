@@ -1,9 +1,9 @@
 //! What a change of a query, a parameter or a declaration runs again, and where that stops.
 
-use lakectl_pipeline::{Project, Selected};
+use lakectl_pipeline::{DiffRequest, Project, Selected, diff};
 use lakectl_tests::Bench;
 
-use crate::common::{assert_tasks, edit, edit_stage, go, hashes, published, tasks, version};
+use crate::common::{assert_tasks, edit, edit_stage, go, hashes, published, tasks, until, version};
 
 const OPTIONS: &str = "pipelines/options.toml";
 
@@ -354,4 +354,57 @@ fn a_parameter_that_changes_values_runs_all_that_reads_them() {
     let run = go(&bench, &Selected::default());
     assert_eq!(run.executed(), [""; 0]);
     assert_tasks(&run.restored(), &expected);
+}
+
+#[test]
+fn what_has_no_place_any_more_is_dropped_aloud() {
+    let mut bench = published();
+    bench.set("coverage.options.asset", "[\"BTC\"]");
+    let goal = until("options.slices");
+    let run = go(&bench, &goal);
+    let gone = tasks(&["options.{forwards,greeks,slices} asset=ETH/date=DAYS"]);
+    let planned: Vec<String> = run.plan.abandoned.iter().map(ToString::to_string).collect();
+    for list in [&planned, &run.summary.dropped] {
+        for task in &gone {
+            assert!(list.contains(task), "{task} is not in {list:?}");
+        }
+        assert!(
+            list.iter().all(|task| task.contains("asset=ETH/")),
+            "{list:?}"
+        );
+    }
+    assert_eq!(planned, run.summary.dropped);
+    assert!(gone.iter().all(|task| !hashes(&bench).contains_key(task)));
+    assert_eq!(go(&bench, &goal).summary.dropped, [""; 0]);
+}
+
+/// Days that become months are other partitions of the same rows.
+#[test]
+fn a_table_that_is_cut_otherwise_has_the_same_rows() {
+    let mut bench = published();
+    let before = bench.lake().head().unwrap();
+    edit_stage(
+        &mut bench,
+        "pipelines/options.toml",
+        "options.density",
+        "grain = \"day\"",
+        "grain = \"month\"\nversion = 2",
+    );
+    let run = go(&bench, &until("options.density"));
+    assert!(run.summary.is_success(), "{:?}", run.summary.failures);
+    let (lake, after) = (bench.lake(), bench.lake().head().unwrap());
+    let request = DiffRequest {
+        table: Some("options.density".parse().unwrap()),
+        examples: 3,
+    };
+    let found = diff(&lake, &before, &after, &request).unwrap();
+    let [table] = found.tables.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert_eq!((table.removed, table.added), (2 * 5, 2 * 2));
+    assert_eq!(
+        (table.rows_removed, table.rows_added, table.rows_changed),
+        (0, 0, 0)
+    );
+    assert_eq!(table.examples, []);
 }

@@ -169,6 +169,30 @@ fn break_eth(bench: &mut Bench) {
 }
 
 #[test]
+fn a_plan_says_which_checks_have_not_looked() {
+    let mut bench = published();
+    let lines = "name = \"t_new\"\nrange = { column = \"tenor_days\", max = 60 }";
+    add_check(&mut bench, OPTIONS, NODES, lines);
+    let run = go(&bench, &Selected::default());
+    assert_eq!(run.executed(), [""; 0]);
+    // What the run says after it looked, the plan could not know; that it would look, it said.
+    assert!(!run.summary.is_success() && run.plan.checks.iter().all(|c| c.check != "t_new"));
+    let open: Vec<_> = run.plan.open_checks.iter().collect();
+    let [open] = open.as_slice() else {
+        panic!("{open:?}");
+    };
+    assert_eq!(
+        (open.table.as_str(), open.check.as_str(), open.severity),
+        (NODES, "t_new", Severity::Block)
+    );
+    assert_eq!((open.partitions, open.pending), (10, 0));
+    let again = go(&bench, &Selected::default()).plan;
+    assert_eq!(again.open_checks, []);
+    let known = again.checks.iter().filter(|c| c.check == "t_new");
+    assert_eq!(known.count(), 10);
+}
+
+#[test]
 fn rows_that_fail_stay_out_and_the_rest_of_the_run_goes_on() {
     let mut bench = published();
     let before = hashes(&bench);
@@ -293,7 +317,7 @@ fn freshness_is_asked_every_run_and_only_warns() {
         &mut bench,
         OPTIONS,
         "name = \"iv_bounded\"",
-        "name = \"t_fresh\"\nfreshness = \"2d\"\n\n[[stage.check]]\nname = \"iv_bounded\"",
+        "name = \"t_fresh\"\nfreshness = \"36h\"\n\n[[stage.check]]\nname = \"iv_bounded\"",
     );
     let run = go(&bench, &Selected::default());
     assert!(
@@ -317,9 +341,11 @@ fn freshness_is_asked_every_run_and_only_warns() {
         (late[0].partition.as_str(), late[0].severity),
         ("asset=BTC", Severity::Warn)
     );
+    let example = late[0].example.as_deref().unwrap();
     assert!(
-        late[0].example.as_ref().unwrap().contains("2026-01-14"),
-        "{late:?}"
+        example.contains("2026-01-14")
+            && example.ends_with("hours before 2026-01-14T00:00:00Z; expected within 36"),
+        "{example}"
     );
     // Said every time, recorded when the answer changes.
     assert_eq!(

@@ -97,13 +97,12 @@ fn what_readers_lose_needs_a_new_version() {
         }
         // Who does not touch the stage is not held up.
         assert!(go(&bench, &select(&["market.dvol"])).summary.is_success());
-        // A new version says it to the readers.
+        // A new version says it to the readers. Whether the query gives these columns is another question.
         declare(&mut bench, "description =", "version = 2\ndescription =");
-        let plan = bench.open().unwrap().plan(
-            Some(&bench.lake()),
-            &Selected::default(),
-            lakectl_tests::NOW,
-        );
+        let (opened, lake) = (bench.open().unwrap(), bench.lake());
+        let sources = opened.sources(Some(&lake)).unwrap();
+        let all = Selected::default();
+        let plan = opened.plan_with(&sources, Some(&lake), &all, lakectl_tests::NOW);
         assert!(plan.is_ok(), "{:?}", plan.err());
     }
 }

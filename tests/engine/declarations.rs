@@ -1,8 +1,8 @@
 //! What is declared wrongly is said with its file, its line and what was probably meant, before anything runs.
 
-use lakectl_tests::Bench;
+use lakectl_tests::{Bench, NOW};
 
-use crate::common::{demo, edit, edit_stage, go, hashes, published};
+use crate::common::{demo, edit, edit_stage, go, hashes, published, until};
 
 pub(crate) const OPTIONS: &str = "pipelines/options.toml";
 
@@ -175,6 +175,31 @@ fn stages_that_are_declared_wrongly() {
 }
 
 #[test]
+fn two_stages_of_one_table_are_said_whatever_else_is_wrong() {
+    // The second one has no keys, so that its query would lack a parameter.
+    let second = "\n[[stage]]\ntable = \"options.greeks\"\nkind = \"sql\"\nprimary_key = [\"asset\"]\n\
+                  columns = \"asset utf8\"\n[stage.inputs]\n\"market.dvol\" = \"all\"\n";
+    let native = "\n[[stage]]\ntable = \"options.greeks\"\nkind = \"native\"\nnative = \"densty\"\n\
+                  primary_key = [\"asset\"]\ncolumns = \"asset utf8\"\n[stage.inputs]\n\"market.dvol\" = \"all\"\n";
+    for text in [second, native] {
+        for path in [OPTIONS, "pipelines/zz.toml"] {
+            let mut bench = demo();
+            let before = bench.project.text(path).unwrap_or_default().to_owned();
+            bench.project.set_text(path, before.clone() + text);
+            let error = bench.open().err().unwrap().to_string();
+            let place = format!("{path}:{}", before.matches('\n').count() + 3);
+            assert_eq!(
+                error,
+                format!(
+                    "{place}: table `options.greeks` is already made by the stage at {}",
+                    stage(OPTIONS, "options.greeks")
+                )
+            );
+        }
+    }
+}
+
+#[test]
 fn a_loop_names_its_stages() {
     let mut bench = demo();
     edit_stage(
@@ -297,6 +322,84 @@ fn queries_that_do_not_fit_their_declaration() {
     ]);
 }
 
+/// What a query over rows would find out is found before the first of them, once, with its line.
+#[test]
+fn queries_that_cannot_give_the_declared_rows() {
+    const DVOL: &str = "sql/market/dvol.sql";
+    let contract = stage("pipelines/market.toml", "market.dvol");
+    let at = |text: &str| line(DVOL, text);
+    let cases: [(&str, &str, Vec<String>); 7] = [
+        (
+            "open, high",
+            "opn AS open, high",
+            words(&[&at("open, high"), "no column `opn`", "did you mean `open`?"]),
+        ),
+        (
+            "open, high",
+            "sqr(open) AS open, high",
+            words(&[&at("open, high"), "no function `sqr`", "`sqrt`"]),
+        ),
+        (
+            "open, high",
+            "random() AS open, high",
+            words(&[&at("open, high"), "`random`", "`$start`"]),
+        ),
+        (
+            "open, high",
+            "extract(year FROM now()) AS open, high",
+            words(&[
+                &at("open, high"),
+                "`now`",
+                "not a function of its arguments",
+            ]),
+        ),
+        (
+            "open, high",
+            "'much' AS open, high",
+            words(&[&at("open, high"), "`open` is Utf8", "f64", &contract]),
+        ),
+        (
+            "open, high",
+            "open AS opening, high",
+            words(&[&at("open, high"), "missing [open]", "[opening]", &contract]),
+        ),
+        (
+            "open, high",
+            "avg(open) AS open, high",
+            words(&[DVOL, "cannot be planned", "GROUP BY"]),
+        ),
+    ];
+    for (old, new, words) in cases {
+        let mut bench = demo();
+        edit(&mut bench, DVOL, old, new);
+        // Said by what plans and by what runs, and nothing is published.
+        let opened = bench.open().unwrap();
+        let selected = until("market.dvol");
+        let plan = opened.plan(None, &selected, NOW).err().unwrap();
+        let run = bench.run(&selected).err().unwrap();
+        let every = opened.check_every_query().err().unwrap();
+        assert_eq!(crate::common::version(&bench), 0);
+        for error in [plan, run, every] {
+            let text = format!("{error}\n{}", error.hint().unwrap_or_default());
+            for word in &words {
+                assert!(text.contains(word), "`{word}` is not in: {text}");
+            }
+        }
+        // Who asks for something else is not held up by it.
+        opened.plan(None, &until("sentiment"), NOW).unwrap();
+    }
+}
+
+#[test]
+fn a_query_that_nobody_asks_is_named() {
+    let mut bench = demo();
+    assert_eq!(bench.open().unwrap().assembly.idle_queries, []);
+    bench.project.set_text("sql/market/dvl.sql", "SELECT 1");
+    let meant = Some("sql/market/dvol.sql".to_owned());
+    let idle = [("sql/market/dvl.sql".to_owned(), meant)];
+    assert_eq!(bench.open().unwrap().assembly.idle_queries, idle);
+}
+
 #[test]
 fn an_empty_query_has_no_place() {
     for text in ["", "\n\n", "-- to be written\n"] {
@@ -319,7 +422,7 @@ fn a_key_that_is_not_unique_fails_its_tasks_alone() {
         format!("SELECT once.* FROM (\n{text}\n) once CROSS JOIN (VALUES (1), (2)) AS two(n)");
     bench.project.set_text(path, twice);
     let before = hashes(&bench);
-    let run = go(&bench, &crate::common::until("options.forwards"));
+    let run = go(&bench, &until("options.forwards"));
     let failure = &run.summary.failures[0];
     let hint = failure.hint.as_deref().unwrap_or_default();
     assert!(failure.message.contains("occurs twice"), "{failure:?}");

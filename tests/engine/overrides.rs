@@ -67,6 +67,12 @@ fn an_excluded_document_counts_as_if_it_had_never_come() {
         .unwrap()
         .to_owned();
     let opened = bench.open().unwrap();
+    // A file's name without its folder is near the whole one.
+    let file = path.file_name().unwrap().to_str().unwrap();
+    let error = opened
+        .exclude_document(&bench.lake(), file, act("x"))
+        .unwrap_err();
+    assert_eq!(error.hint().unwrap(), format!("did you mean `{name}`?"));
     let made = opened
         .exclude_document(&bench.lake(), &name, act("half of it is missing"))
         .unwrap();

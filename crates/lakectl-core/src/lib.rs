@@ -18,4 +18,4 @@ pub use error::{CoreError, ErrorKind};
 pub use fingerprint::{Fingerprint, FingerprintBuilder};
 pub use id::{PartitionKey, TableId, TaskKey};
 pub use schema::{Column, ColumnType, Contract};
-pub use time::{Day, DayRange, Grain, MICROS_PER_DAY, UtcTime, parse_days};
+pub use time::{Day, DayRange, Grain, MICROS_PER_DAY, UtcTime, parse_days, parse_hours};

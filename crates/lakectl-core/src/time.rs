@@ -357,6 +357,20 @@ pub fn parse_days(text: &str) -> Result<i32, CoreError> {
         })
 }
 
+/// Reads a number of hours such as `12h`, or of days such as `2d`, as hours.
+///
+/// # Errors
+/// [`CoreError::DayCount`] for anything else, zero and negative numbers included.
+pub fn parse_hours(text: &str) -> Result<i64, CoreError> {
+    match text.strip_suffix('h').map(str::parse::<i32>) {
+        Some(Ok(hours)) if hours > 0 => Ok(i64::from(hours)),
+        Some(_) => Err(CoreError::DayCount {
+            found: text.to_owned(),
+        }),
+        None => Ok(i64::from(parse_days(text)?) * 24),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -419,6 +433,12 @@ mod tests {
     #[test]
     fn day_counts() {
         assert_eq!(parse_days("90d"), Ok(90));
+        assert_eq!((parse_hours("12h"), parse_hours("2d")), (Ok(12), Ok(48)));
+        assert!(
+            ["0h", "-1h", "h", "12", "1.5h"]
+                .iter()
+                .all(|bad| parse_hours(bad).is_err())
+        );
         for bad in ["90", "d", "-3d", "0d", "9h"] {
             assert!(parse_days(bad).is_err(), "{bad}");
         }

@@ -23,7 +23,7 @@ use crate::{
 
 mod gate;
 
-pub use gate::{CheckAsk, CheckReport, CheckSpec, FailedCheck};
+pub use gate::{CheckAsk, CheckReport, CheckSpec, FailedCheck, OpenCheck};
 pub(crate) use gate::{Gate, Gates, needed_windows};
 
 /// What planning and execution may ask of the lake. All answers are of one pinned version.

@@ -98,17 +98,18 @@ pub(crate) struct Definition {
 impl Definition {
     /// Joins the parts of a declaration with those that are `given` from outside; the latter win.
     pub(crate) fn of(stage: &StageDecl, given: Option<&Parts>) -> Self {
-        let mut whole = stage.definition();
-        whole.extend(given.cloned().unwrap_or_default());
-        let short = |(name, value): (String, String)| match value.len() {
-            _ if name.starts_with(NOTE) => (name, value),
-            0..=PART_BYTES_MAX => (name, value),
-            _ => (name, Fingerprint::of(value.as_bytes()).to_string()),
-        };
-        let long_contract = whole
+        let mut parts = stage.definition();
+        for (name, value) in given.into_iter().flatten() {
+            parts.insert(name.clone(), value.clone());
+        }
+        let long_contract = parts
             .get("contract")
             .is_some_and(|text| text.len() > PART_BYTES_MAX);
-        let mut parts: Parts = whole.into_iter().map(short).collect();
+        for (name, value) in &mut parts {
+            if value.len() > PART_BYTES_MAX && !name.starts_with(NOTE) {
+                *value = Fingerprint::of(value.as_bytes()).to_string();
+            }
+        }
         let mut builder = FingerprintBuilder::new("definition");
         for (name, value) in parts.iter().filter(|(name, _)| !name.starts_with(NOTE)) {
             builder.push(name, value);

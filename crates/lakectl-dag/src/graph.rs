@@ -125,6 +125,14 @@ pub struct Pipeline {
     graph: DiGraph<usize, ()>,
 }
 
+/// Looks for two stages that make one table, before anything else is known of them.
+///
+/// # Errors
+/// [`GraphError::TwoWriters`].
+pub fn check_writers(stages: &[StageDecl]) -> Result<(), GraphError> {
+    writers(stages).map(|_| ())
+}
+
 impl Pipeline {
     /// Checks and orders stages. `unions` names tables that stand for the rows of several others.
     ///

@@ -35,7 +35,7 @@ mod scope;
 mod verdict;
 mod window;
 
-pub use board::{CheckAsk, CheckReport, CheckSpec, FailedCheck, Grant, TaskSpec, World};
+pub use board::{CheckAsk, CheckReport, CheckSpec, FailedCheck, Grant, OpenCheck, TaskSpec, World};
 pub use change::Change;
 pub use declare::{
     Audit, CheckDecl, CheckRule, DeclareError, Missing, Origin, SqlText, StageDecl, StageInput,
@@ -46,8 +46,8 @@ pub use event::{Outcome, RunEvent, RunReport, TaskReport, Totals};
 pub use execute::execute;
 pub use fingerprint::{State, output_fingerprint, state_of};
 pub use graph::{
-    BoundInput, GraphError, Pipeline, SelectError, render_dot, render_json, render_mermaid,
-    render_svg, render_text,
+    BoundInput, GraphError, Pipeline, SelectError, check_writers, render_dot, render_json,
+    render_mermaid, render_svg, render_text,
 };
 pub use nearest::nearest;
 pub use outline::outline;

@@ -12,7 +12,7 @@ use crate::nearest::hint;
 use crate::partition::{Calendar, Entry, TablePartitions};
 use crate::scope::Scope;
 use crate::verdict::Demand;
-use crate::{CheckReport, Coverage, Listing, Pipeline, StageKind, Verdict, World};
+use crate::{CheckReport, Coverage, Listing, OpenCheck, Pipeline, StageKind, Verdict, World};
 
 mod error;
 mod need;
@@ -110,6 +110,9 @@ pub struct Plan {
     pub abandoned: Vec<TaskKey>,
     /// Checks that rows failed, published or held back, as far as that is known before the run.
     pub checks: Vec<CheckReport>,
+    /// Checks that have not looked at rows which this plan reuses or restores, such as one that was declared after they were
+    /// published.
+    pub open_checks: Vec<OpenCheck>,
     pub(crate) scope: Scope,
     pub(crate) readers: Readers,
     /// Which checks wait for which tasks.
@@ -200,13 +203,14 @@ pub fn plan(
     };
     abandoned.retain(is_planned);
     let vanished = vanished(pipeline, &scope);
-    let (tasks, checks) = judge(pipeline, &scope, world, &need);
+    let (tasks, checks, open_checks) = judge(pipeline, &scope, world, &need);
     Ok(Plan {
         end: request.end,
         tasks,
         vanished,
         abandoned,
         checks,
+        open_checks,
         gates: Gates::of(pipeline, &scope),
         scope,
         readers,
@@ -352,16 +356,19 @@ fn vanished(pipeline: &Pipeline, scope: &Scope) -> Vec<TaskKey> {
     keys
 }
 
-/// Gives each task its verdict, as far as the verdicts before it let rows be known, and tells which checks are known to fail.
+/// Gives each task its verdict, as far as the verdicts before it let rows be known, and tells which checks are known to fail
+/// and which have not looked yet.
 fn judge(
     pipeline: &Pipeline,
     scope: &Scope,
     world: &dyn World,
     need: &Need,
-) -> (Vec<PlannedTask>, Vec<CheckReport>) {
+) -> (Vec<PlannedTask>, Vec<CheckReport>, Vec<OpenCheck>) {
     let mut board = Board::new(pipeline, scope, world);
     let mut tasks = Vec::with_capacity(scope.tasks.len());
     let mut checks = Vec::new();
+    // By stage and check: partitions to look at, and those whose other rows are not known.
+    let mut open: BTreeMap<(usize, usize), (usize, usize)> = BTreeMap::new();
     for (index, task) in scope.tasks.iter().enumerate() {
         let settled = board.judge(index);
         match settled.verdict {
@@ -372,6 +379,12 @@ fn judge(
             }
             Verdict::Blocked(_) => board.held(index),
             Verdict::Restore | Verdict::Run(_) | Verdict::Pending(_) => {}
+        }
+        if matches!(settled.verdict, Verdict::Reuse | Verdict::Restore) {
+            for (check, known) in settled.gate.open() {
+                let (asked, pending) = open.entry((task.stage, check)).or_default();
+                *(if known { asked } else { pending }) += 1;
+            }
         }
         let held = matches!(settled.verdict, Verdict::Blocked(_));
         checks.extend(settled.gate.noteworthy(held));
@@ -387,5 +400,16 @@ fn judge(
             stale: settled.stale,
         });
     }
-    (tasks, checks)
+    let open = open.into_iter().map(|((stage, check), counts)| {
+        let stage = &pipeline.stages()[stage];
+        OpenCheck {
+            table: stage.table.clone(),
+            check: stage.checks[check].name.clone(),
+            severity: stage.checks[check].severity,
+            partitions: counts.0,
+            pending: counts.1,
+        }
+    });
+    let open = open.collect();
+    (tasks, checks, open)
 }

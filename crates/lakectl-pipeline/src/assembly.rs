@@ -1,19 +1,21 @@
 //! From declarations, queries and settings to one checked graph with the definition of every stage.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use lakectl_core::{Contract, DayRange, PartitionKey, Parts, TableId};
 use lakectl_dag::{
-    Coverage, Origin, Pipeline, StageDecl, StageInput, StageKind, Window, nearest, outline,
-    parse_stages_with,
+    Coverage, Origin, Pipeline, StageDecl, StageInput, StageKind, Window, check_writers, nearest,
+    outline, parse_stages_with,
 };
 use lakectl_sources::{Dataset, Feed, PARSER_VERSION, rejects_contract, row_contract};
-use lakectl_sql::{Literal, Query, analyse, functions};
+use lakectl_sql::{Literal, Query, SqlEngine, functions};
 use toml::Value;
 
 use crate::checks::{self, CheckQueries};
 use crate::harvest::RAW_CONTRACT;
 use crate::outside::Reach;
+use crate::queries::{Planned, idle_queries, read_queries};
 use crate::stages::NATIVE_STAGES;
 use crate::{PipelineError, Project, Settings};
 
@@ -53,6 +55,12 @@ pub struct Assembly {
     pub datasets: BTreeMap<TableId, BoundDataset>,
     /// Coverages by name.
     pub coverages: BTreeMap<String, Coverage>,
+    /// Files of `sql/` that nobody asks, each with the name that was perhaps meant.
+    pub idle_queries: Vec<(String, Option<String>)>,
+    /// Runs and plans queries. Made by the first one: a command that computes none does without.
+    pub(crate) engine: LazyLock<SqlEngine>,
+    /// Queries that were planned and are right.
+    pub(crate) planned: Planned,
 }
 
 impl Assembly {
@@ -71,6 +79,9 @@ impl Assembly {
         for (path, text) in project.files("pipelines") {
             stages.extend(parse_stages_with(path, text, &lengths)?);
         }
+        // Whatever else is wrong with one of two stages of a table, that there are two is what has to be said.
+        check_writers(&stages)?;
+        let idle_queries = idle_queries(project, &stages);
         check_coverages(&stages, settings)?;
         check_values(project, settings)?;
         let checks = checks::read(project, settings, &mut stages)?;
@@ -120,6 +131,9 @@ impl Assembly {
             checks,
             datasets,
             coverages: coverages.collect(),
+            idle_queries,
+            engine: LazyLock::new(SqlEngine::new),
+            planned: Planned::default(),
         };
         assembly.define_datasets();
         Ok(assembly)
@@ -290,49 +304,6 @@ fn check_windows_follow(
         }
     }
     Ok(())
-}
-
-/// Reads the query of every SQL stage and holds it against the declared inputs.
-fn read_queries(
-    project: &Project,
-    stages: &[StageDecl],
-) -> Result<BTreeMap<TableId, Query>, PipelineError> {
-    let mut queries = BTreeMap::new();
-    for stage in stages.iter().filter(|stage| stage.kind == StageKind::Sql) {
-        let path = format!("sql/{}/{}.sql", stage.table.schema(), stage.table.name());
-        let Some(text) = project.text(&path) else {
-            return Err(PipelineError::config(
-                stage.origin.to_string(),
-                format!("`{}` is a query, but there is no `{path}`", stage.table),
-            ));
-        };
-        let query = analyse(text)
-            .map_err(|error| PipelineError::config(path.clone(), error.to_string()))?;
-        let declared: BTreeSet<&TableId> = stage.inputs.iter().map(|input| &input.table).collect();
-        let read: BTreeSet<&TableId> = query.tables.iter().collect();
-        if let Some(table) = read.difference(&declared).next() {
-            let line = query.line_of(table).unwrap_or(1);
-            return Err(PipelineError::Config {
-                place: format!("{path}:{line}"),
-                message: format!("the query reads `{table}`, which the stage does not declare"),
-                hint: Some(format!(
-                    "add `\"{table}\" = \"self\"`, or another window, to its inputs at {}",
-                    stage.origin
-                )),
-            });
-        }
-        if let Some(table) = declared.difference(&read).next() {
-            return Err(PipelineError::config(
-                stage.origin.to_string(),
-                format!(
-                    "`{}` declares the input `{table}`, which its query does not read",
-                    stage.table
-                ),
-            ));
-        }
-        queries.insert(stage.table.clone(), query);
-    }
-    Ok(queries)
 }
 
 /// Holds what checks say of other tables against these.

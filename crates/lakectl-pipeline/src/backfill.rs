@@ -89,6 +89,8 @@ pub struct BackfillSummary {
     pub mended: usize,
     /// Checks that rows failed.
     pub checks: Vec<CheckFailure>,
+    /// Published partitions that were dropped, because the declarations have no place for them any more.
+    pub dropped: Vec<String>,
     /// Whether it was asked to stop.
     pub interrupted: bool,
     /// Wall-clock seconds.
@@ -134,6 +136,7 @@ impl Workbench {
             clock,
             failed: BTreeMap::new(),
             checks: BTreeMap::new(),
+            dropped: Vec::new(),
             version: 0,
         };
         state.version = state.lake.head()?.version;
@@ -178,6 +181,7 @@ impl Workbench {
                 .collect(),
             mended,
             checks: state.checks.into_values().flatten().collect(),
+            dropped: state.dropped,
             interrupted,
             seconds: clock.elapsed().as_secs_f64(),
             lake: state.lake.root().display().to_string(),
@@ -246,6 +250,7 @@ struct State<'a> {
     failed: BTreeMap<String, (String, Failure)>,
     /// Failed checks by task.
     checks: BTreeMap<(String, String), Vec<CheckFailure>>,
+    dropped: Vec<String>,
     version: u64,
 }
 
@@ -318,6 +323,7 @@ impl State<'_> {
     /// Notes what failed, and what does not fail any more.
     fn note(&mut self, summary: &RunSummary, report: &RunReport) {
         self.version = summary.version;
+        self.dropped.extend(summary.dropped.iter().cloned());
         for task in &report.tasks {
             if !task.cells.is_empty() {
                 self.failed.remove(&task.task.to_string());

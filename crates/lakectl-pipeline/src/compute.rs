@@ -1,7 +1,7 @@
 //! The engine's runner over the lake: grants in, cells out.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
@@ -13,7 +13,7 @@ use lakectl_dag::{
     state_of,
 };
 use lakectl_sources::{Document, rejects_contract, row_contract};
-use lakectl_sql::{Literal, Query, SqlEngine, SqlError, StageTable, conform, sort_unique};
+use lakectl_sql::{Literal, Query, SqlError, StageTable, conform, sort_unique};
 use lakectl_store::{Snapshot, WriteSpec, schema_of};
 use toml::Value;
 
@@ -43,8 +43,6 @@ pub(crate) struct Shared {
     pub(crate) assembly: Arc<Assembly>,
     /// The documents.
     pub(crate) sources: Arc<Sources>,
-    /// Runs queries. Made by the first one: a run that computes none does without.
-    pub(crate) engine: LazyLock<SqlEngine>,
     /// The settings' parameters.
     pub(crate) params: BTreeMap<String, Value>,
     /// The version that the run reads; harvest continues its raw partitions.
@@ -202,7 +200,7 @@ impl Shared {
                         self.granted(table, grants)
                     },
                     query,
-                    engine: &self.engine,
+                    engine: &self.assembly.engine,
                 },
             )
         };
@@ -340,7 +338,7 @@ impl Shared {
                 batches,
             });
         }
-        let (schema, batches) = self.engine.run_query(
+        let (schema, batches) = self.assembly.engine.run_query(
             query,
             tables,
             &self.literals(query, &spec.task, spec.period)?,

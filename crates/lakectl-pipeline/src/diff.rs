@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::row::{RowConverter, Rows, SortField};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use lakectl_core::{Cell, Contract, PartitionKey, TableId};
+use lakectl_core::{Cell, Contract, DayRange, PartitionKey, TableId};
 use lakectl_store::{Lake, Snapshot, TableMeta, schema_of};
 use serde::Serialize;
 
@@ -106,9 +106,19 @@ pub fn diff(
         };
         let keys = before.partitions(table).chain(after.partitions(table));
         let keys: BTreeSet<&PartitionKey> = keys.map(|(key, _)| key).collect();
+        let mut moved: [Vec<&Cell>; 2] = Default::default();
         for key in keys {
-            let cells = [before, after].map(|version| version.cell(table, key));
-            differ.partition(key, cells.map(|cell| cell.map(AsRef::as_ref)))?;
+            match [before, after].map(|version| version.cell(table, key)) {
+                [Some(a), Some(b)] => differ.partition(a, b)?,
+                [Some(a), None] => moved[0].push(a),
+                [None, Some(b)] => moved[1].push(b),
+                [None, None] => {}
+            }
+        }
+        let [removed, added] = &moved;
+        (differ.found.removed, differ.found.added) = (removed.len(), added.len());
+        for (removed, added) in together(removed, added) {
+            differ.parted(&removed, &added)?;
         }
         let found = differ.found;
         let partitions = found.added + found.removed + found.changed + found.recomputed;
@@ -165,61 +175,80 @@ struct Differ<'a> {
 }
 
 impl Differ<'_> {
-    fn partition(
-        &mut self,
-        key: &PartitionKey,
-        cells: [Option<&Cell>; 2],
-    ) -> Result<(), PipelineError> {
-        match cells {
-            [Some(a), Some(b)] if a.rows_hash == b.rows_hash => {
-                self.found.recomputed += usize::from(a.fingerprint != b.fingerprint);
-            }
-            [Some(_), Some(_)] => {
-                self.found.changed += 1;
-                self.rows(key, cells)?;
-            }
-            [None, Some(cell)] => {
-                self.found.added += 1;
-                self.whole(key, cell, 1)?;
-            }
-            [Some(cell), None] => {
-                self.found.removed += 1;
-                self.whole(key, cell, 0)?;
-            }
-            [None, None] => {}
-        }
-        Ok(())
-    }
-
-    /// Counts a partition that one side does not have; it is read only for examples.
-    fn whole(&mut self, key: &PartitionKey, cell: &Cell, side: usize) -> Result<(), PipelineError> {
-        match side {
-            0 => self.found.rows_removed += cell.rows,
-            _ => self.found.rows_added += cell.rows,
-        }
-        let wanted = self.most.saturating_sub(self.found.examples.len());
-        if wanted == 0 || cell.rows == 0 {
+    /// Compares a partition that both sides have.
+    fn partition(&mut self, a: &Cell, b: &Cell) -> Result<(), PipelineError> {
+        if a.rows_hash == b.rows_hash {
+            self.found.recomputed += usize::from(a.fingerprint != b.fingerprint);
             return Ok(());
         }
-        let rows = self.read(Some(cell), side)?;
-        for row in 0..rows.num_rows().min(wanted) {
-            self.example(["removed", "added"][side], key, &rows, row, Vec::new())?;
+        self.found.changed += 1;
+        let (before, after) = (self.read(&[a], 0)?, self.read(&[b], 1)?);
+        match (before, after) {
+            (Some(before), Some(after)) => self.rows(&before, &after),
+            _ => self.apart(&[a], &[b]),
+        }
+    }
+
+    /// Compares partitions of the same days that only one side has: where a table is cut otherwise than before, its rows
+    /// lie in others.
+    fn parted(&mut self, removed: &[&Cell], added: &[&Cell]) -> Result<(), PipelineError> {
+        let filled = |cells: &[&Cell]| cells.iter().any(|cell| cell.rows > 0);
+        if filled(removed)
+            && filled(added)
+            && let (Some(before), Some(after)) = (self.read(removed, 0)?, self.read(added, 1)?)
+        {
+            return self.rows(&before, &after);
+        }
+        self.apart(removed, added)
+    }
+
+    /// Counts the rows of both sides as different; they are read only for examples.
+    fn apart(&mut self, removed: &[&Cell], added: &[&Cell]) -> Result<(), PipelineError> {
+        for (side, cells) in [removed, added].into_iter().enumerate() {
+            for cell in cells {
+                match side {
+                    0 => self.found.rows_removed += cell.rows,
+                    _ => self.found.rows_added += cell.rows,
+                }
+                let wanted = self.most.saturating_sub(self.found.examples.len());
+                if wanted == 0 || cell.rows == 0 {
+                    continue;
+                }
+                let Some(side_rows) = self.read(&[*cell], side)? else {
+                    continue;
+                };
+                for row in 0..side_rows.rows.num_rows().min(wanted) {
+                    self.example(["removed", "added"][side], &side_rows, row, Vec::new())?;
+                }
+            }
         }
         Ok(())
     }
 
-    fn read(&self, cell: Option<&Cell>, side: usize) -> Result<RecordBatch, PipelineError> {
-        let contract = self.metas[side].map(|meta| meta.contract.clone());
-        let batches = match cell {
-            Some(cell) => self.lake.read(cell, None)?,
-            None => Vec::new(),
-        };
-        // A version may hold partitions from before its table's columns changed.
+    /// Reads the rows of some partitions of one side; `None` if their columns are not the same: a version may hold
+    /// partitions from before its table's columns changed.
+    fn read(&self, cells: &[&Cell], side: usize) -> Result<Option<Side>, PipelineError> {
+        let mut batches = Vec::new();
+        let mut partitions = Vec::new();
+        for cell in cells.iter().filter(|cell| cell.rows > 0) {
+            let read = self.lake.read(cell, None)?;
+            let rows: usize = read.iter().map(RecordBatch::num_rows).sum();
+            let first = partitions.last().map_or(0, |(_, end)| *end);
+            partitions.push((cell.partition.clone(), first + rows));
+            batches.extend(read);
+        }
         let schema = match batches.first() {
             Some(batch) => batch.schema(),
-            None => schema_of(&contract.unwrap_or_default()),
+            None => {
+                let contract = self.metas[side].map(|meta| meta.contract.clone());
+                schema_of(&contract.unwrap_or_default())
+            }
         };
-        Ok(concat_batches(&schema, &batches)?)
+        if batches.iter().any(|batch| batch.schema() != schema) {
+            return Ok(None);
+        }
+        let rows = concat_batches(&schema, &batches)?;
+        Ok(Some(Side { rows, partitions }))
     }
 
     /// The columns that tell rows apart: the key, else all that both sides have.
@@ -240,22 +269,18 @@ impl Differ<'_> {
             .unwrap_or_default()
     }
 
-    /// Pairs the rows of one partition by their keys and compares the pairs column by column.
-    fn rows(
-        &mut self,
-        partition: &PartitionKey,
-        [a, b]: [Option<&Cell>; 2],
-    ) -> Result<(), PipelineError> {
-        let (before, after) = (self.read(a, 0)?, self.read(b, 1)?);
-        let keys = self.keys(&before, &after);
-        let (old, new) = (numbered(&before, &keys)?, numbered(&after, &keys)?);
+    /// Pairs rows by their keys and compares the pairs column by column.
+    fn rows(&mut self, old_side: &Side, new_side: &Side) -> Result<(), PipelineError> {
+        let (before, after) = (&old_side.rows, &new_side.rows);
+        let keys = self.keys(before, after);
+        let (old, new) = (numbered(before, &keys)?, numbered(after, &keys)?);
         let places: BTreeMap<&(Vec<u8>, u32), usize> = new.iter().zip(0..).collect();
-        let values = Values::of(&before, &after, &keys)?;
+        let values = Values::of(before, after, &keys)?;
         let mut met = vec![false; after.num_rows()];
         for (row, key) in old.iter().enumerate() {
             let Some(&place) = places.get(key) else {
                 self.found.rows_removed += 1;
-                self.example("removed", partition, &before, row, Vec::new())?;
+                self.example("removed", old_side, row, Vec::new())?;
                 continue;
             };
             met[place] = true;
@@ -268,17 +293,17 @@ impl Differ<'_> {
             for name in differing {
                 *self.found.columns.entry(name.clone()).or_default() += 1;
                 if self.found.examples.len() < self.most {
-                    let [x, y] = [(&before, row), (&after, place)]
+                    let [x, y] = [(before, row), (after, place)]
                         .map(|(rows, row)| rows.column_by_name(name).map(|c| shown(c, row)));
                     let (x, y) = (x.transpose()?, y.transpose()?);
                     shown_values.push((name.clone(), x.unwrap_or_default(), y.unwrap_or_default()));
                 }
             }
-            self.example("changed", partition, &after, place, shown_values)?;
+            self.example("changed", new_side, place, shown_values)?;
         }
         for row in (0..after.num_rows()).filter(|row| !met[*row]) {
             self.found.rows_added += 1;
-            self.example("added", partition, &after, row, Vec::new())?;
+            self.example("added", new_side, row, Vec::new())?;
         }
         Ok(())
     }
@@ -286,8 +311,7 @@ impl Differ<'_> {
     fn example(
         &mut self,
         kind: &'static str,
-        partition: &PartitionKey,
-        rows: &RecordBatch,
+        side: &Side,
         row: usize,
         values: Vec<(String, String, String)>,
     ) -> Result<(), PipelineError> {
@@ -298,6 +322,7 @@ impl Differ<'_> {
         let declared = meta
             .map(|meta| meta.primary_key.clone())
             .unwrap_or_default();
+        let rows = &side.rows;
         let mut words = Vec::new();
         for field in rows.schema().fields() {
             if (declared.is_empty() || declared.contains(field.name()))
@@ -308,12 +333,57 @@ impl Differ<'_> {
         }
         self.found.examples.push(Example {
             kind,
-            partition: partition.to_string(),
+            partition: side.partition_of(row),
             key: words.join(" "),
             values,
         });
         Ok(())
     }
+}
+
+/// Rows of one or several partitions.
+struct Side {
+    rows: RecordBatch,
+    /// The partitions in the order of their rows, each with the row after its last.
+    partitions: Vec<(PartitionKey, usize)>,
+}
+
+impl Side {
+    fn partition_of(&self, row: usize) -> String {
+        let mut partitions = self.partitions.iter();
+        let found = partitions.find(|(_, end)| row < *end);
+        found.map_or_else(String::new, |(key, _)| key.to_string())
+    }
+}
+
+/// Brings partitions together that the same rows may lie in: those whose days overlap. Each group is read as one, so it is as
+/// small as that allows, a month where a table of days is now one of months.
+fn together<'c>(removed: &[&'c Cell], added: &[&'c Cell]) -> Vec<(Vec<&'c Cell>, Vec<&'c Cell>)> {
+    let sides = [(0, removed), (1, added)].into_iter();
+    let mut all: Vec<(DayRange, usize, &'c Cell)> = sides
+        .flat_map(|(side, cells)| {
+            cells.iter().map(move |cell| {
+                let days = cell.partition.days().unwrap_or(DayRange::ALL);
+                (days, side, *cell)
+            })
+        })
+        .collect();
+    all.sort_by_key(|(days, side, _)| (days.start, *side));
+    let mut groups: Vec<(Vec<&Cell>, Vec<&Cell>)> = Vec::new();
+    let mut end = None;
+    for (days, side, cell) in all {
+        if end.is_none_or(|end| days.start >= end) {
+            groups.push(Default::default());
+        }
+        end = end.max(Some(days.end));
+        if let Some((removed, added)) = groups.last_mut() {
+            match side {
+                0 => removed.push(cell),
+                _ => added.push(cell),
+            }
+        }
+    }
+    groups
 }
 
 /// The columns besides the key that both sides have in one type, encoded so that equal bytes are equal values.

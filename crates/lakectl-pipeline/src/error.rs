@@ -129,8 +129,10 @@ impl PipelineError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Store(error) => error.kind(),
-            Self::Io { .. } => ErrorKind::Environment,
             Self::Source(error) => error.kind(),
+            Self::Sql(error) => error.kind(),
+            // What fails on its way, not for what was asked.
+            Self::Io { .. } | Self::Stage { .. } | Self::Lost { .. } => ErrorKind::Environment,
             Self::Arrow(_) => ErrorKind::Bug,
             _ => ErrorKind::Input,
         }

@@ -28,6 +28,7 @@ mod notes;
 mod outside;
 mod overrides;
 mod project;
+mod queries;
 mod reader;
 mod recover;
 mod repair;
@@ -66,9 +67,9 @@ pub use workbench::{RunOptions, Selected, Workbench};
 /// What commands need to know of the engine.
 pub mod engine {
     pub use lakectl_dag::{
-        Audit, Cancel, Change, CheckReport, Cost, Estimate, Outcome, Pipeline, Plan, PlannedTask,
-        Reason, RunEvent, RunReport, StageDecl, StageKind, Verdict, nearest, render_dot,
-        render_json, render_mermaid, render_svg, render_text,
+        Audit, Cancel, Change, CheckReport, Cost, Estimate, OpenCheck, Outcome, Pipeline, Plan,
+        PlannedTask, Reason, RunEvent, RunReport, StageDecl, StageKind, Verdict, nearest,
+        render_dot, render_json, render_mermaid, render_svg, render_text,
     };
 }
 
@@ -88,5 +89,6 @@ pub mod query {
     pub use lakectl_sql::{
         ENGINE_VERSION, FunctionLine, LakeSession, Literal, Rows, Script, ScriptStatement,
         SessionOptions, SqlError, TableInfo, TableKind, functions, locate, parse_param,
+        placeholders,
     };
 }

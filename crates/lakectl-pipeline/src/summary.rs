@@ -158,6 +158,8 @@ pub struct RunSummary {
     pub checks: Vec<CheckFailure>,
     /// Partitions that their source does not list any more; they are kept.
     pub vanished: Vec<String>,
+    /// Published partitions that this run dropped, because the declarations have no place for them any more.
+    pub dropped: Vec<String>,
     /// Tasks computed from rows that are kept although their own task failed.
     pub stale: Vec<String>,
     /// What went wrong beside the rows, such as a projection for other engines that is behind.
@@ -328,7 +330,7 @@ fn way_out(reason: &Reason) -> Option<String> {
 
 fn how_to_accept(held: &CheckReport) -> String {
     format!(
-        "what was published before stays; if the rows are right, `lakectl override accept-check {} {} {} --why ...`",
+        "what was published before stays; if the rows are right, `override accept-check {} {} {} --why ...` on this lake publishes them as they are",
         held.check, held.task.table, held.task.partition
     )
 }

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use lakectl_core::{Cell, Day, DayRange, ErrorKind, Parts, TableId, TaskKey, UtcTime};
 use lakectl_dag::{
     Cancel, Options, Plan, PlanRequest, RunEvent, RunReport, Selection, Verdict, execute, plan,
 };
-use lakectl_sql::{LakeSession, SessionOptions, SqlEngine};
+use lakectl_sql::{LakeSession, SessionOptions};
 use lakectl_store::{
     CommitRequest, Lake, LakeAddress, Lease, MAIN, Open, Snapshot, StoreError, TableMeta,
     VersionRef,
@@ -45,7 +45,7 @@ pub struct Selected {
     pub select: Vec<String>,
     /// First day.
     pub from: Option<Day>,
-    /// Last day; one beyond the calendar's end extends it.
+    /// Last day, at most the calendar's.
     pub to: Option<Day>,
     /// Only partitions of this asset.
     pub asset: Option<String>,
@@ -140,10 +140,10 @@ impl Workbench {
         Sources::list_with(&self.settings, &self.assembly.datasets, &memo)
     }
 
-    /// Plans without a lake, or against its newest version. Nothing is written.
+    /// Plans without a lake, or against its newest version, and looks at the queries that are to run. Nothing is written.
     ///
     /// # Errors
-    /// [`PipelineError`] for a wrong selection, an unreadable source or a damaged lake.
+    /// [`PipelineError`] for a wrong selection, a wrong query, an unreadable source or a damaged lake.
     pub fn plan(
         &self,
         lake: Option<&Lake>,
@@ -154,7 +154,9 @@ impl Workbench {
         for (raw, error) in sources.closed() {
             tracing::warn!("new documents of {raw} are not planned: {error}");
         }
-        self.plan_with(&sources, lake, selected, now)
+        let plan = self.plan_with(&sources, lake, selected, now)?;
+        self.check_queries(&plan)?;
+        Ok(plan)
     }
 
     /// Like [`Workbench::plan`], with sources that were listed before, or not at all.
@@ -269,7 +271,9 @@ impl Workbench {
             let fetched = earlier.fetched(self, &lake, (&began, &head), &options)?;
             let world = LakeWorld::of_run(&lake, &head, fetched, (&began, &options.run_id))?;
             let plan = tracing::info_span!("plan").in_scope(|| {
-                self.plan_against(&world, sources, &selected, options.now, definitions)
+                let plan =
+                    self.plan_against(&world, sources, &selected, options.now, definitions)?;
+                self.check_queries(&plan).map(|()| plan)
             })?;
             let idle = plan.tasks.iter().all(|task| task.verdict == Verdict::Reuse);
             if alive.is_none() && !idle {
@@ -321,6 +325,9 @@ impl Workbench {
             let behind = complete.then(|| self.project(&lake, Some(head)));
             let mut summary = self.summarise(&lake, &plan, &report, version, &options, clock);
             summary.checks = checks::failures(&report.checks, &late);
+            if complete {
+                summary.dropped = dropped(&plan, &world).map(TaskKey::to_string).collect();
+            }
             summary.warnings.extend(behind.flatten());
             if let Err(error) = &published {
                 summary.failures.insert(0, Failure::of_run(error));
@@ -354,7 +361,6 @@ impl Workbench {
             reader: Arc::new(CellReader::new(Arc::clone(lake))),
             assembly: Arc::clone(&self.assembly),
             sources: Arc::clone(sources),
-            engine: LazyLock::new(SqlEngine::new),
             params: self.settings.params.clone(),
             base: world.snapshot.clone(),
             overrides: Arc::clone(&world.overrides),
@@ -385,8 +391,7 @@ impl Workbench {
         let mut request = CommitRequest::new(base, &options.run_id, time, "run");
         request.who.clone_from(&options.who);
         request.lease = lease;
-        let abandoned = plan.abandoned.iter().filter(|task| !world.is_newer(task));
-        request.dropped = abandoned.cloned().collect();
+        request.dropped = dropped(plan, world).cloned().collect();
         let new = report.new_cells();
         request.cells = new.iter().map(|cell| (**cell).clone()).collect();
         let computed: BTreeSet<TaskKey> = request.cells.iter().map(Cell::task).collect();
@@ -476,6 +481,7 @@ impl Workbench {
             checks: Vec::new(),
             stale: summary::stale(report),
             vanished: plan.vanished.iter().map(TaskKey::to_string).collect(),
+            dropped: Vec::new(),
             warnings: Vec::new(),
             quarantined: quarantine.map(|table| version.rows(table)).sum(),
         }
@@ -602,4 +608,10 @@ impl Workbench {
             })
             .collect())
     }
+}
+
+/// The partitions without a place that a run drops: not those that another run has published meanwhile.
+fn dropped<'a>(plan: &'a Plan, world: &LakeWorld<'_>) -> impl Iterator<Item = &'a TaskKey> {
+    let abandoned = plan.abandoned.iter();
+    abandoned.filter(|task| !world.is_newer(task))
 }

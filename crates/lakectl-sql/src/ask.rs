@@ -1,6 +1,6 @@
 //! One statement of a person: parsed, its tables and parameters found, its place in the text for errors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
@@ -37,6 +37,18 @@ pub(crate) fn ask(sql: &str, params: &BTreeMap<String, Literal>) -> Result<Asked
         tables,
         explains,
     })
+}
+
+/// Returns the placeholders of a statement, without `$`.
+///
+/// # Errors
+/// As its question would have.
+pub fn placeholders(sql: &str) -> Result<BTreeSet<String>, SqlError> {
+    let mut statement = parse(sql)?;
+    match query_of(&mut statement) {
+        Some(query) => Ok(References::of(query, true)?.params),
+        None => Ok(BTreeSet::new()),
+    }
 }
 
 fn parse(sql: &str) -> Result<DfStatement, SqlError> {
@@ -111,7 +123,9 @@ pub fn locate(sql: &str, error: &SqlError) -> Option<(u64, u64)> {
             written_at(sql, name)
         }
         SqlError::UnknownParam { name, .. } => written_at(sql, &format!("${name}")),
-        SqlError::UnknownFunction { name, .. } => written_at(sql, name),
+        SqlError::UnknownFunction { name, .. } | SqlError::Impure { name } => written_at(sql, name),
+        SqlError::ColumnType { column, .. } => written_at(sql, column),
+        SqlError::Columns { extra, .. } => written_at(sql, extra.split(", ").next()?),
         _ => None,
     }
 }

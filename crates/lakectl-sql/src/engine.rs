@@ -1,6 +1,6 @@
 //! The SQL engine of stages: one thread, one partition, a fixed budget, and nothing in sight but what was granted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -53,6 +53,8 @@ pub struct StageTable {
 #[derive(Debug)]
 pub struct SqlEngine {
     state: SessionState,
+    /// Names of functions that no stage may call, their aliases included.
+    impure: BTreeSet<String>,
     plans: Plans,
     memory_bytes: usize,
 }
@@ -83,20 +85,20 @@ impl SqlEngine {
             .with_config(config)
             .build();
         register_functions(&mut state);
-        let impure: Vec<String> = state
-            .scalar_functions()
-            .values()
-            .filter(|udf| {
-                udf.signature().volatility == Volatility::Volatile || CLOCKS.contains(&udf.name())
-            })
-            .map(|udf| udf.name().to_owned())
-            .collect();
-        for name in impure {
+        let mut impure = BTreeSet::new();
+        for udf in state.scalar_functions().values() {
+            if udf.signature().volatility == Volatility::Volatile || CLOCKS.contains(&udf.name()) {
+                impure.insert(udf.name().to_owned());
+                impure.extend(udf.aliases().iter().cloned());
+            }
+        }
+        for name in &impure {
             // Absent names were aliases that went with their function.
-            let _ = state.deregister_udf(&name);
+            let _ = state.deregister_udf(name);
         }
         Self {
             state,
+            impure,
             plans: Plans::default(),
             memory_bytes,
         }
@@ -105,6 +107,11 @@ impl SqlEngine {
     /// Returns the session's settings and functions, without tables.
     pub(crate) fn state(&self) -> &SessionState {
         &self.state
+    }
+
+    /// Tells whether a function looks at a clock or a random number.
+    pub(crate) fn is_impure(&self, function: &str) -> bool {
+        self.impure.contains(function)
     }
 
     /// Runs one query over exactly these tables and returns its schema and rows, in the query's order.
@@ -175,6 +182,12 @@ impl SqlEngine {
         batches.retain(|batch| batch.num_rows() > 0);
         Ok((schema, batches))
     }
+}
+
+/// A table without rows, to plan with.
+pub(crate) fn empty_table(schema: SchemaRef) -> Result<MemTable, DataFusionError> {
+    let empty = RecordBatch::new_empty(Arc::clone(&schema));
+    MemTable::try_new(schema, vec![vec![empty]])
 }
 
 /// Runs a future to its end on this thread.

@@ -85,6 +85,12 @@ pub enum SqlError {
         /// The nearest name, or nothing.
         hint: String,
     },
+    /// A function whose result depends on more than its arguments, such as a clock.
+    #[error("`{name}` is not for stages: what it gives is not a function of its arguments")]
+    Impure {
+        /// What was called.
+        name: String,
+    },
     /// A parameter that is not written `name=value` or `name:type=value`.
     #[error("the parameter `{text}` is not understood: {problem}")]
     BadParam {

@@ -30,9 +30,10 @@ mod scan;
 mod script;
 mod session;
 mod system;
+mod validate;
 mod yielding;
 
-pub use ask::locate;
+pub use ask::{locate, placeholders};
 pub use conform::{conform, sort_unique};
 pub use describe::{ColumnInfo, FunctionLine, TableInfo, TableKind};
 pub use engine::{ENGINE_VERSION, STAGE_MEMORY_BYTES, SqlEngine, StageTable};

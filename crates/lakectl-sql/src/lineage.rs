@@ -8,8 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::record_batch::RecordBatch;
-use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::catalog::TableProvider;
 use datafusion::common::{
     Column, DFSchema, JoinType, Result as DfResult, TableReference, not_impl_err, plan_err,
 };
@@ -24,7 +23,7 @@ use crate::SqlError;
 
 mod expression;
 
-use crate::engine::{SqlEngine, block_on, catalog_of};
+use crate::engine::{SqlEngine, block_on, catalog_of, empty_table};
 use crate::query::{Literal, Query, bind};
 use expression::{text, unaliased, whole};
 
@@ -88,9 +87,7 @@ impl SqlEngine {
         let planning = |e: DataFusionError| SqlError::planning(&e);
         let mut providers: BTreeMap<TableId, Arc<dyn TableProvider>> = BTreeMap::new();
         for (id, contract) in tables {
-            let schema = schema_of(contract);
-            let empty = RecordBatch::new_empty(Arc::clone(&schema));
-            let table = MemTable::try_new(schema, vec![vec![empty]]).map_err(planning)?;
+            let table = empty_table(schema_of(contract)).map_err(planning)?;
             providers.insert(id.clone(), Arc::new(table));
         }
         let mut state = self.state().clone();

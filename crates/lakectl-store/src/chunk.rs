@@ -4,12 +4,14 @@
 //! depend on what stands before them, so a changed partition changes one chunk, and every commit, checkpoint and branch
 //! that holds the same cells names the same file.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
 
 use lakectl_core::{Cell, CellFile, Day, Fingerprint, PartitionKey, Parts, TableId, UtcTime};
 use serde::{Deserialize, Serialize};
+use zstd::bulk::Decompressor;
 
 use crate::StoreError;
 use crate::object::Door;
@@ -193,7 +195,7 @@ fn encode(cells: &[&Cell]) -> Result<Vec<u8>, std::io::Error> {
 fn decode(table: &TableId, bytes: &[u8]) -> Option<Vec<Arc<Cell>>> {
     let (length, packed) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    let plain = zstd::bulk::decompress(packed, length.min(MOST_BYTES)).ok()?;
+    let plain = unpack(packed, length.min(MOST_BYTES))?;
     let mut from = In(&plain);
     if from.text()? != table.as_str() {
         return None;
@@ -207,6 +209,19 @@ fn decode(table: &TableId, bytes: &[u8]) -> Option<Vec<Arc<Cell>>> {
         cells.push(Arc::new(from.cell(table, &runs)?));
     }
     from.0.is_empty().then_some(cells)
+}
+
+/// A lake of a thousand tables has a thousand chunks, and setting up for one takes longer than one.
+fn unpack(packed: &[u8], capacity: usize) -> Option<Vec<u8>> {
+    thread_local! {
+        static UNPACKER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    }
+    UNPACKER.with_borrow_mut(|kept| {
+        if kept.is_none() {
+            *kept = Some(Decompressor::new().ok()?);
+        }
+        kept.as_mut()?.decompress(packed, capacity).ok()
+    })
 }
 
 /// The path of a file that has its usual name.

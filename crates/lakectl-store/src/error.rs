@@ -7,6 +7,7 @@ use lakectl_core::{CoreError, ErrorKind, Fingerprint, PartitionKey, TableId};
 use thiserror::Error;
 
 use crate::Nondeterminism;
+use crate::object::FORMAT;
 
 /// What to do about rows that are gone.
 pub(crate) const DATA_REPAIR: &str = "`lakectl repair` writes the file again from its inputs or its source, as a run of its stage with `--force` does; or restore it from a copy of the lake";
@@ -356,6 +357,10 @@ impl StoreError {
             | Self::LeaseLost { .. }
             | Self::HeadMoved { .. }
             | Self::Busy { .. } => ErrorKind::Conflict,
+            // An address that leads through a file is a wrong one.
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotADirectory => {
+                ErrorKind::Input
+            }
             Self::Io { .. }
             | Self::Remote { .. }
             | Self::ShortWrite { .. }
@@ -382,6 +387,11 @@ impl StoreError {
     /// Returns advice, if there is any.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
+            Self::NotALake { entry, .. } if entry.starts_with('_') => {
+                return Some(format!(
+                    "this looks like a lake without its lake.json: bring that file back from a copy of the lake, or write it again: {{\"format\":{FORMAT},\"profile\":\"<the profile it was made with>\"}}"
+                ));
+            }
             Self::NotALake { .. } => {
                 "give `--lake` an empty folder, or one that does not exist yet"
             }

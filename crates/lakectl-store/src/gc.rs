@@ -214,7 +214,7 @@ impl Lake {
                 });
             };
             if file.modified >= marked.horizon {
-                spare("a run that is under way may have written it");
+                spare("it is younger than an hour or than a run under way, which may need it");
                 continue;
             }
             if (request.documents)(&table)

@@ -477,7 +477,7 @@ pub(crate) struct Selection {
     /// First day of the selected partitions
     #[arg(long, value_name = "DATE")]
     pub(crate) from: Option<Day>,
-    /// Last day of the selected partitions; one beyond the calendar's end extends it
+    /// Last day of the selected partitions, at most the calendar's (`--set calendar.end=DATE` moves that)
     #[arg(long, value_name = "DATE")]
     pub(crate) to: Option<Day>,
     /// Only partitions of this asset
@@ -534,7 +534,7 @@ pub(crate) struct SqlArgs {
     /// Run the statements of a file, up to the first that fails
     #[arg(short, long, value_name = "FILE", conflicts_with = "query")]
     pub(crate) file: Option<String>,
-    /// Ask an earlier version: a number or a time
+    /// Ask an earlier version: a number or a time; `dev@3` is one of another branch
     #[arg(long, value_name = "VERSION|TIME")]
     pub(crate) at: Option<String>,
     /// Write the rows to a file; its name says the format (.csv, .json, .parquet) unless `--format` does
@@ -583,6 +583,17 @@ pub(crate) struct ViewsArgs {
     pub(crate) relative: bool,
 }
 
+/// Returns a word of the command line as clap may read it. A query that begins with a remark would be taken for an option;
+/// no option has space in its name.
+pub(crate) fn word(word: String) -> String {
+    let named = word.split(|c: char| c == '=' || c.is_whitespace()).next();
+    let spaced = named.is_some_and(|name| word[name.len()..].starts_with(char::is_whitespace));
+    match word.starts_with("--") && spaced {
+        true => format!(" {word}"),
+        false => word,
+    }
+}
+
 /// Returns the values of every `--set`, wherever it stands.
 pub(crate) fn sets(words: impl Iterator<Item = String>) -> Vec<String> {
     let mut sets = Vec::new();
@@ -600,6 +611,16 @@ pub(crate) fn sets(words: impl Iterator<Item = String>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_remark_is_no_option() {
+        for query in ["-- all\nSELECT 1", "--all\nSELECT 1", "--\tSELECT 1"] {
+            assert_eq!(word(query.to_owned()), format!(" {query}"));
+        }
+        for other in ["--", "--limit", "--why=two words", "-v", "SELECT 1 -- one"] {
+            assert_eq!(word(other.to_owned()), other);
+        }
+    }
 
     #[test]
     fn settings_stand_on_both_sides_of_a_command() {

@@ -29,6 +29,20 @@ impl Context {
         Ok(Self { global, bench })
     }
 
+    /// What is there and does nothing; a misspelt name would else be passed over in silence.
+    pub(crate) fn idle_queries(&self) -> Option<String> {
+        let idle = &self.bench.assembly.idle_queries;
+        let (path, near) = idle.first()?;
+        let mut text = format!("no stage and no check asks {path}");
+        if let Some(near) = near {
+            text.push_str(&format!(" (did you mean {near}?)"));
+        }
+        if idle.len() > 1 {
+            text.push_str(&format!(", nor {} more files of sql/", idle.len() - 1));
+        }
+        Some(text)
+    }
+
     /// The beginning of a command line that speaks of the same lake, and with the same settings if these matter, to be
     /// copied into a shell.
     pub(crate) fn command(&self, settings: bool) -> String {

@@ -10,8 +10,8 @@ Results go to standard output; remarks, progress and errors to standard error.
 
 Exit codes:
   0    done (rows in quarantine are reported; `run --strict` makes 2 of them)
-  1    a wrong command line, setting, declaration, query or lake
-  2    finished with failed or blocked tasks
+  1    what was asked for is wrong: the command line, a setting, a declaration, a query, a lake that is not there or another's
+  2    failed on the way: tasks failed or are blocked; the disk, the network, damage or another run came in between
   130  interrupted by Ctrl-C or SIGTERM; what was finished is kept, the next run goes on from there
 
 Environment, where a flag does not say otherwise:
@@ -30,7 +30,7 @@ all of a run; who reads meanwhile sees the lake before it.
   {run_id, version, profile, lake, seconds, interrupted, quarantined,
    tasks: {total, reused, restored, ran, failed, blocked},
    stages: [{stage, table, kind, reused, restored, ran, failed, blocked, rows, seconds, reason}],
-   failures: [{task, message, hint, attempts}], vanished: [task], warnings: [text],
+   failures: [{task, message, hint, attempts}], vanished: [task], dropped: [task], warnings: [text],
    checks: [{table, partition, check, severity, offending, example, accepted, held}]}
 With `--events FILE` the file gets one JSON object a line, each with time, run and event: run_started, planned, started, \
 retrying, finished (rows, bytes, seconds), reused, restored, failed, blocked, flushed, committed, run_finished. Lines are \
@@ -38,7 +38,8 @@ whole whenever the run ends. `system.runs` and `system.tasks` keep what earlier 
 the most memory the process had had when a task ended, with the share of the tasks beside it.
 
 `checks` lists what rows fail; `held` rows stay out of the version. `stage` is the name for --select and --force, `reason` why most of its tasks ran (null: none did), `rows` what is now \
-valid in the planned partitions; `vanished` lists partitions kept although their source does not offer them any more.";
+valid in the planned partitions; `vanished` lists partitions kept although their source does not offer them any more, \
+`dropped` published ones that are not in the new version, because the declarations have no place for them any more.";
 
 pub(crate) const PLAN: &str = "\
 Nothing is written. Seconds, rows and bytes are those of a task's published result, else the median of its stage.
@@ -48,8 +49,9 @@ Nothing is written. Seconds, rows and bytes are those of a task's published resu
    estimate: {jobs, run: {tasks, unknown, seconds, rows, bytes, elapsed}, with_pending: {...}},
    stages: [{stage, total, reuse, restore, run, pending, blocked, reason, estimate}],
    plan: [{table, partition, verdict, reason, note, seconds, rows, bytes}], vanished: [task], dropped: [task],
-   checks: [...]}
-`checks` lists what rows are known to fail, as in `run`.
+   checks: [...], open_checks: [{table, check, severity, partitions, pending}]}
+`checks` lists what rows are known to fail, as in `run`; `open_checks` those that have not looked at rows which are there, \
+in so many `partitions`, and in `pending` ones if the rows of others change: `run` evaluates them.
 Verdicts: `reuse` (published and right), `restore` (computed before, published again), `run`, `pending` (runs only if \
 the named input's rows change), `blocked`. `seconds` is computing time, `elapsed` from beginning to end with `jobs` at a \
 time, `unknown` the number of tasks without an estimate; `dropped` lists published partitions that have no place any more.";
@@ -73,7 +75,7 @@ pub(crate) const STATUS: &str = "\
   {profile, lake, version, published_at, tasks: {total, reuse, restore, run, pending, blocked},
    tables: [{table, partitions, rows, newest, stale}],
    failures: [{run, task, message, hint}],
-   quarantine: [{table, reason, severity, rows, documents, example}], checks: [...], note,
+   quarantine: [{table, reason, severity, rows, documents, example}], checks: [...], open_checks: [...], note,
    disk: {tables: {table: {cause: {files, bytes}}}, other: {cause: {files, bytes}}}}
 `tasks` are those of `plan`, `newest` is the latest time in the rows, `stale` the number of tasks that are not `reuse`; `failures` are those of \
 earlier runs that are still to be mended. A quarantine entry of severity `warn` was kept; `reject` was left out.";
@@ -188,7 +190,8 @@ parsers make rows of document bodies. A column is a *value* of another if it is 
 
 pub(crate) const DIFF: &str = "\
 Partitions are compared by the digests of their rows, and only those that differ are read; rows are paired by the primary \
-key, or as a whole where a table has none.
+key, or as a whole where a table has none. Where a table is cut into other partitions than before, rows are looked for in \
+those of the same days.
 
 `--format json` prints {from, to, of, tables: [{table, added, removed, changed, recomputed, rows_added, rows_removed, \
 rows_changed, columns: {column: rows}, contract, examples: [{kind, partition, key, values: [[column, before, after]]}]}], \
@@ -201,7 +204,7 @@ that fail hold nothing up and are tried again alone at the end. It may run besid
 `--format json` prints one object:
   {run_id, version, lake, seconds, interrupted, left, mended,
    chunks: [{from, to, tasks, ran, restored, failed, seconds, run, version}],
-   failures: [{task, message, hint, attempts}], checks: [...]}
+   failures: [{task, message, hint, attempts}], checks: [...], dropped: [task]}
 `tasks` counts the selected ones, `ran` also what they needed; `run` is null for a chunk that was there already, \
 `left` counts the chunks that were not reached.";
 
@@ -236,8 +239,8 @@ not be repaired; the reason and what to do are said.
 
 pub(crate) const GC: &str = "\
 A version is kept if it is young enough or among the newest. Rows of versions that are not kept can be asked for no more; \
-the log still says what they were. Raw documents go only when a newest version has them as well. What a run under way \
-has written stays. Ages are told by the clock of the place that keeps the lake. Defaults are in `[retention]` of \
+the log still says what they were. Raw documents go only when a newest version has them as well. What is younger than \
+an hour, or than a run under way, stays. Ages are told by the clock of the place that keeps the lake. Defaults are in `[retention]` of \
 configs/base.toml.
 
 `--format json` prints one object:

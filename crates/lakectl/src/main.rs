@@ -19,25 +19,27 @@ mod telemetry;
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::ErrorKind as ClapError;
+use lakectl_core::ErrorKind;
+use lakectl_pipeline::PipelineError;
 
 use crate::args::Cli;
 use crate::commands::Done;
 
-/// Usage and configuration errors.
+/// What was asked for is wrong: the command line, a setting, a declaration, a query, a lake that is not there.
 const EXIT_USAGE: u8 = 1;
-/// Finished with failed or blocked tasks.
+/// Finished with failed or blocked tasks, or stopped by the disk, the network, damage or another run.
 const EXIT_FAILED: u8 = 2;
 /// Stopped by a signal.
 pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let mut cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse_from(words()) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
     // Clap keeps only those after the command if there are some on both sides of it.
-    cli.global.set = args::sets(std::env::args());
+    cli.global.set = args::sets(words());
     render::start(&cli.global);
     let done = commands::dispatch(cli);
     #[cfg(feature = "otel")]
@@ -49,8 +51,23 @@ fn main() -> ExitCode {
         Ok(Done::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
         Err(error) => {
             render::error(&error);
-            ExitCode::from(EXIT_USAGE)
+            ExitCode::from(exit_code(&error))
         }
+    }
+}
+
+fn words() -> impl Iterator<Item = String> {
+    std::env::args().map(args::word)
+}
+
+/// One rule for all commands: what was asked for has to be put right, or something came in between.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    let known = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<PipelineError>());
+    match known.map(PipelineError::kind) {
+        None | Some(ErrorKind::Input) => EXIT_USAGE,
+        Some(_) => EXIT_FAILED,
     }
 }
 
@@ -58,7 +75,7 @@ fn main() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     let asked = matches!(
         error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+        ClapError::DisplayHelp | ClapError::DisplayVersion
     );
     // A closed standard output is nobody's error.
     let _ = error.print();

@@ -73,6 +73,22 @@ impl CheckReport {
     }
 }
 
+/// A check that a plan knows no result of, for rows that are there already: a run evaluates it. Rows that a run computes are
+/// checked as well, and not counted here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OpenCheck {
+    /// The table.
+    pub table: TableId,
+    /// The check's name.
+    pub check: String,
+    /// What a failure does.
+    pub severity: Severity,
+    /// Partitions whose rows it has not looked at.
+    pub partitions: usize,
+    /// Partitions where it also reads rows that this run may change: it is evaluated if they do.
+    pub pending: usize,
+}
+
 /// A check to evaluate.
 #[derive(Clone, Debug)]
 pub struct CheckAsk {
@@ -106,14 +122,20 @@ pub(crate) struct Gate {
     pub(crate) reports: Vec<CheckReport>,
     /// Checks without a result whose rows are known.
     asks: Vec<CheckAsk>,
-    /// Whether a check reads rows that are not known yet.
-    waits: bool,
+    /// Checks that read rows which are not known yet, by their places in the stage's checks.
+    waits: Vec<usize>,
 }
 
 impl Gate {
     /// Tells whether every check has its result.
     pub(crate) fn is_decided(&self) -> bool {
-        self.asks.is_empty() && !self.waits
+        self.asks.is_empty() && self.waits.is_empty()
+    }
+
+    /// Returns the places of the checks without a result, with whether what they read is known.
+    pub(crate) fn open(&self) -> impl Iterator<Item = (usize, bool)> {
+        let asks = self.asks.iter().map(|ask| (ask.check, true));
+        asks.chain(self.waits.iter().map(|check| (*check, false)))
     }
 
     /// Returns the failed checks that hold the rows back.
@@ -234,7 +256,7 @@ impl Board<'_> {
                 continue;
             }
             let Some(windows) = self.check_windows(task, places) else {
-                gate.waits = true;
+                gate.waits.push(number);
                 continue;
             };
             let key = self.check_key(task, check, cell, inputs, &windows);

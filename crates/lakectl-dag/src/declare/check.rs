@@ -49,10 +49,10 @@ pub enum CheckRule {
     },
     /// A query that returns the rows to object to.
     Sql(SqlText),
-    /// The newest row is at most so many days older than now. It depends on the clock, so it never holds rows back.
+    /// The newest row is at most so many hours older than now. It depends on the clock, so it never holds rows back.
     Freshness {
-        /// Days.
-        days: i32,
+        /// Hours.
+        hours: i64,
     },
 }
 
@@ -113,7 +113,10 @@ impl fmt::Display for CheckRule {
             }
             Self::Sql(SqlText::File(path)) => write!(f, "{path} returns no row"),
             Self::Sql(SqlText::Inline(_)) => f.write_str("a query returns no row"),
-            Self::Freshness { days } => write!(f, "newest row within {days} days"),
+            Self::Freshness { hours } => match hours % 24 {
+                0 => write!(f, "newest row within {} days", hours / 24),
+                _ => write!(f, "newest row within {hours} hours"),
+            },
         }
     }
 }

@@ -30,7 +30,7 @@ pub enum SelectError {
 }
 
 impl Pipeline {
-    /// Returns the stages of the selectors: `schema.table`, `table` if only one schema has it, `schema.*`, `*`, `tag:x`;
+    /// Returns the stages of the selectors: `schema.table` (a union stands for its members), `table` if only one schema has it, `schema.*`, `*`, `tag:x`;
     /// with a leading `+` also all ancestors, with a trailing `+` also all descendants.
     ///
     /// # Errors
@@ -61,9 +61,8 @@ impl Pipeline {
         let by_schema = |stage: &usize| self.stages[*stage].table.schema() == name;
         let by_tag = |stage: &usize| self.stages[*stage].tags.iter().any(|tag| tag == name);
         let all = 0..self.stages.len();
-        let exact = name.parse().ok().and_then(|table| self.table(&table));
-        let found: BTreeSet<usize> = match exact {
-            Some(table) => BTreeSet::from([self.tables[table].1]),
+        let found: BTreeSet<usize> = match self.exactly(name) {
+            Some(stages) => stages,
             None => all.clone().filter(by_schema).collect(),
         };
         if !found.is_empty() {
@@ -74,6 +73,18 @@ impl Pipeline {
             return Ok(tagged);
         }
         self.bare(name)
+    }
+
+    /// Returns the stage of a table, or the stages of a union's members.
+    fn exactly(&self, name: &str) -> Option<BTreeSet<usize>> {
+        let name: TableId = name.parse().ok()?;
+        let stage_of = |table: &TableId| Some(self.tables[self.table(table)?].1);
+        if let Some(stage) = stage_of(&name) {
+            return Some(BTreeSet::from([stage]));
+        }
+        let members = self.unions.get(&name)?.iter();
+        let members: BTreeSet<usize> = members.filter_map(stage_of).collect();
+        (!members.is_empty()).then_some(members)
     }
 
     fn core(&self, core: &str) -> Result<BTreeSet<usize>, SelectError> {
@@ -87,9 +98,8 @@ impl Pipeline {
             let inside = |(table, _): &&(TableId, usize)| table.schema() == schema;
             self.tables.iter().filter(inside).map(|(_, i)| *i).collect()
         } else {
-            let exact = core.parse().ok().and_then(|table| self.table(&table));
-            match exact {
-                Some(table) => BTreeSet::from([self.tables[table].1]),
+            match self.exactly(core) {
+                Some(stages) => stages,
                 None => return self.bare(core),
             }
         };
@@ -127,6 +137,11 @@ impl Pipeline {
                 known.insert(format!("tag:{tag}"));
             }
         }
+        let filled = self
+            .unions
+            .iter()
+            .filter(|(_, members)| !members.is_empty());
+        known.extend(filled.map(|(union, _)| union.to_string()));
         SelectError::Unknown {
             name: name.to_owned(),
             hint: hint(name, known.iter().map(String::as_str)),

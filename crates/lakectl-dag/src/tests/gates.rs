@@ -163,6 +163,17 @@ fn a_check_that_comes_later_withdraws_nothing_and_says_so() {
     project.pipeline = daily().pipeline;
     let task = key("a.daily", THIRD);
     object(&mut project, "sane", &task);
+    // The plan cannot know what the check will find, but that it has not looked.
+    let plan = project.plan().unwrap();
+    assert!(plan.tasks.iter().all(|t| t.verdict == Verdict::Reuse) && plan.checks.is_empty());
+    let [open] = plan.open_checks.as_slice() else {
+        panic!("{:?}", plan.open_checks);
+    };
+    assert_eq!(
+        (open.table.as_str(), open.check.as_str()),
+        ("a.daily", "sane")
+    );
+    assert_eq!((open.partitions, open.pending), (2 * 5, 0));
     let report = project.run();
     assert_eq!((report.executed(), project.hashes()), (vec![], before));
     assert!(!report.is_success());
@@ -172,7 +183,8 @@ fn a_check_that_comes_later_withdraws_nothing_and_says_so() {
     assert_eq!(report.tasks.iter().filter(|t| t.stale.is_some()).count(), 0);
     assert_eq!(asked(&project).len(), 2 * 5);
     // Known from now on, and still said.
-    assert_eq!(project.plan().unwrap().checks.len(), 1);
+    let plan = project.plan().unwrap();
+    assert_eq!((plan.checks.len(), plan.open_checks.len()), (1, 0));
     assert!(!project.run().is_success());
     assert_eq!(asked(&project), [""; 0]);
 }

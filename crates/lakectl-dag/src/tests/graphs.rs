@@ -108,6 +108,21 @@ fn unions_stand_for_their_members() {
         .collect();
     assert_eq!(names, ["norm.a", "norm.b"]);
     assert!(inputs[1].tables.is_empty());
+    let named = |found: BTreeSet<usize>| -> Vec<String> {
+        let stages = found.into_iter().map(|stage| &pipeline.stages()[stage]);
+        stages.map(|stage| stage.table.to_string()).collect()
+    };
+    let select = |name: &str| pipeline.select(&[name.to_owned()]);
+    assert_eq!(named(select("norm.feed").unwrap()), ["norm.a", "norm.b"]);
+    assert_eq!(
+        named(pipeline.until("norm.feed").unwrap()),
+        ["norm.a", "norm.b"]
+    );
+    let reader = named(select("norm.feed+").unwrap());
+    assert_eq!(reader, ["norm.a", "norm.b", "m.x"]);
+    assert!(select("norm.none").is_err());
+    let near = select("norm.fed").unwrap_err().to_string();
+    assert!(near.contains("`norm.feed`"), "{near}");
 
     let stray = BTreeMap::from([(table("norm.feed"), vec![table("norm.c")])]);
     let error = Pipeline::build(stages(&text[..2].concat()), stray).unwrap_err();

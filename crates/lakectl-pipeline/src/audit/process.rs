@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -11,7 +11,6 @@ use lakectl_dag::{
     Audit as Declared, Cancel, Coverage, Options, Pipeline, Plan, PlanRequest, RunEvent, RunReport,
     Selection, StageDecl, StageKind, World, execute, plan,
 };
-use lakectl_sql::SqlEngine;
 use lakectl_store::{Lake, Open, Snapshot, schema_of};
 use tempfile::TempDir;
 
@@ -402,7 +401,6 @@ impl<'a> Process<'a> {
             reader: phase.reader,
             assembly: Arc::clone(&self.bench.assembly),
             sources: Arc::new(Sources::unlisted()),
-            engine: LazyLock::new(SqlEngine::new),
             params: self.bench.settings.params.clone(),
             base: self.base.clone(),
             overrides: Arc::clone(&self.overrides),

@@ -8,6 +8,8 @@ use lakectl_store::Snapshot;
 
 use crate::{Assembly, PipelineError};
 
+const MICROS_PER_HOUR: i64 = MICROS_PER_DAY / 24;
+
 /// Evaluates the freshness checks of a version, one result for each combination of partition keys (each asset).
 ///
 /// `now` is the time that tables are held against: a calendar that ends in the past has no newer rows to give.
@@ -23,16 +25,16 @@ pub(crate) fn freshness(
     let mut records = Vec::new();
     for stage in assembly.pipeline.stages() {
         for check in &stage.checks {
-            let CheckRule::Freshness { days } = check.rule else {
+            let CheckRule::Freshness { hours } = check.rule else {
                 continue;
             };
             for (partition, newest) in newest(stage, snapshot)? {
                 let cell = snapshot.cell(&stage.table, &newest.1);
                 let Some(cell) = cell else { continue };
                 let age = now.micros() - newest.0.micros();
-                let result = match age <= i64::from(days) * MICROS_PER_DAY {
+                let result = match age <= hours * MICROS_PER_HOUR {
                     true => CheckResult::PASSED,
-                    false => CheckResult::failed(1, old(newest.0, now, age, days)),
+                    false => CheckResult::failed(1, old(newest.0, now, age, hours)),
                 };
                 records.push(CheckRecord {
                     key: None,
@@ -52,9 +54,13 @@ pub(crate) fn freshness(
     Ok(records)
 }
 
-fn old(newest: UtcTime, now: UtcTime, age: i64, days: i32) -> String {
-    let age = age as f64 / MICROS_PER_DAY as f64;
-    format!("the newest row is of {newest}, {age:.1} days before {now}; expected within {days}")
+fn old(newest: UtcTime, now: UtcTime, age: i64, hours: i64) -> String {
+    let (unit, word, most) = match hours % 24 {
+        0 => (MICROS_PER_DAY, "days", hours / 24),
+        _ => (MICROS_PER_HOUR, "hours", hours),
+    };
+    let age = age as f64 / unit as f64;
+    format!("the newest row is of {newest}, {age:.1} {word} before {now}; expected within {most}")
 }
 
 /// By partition keys without the period: the newest time of a row, and the partition that has it.

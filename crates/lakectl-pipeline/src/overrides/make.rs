@@ -25,15 +25,17 @@ impl Workbench {
         act: Act,
     ) -> Result<Override, PipelineError> {
         let head = lake.head()?;
-        let found = self.documents(lake, &head, document)?;
-        let mut found = found.into_iter();
+        let documents = self.documents(lake, &head)?;
+        let mut found = documents
+            .iter()
+            .filter(|((id, name), _)| is_meant(document, id, name));
         let (Some(((id, name), places)), None) = (found.next(), found.next()) else {
-            return Err(self.which_document(lake, &head, document)?);
+            return Err(which_document(&documents, document));
         };
         let overrides = Overrides::of(&head)?;
         let is_out = |place: &TaskKey| {
             let excluded = overrides.excluded(&place.table, &place.partition);
-            excluded.is_some_and(|excluded| excluded.contains(&id))
+            excluded.is_some_and(|excluded| excluded.contains(id))
         };
         if places.iter().all(is_out) {
             return Err(PipelineError::usage(
@@ -42,36 +44,11 @@ impl Workbench {
             ));
         }
         let ruling = Ruling::ExcludeDocument {
-            document: id,
-            name,
-            places,
+            document: id.clone(),
+            name: name.clone(),
+            places: places.clone(),
         };
         commit(lake, &head, Override::new(ruling, act))
-    }
-
-    fn which_document(
-        &self,
-        lake: &Lake,
-        head: &Snapshot,
-        document: &str,
-    ) -> Result<PipelineError, PipelineError> {
-        let found = self.documents(lake, head, document)?;
-        if found.is_empty() {
-            return Ok(PipelineError::usage(
-                format!("no raw table has the document `{document}`"),
-                "`lakectl sql \"SELECT name, document_id FROM raw.<dataset>\"` lists them; give a whole name, or the \
-                 first digits of a digest",
-            ));
-        }
-        let each = found.keys().take(5).map(|(id, name)| {
-            let short = id.get(..12).unwrap_or(id);
-            format!("{short} ({name})")
-        });
-        let each = each.collect::<Vec<_>>().join(", ");
-        Ok(PipelineError::usage(
-            format!("`{document}` stands for {} documents", found.len()),
-            format!("name one by its digest: {each}"),
-        ))
     }
 
     /// Accepts that a partition's rows fail a check: exactly these rows, and this check as it is.
@@ -189,30 +166,21 @@ impl Workbench {
         ))
     }
 
-    /// Finds the documents that a name or the beginning of a digest stands for. Bodies are not read, and of a partition whose
-    /// file is damaged those count that it is known to have had: they may be the ones to be given up.
-    fn documents(
-        &self,
-        lake: &Lake,
-        head: &Snapshot,
-        wanted: &str,
-    ) -> Result<Documents, PipelineError> {
+    /// All documents of raw tables. Bodies are not read, and of a partition whose file is damaged those count that it is known to
+    /// have had: they may be the ones to be given up.
+    fn documents(&self, lake: &Lake, head: &Snapshot) -> Result<Documents, PipelineError> {
         let mut found = Documents::new();
         let columns = ["name".to_owned(), "document_id".to_owned()];
-        let mut consider = |task: TaskKey, name: &str, id: &str| {
-            let by_id = wanted.len() >= DIGEST_CHARS_MIN && id.starts_with(wanted);
-            if name == wanted || by_id {
-                let places = found.entry((id.to_owned(), name.to_owned())).or_default();
-                places.push(task);
-            }
-        };
         let raw = head.tables.keys().filter(|table| table.schema() == "raw");
         for (table, (partition, cell)) in
             raw.flat_map(|table| head.partitions(table).map(move |held| (table, held)))
         {
-            let task = || TaskKey {
-                table: table.clone(),
-                partition: partition.clone(),
+            let mut note = |name: &str, id: &str| {
+                let places = found.entry((id.to_owned(), name.to_owned())).or_default();
+                places.push(TaskKey {
+                    table: table.clone(),
+                    partition: partition.clone(),
+                });
             };
             let bound = self.assembly.datasets.get(table);
             match (lake.read(cell, Some(&columns)), bound) {
@@ -221,14 +189,13 @@ impl Workbench {
                         let text = |i: usize| batch.column(i).as_string::<i32>().clone();
                         let (names, ids) = (text(0), text(1));
                         for row in 0..batch.num_rows() {
-                            consider(task(), names.value(row), ids.value(row));
+                            note(names.value(row), ids.value(row));
                         }
                     }
                 }
                 (Err(error), Some(bound)) if error.is_damage() => {
                     for one in recover::remembered(lake, head, bound, cell)? {
-                        let name = one.name.as_deref().unwrap_or(&one.id);
-                        consider(task(), name, &one.id);
+                        note(one.name.as_deref().unwrap_or(&one.id), &one.id);
                     }
                 }
                 (Err(error), _) => return Err(error.into()),
@@ -279,6 +246,48 @@ impl Workbench {
 
 /// (digest, name) of documents -> the raw partitions that hold them.
 type Documents = BTreeMap<(String, String), Vec<TaskKey>>;
+
+/// Tells whether a name or the beginning of a digest stands for a document.
+fn is_meant(wanted: &str, id: &str, name: &str) -> bool {
+    name == wanted || (wanted.len() >= DIGEST_CHARS_MIN && id.starts_with(wanted))
+}
+
+/// Why it is not clear which document a name stands for.
+fn which_document(documents: &Documents, wanted: &str) -> PipelineError {
+    let found: Vec<_> = documents
+        .keys()
+        .filter(|(id, name)| is_meant(wanted, id, name))
+        .collect();
+    if found.is_empty() {
+        let list = "`lakectl sql \"SELECT name, document_id FROM raw.<dataset>\"` lists them; give a whole name, or the first \
+                    digits of a digest";
+        return PipelineError::usage(
+            format!("no raw table has the document `{wanted}`"),
+            match near_name(documents, wanted) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => list.to_owned(),
+            },
+        );
+    }
+    let each = found.iter().take(5).map(|(id, name)| {
+        let short = id.get(..12).unwrap_or(id);
+        format!("{short} ({name})")
+    });
+    let each = each.collect::<Vec<_>>().join(", ");
+    PipelineError::usage(
+        format!("`{wanted}` stands for {} documents", found.len()),
+        format!("name one by its digest: {each}"),
+    )
+}
+
+/// The name that was perhaps meant: most often a file's without its folder.
+fn near_name<'d>(documents: &'d Documents, wanted: &str) -> Option<&'d str> {
+    let names = || documents.keys().map(|(_, name)| name.as_str());
+    let mut files = names().filter(|name| name.rsplit('/').next() == Some(wanted));
+    files
+        .next()
+        .or_else(|| nearest(wanted, names()).first().copied())
+}
 
 /// Commits an override, made or revoked.
 fn commit(lake: &Lake, head: &Snapshot, one: Override) -> Result<Override, PipelineError> {

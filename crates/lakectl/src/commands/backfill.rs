@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use lakectl_core::ErrorKind;
 use lakectl_pipeline::engine::Cancel;
 use lakectl_pipeline::{
     Backfill, BackfillSummary, Chunk, ChunkOrder, PipelineError, RunOptions, Selected, Step,
 };
 
 use super::run::{run_id, stop_on_signal};
-use super::{Done, checks, summary};
+use super::{Done, checks, summary, tally};
 use crate::args::{BackfillArgs, BackfillOrder};
 use crate::context::{Context, now, runtime, who};
 use crate::layout::table;
@@ -61,19 +60,11 @@ pub(crate) fn backfill(context: &Context, args: &BackfillArgs) -> Result<Done> {
         result
     });
     progress.finish();
-    let summary = match result {
-        Ok(summary) => summary,
-        Err(error) if error.kind() == ErrorKind::Input => return Err(error.into()),
-        // Nothing wrong with what was asked: the disk, or another run, came in between.
-        Err(error) => {
-            render::error(&error.into());
-            return Ok(Done::WithFailures);
-        }
-    };
+    let summary = result?;
     if context.json() {
         render::json(&summary);
     } else {
-        render::out(&text(&summary));
+        render::out(&text(context, &summary));
     }
     Ok(match () {
         () if summary.interrupted => Done::Interrupted,
@@ -103,7 +94,7 @@ fn line(step: &Step<'_>) -> String {
     format!("chunk {done} of {of}, {days}: {what}{left}")
 }
 
-fn text(summary: &BackfillSummary) -> String {
+fn text(context: &Context, summary: &BackfillSummary) -> String {
     let state = match () {
         () if summary.interrupted => "interrupted",
         () if !summary.is_success() => "finished with failures",
@@ -156,7 +147,8 @@ fn text(summary: &BackfillSummary) -> String {
     }
     let failures = summary::unheld(&summary.failures, &summary.checks);
     parts.extend(failures.as_deref().and_then(summary::failure_lines));
-    parts.extend(checks::text(&summary.checks));
+    parts.extend(tally::dropped(&summary.dropped, "dropped"));
+    parts.extend(checks::text(&summary.checks, &context.command(true)));
     parts.push(format!(
         "{}  version {} in {}",
         render::heading("lake"),

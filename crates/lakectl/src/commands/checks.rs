@@ -1,6 +1,7 @@
 //! Failed checks, as a table in summaries.
 
 use lakectl_pipeline::CheckFailure;
+use lakectl_pipeline::engine::OpenCheck;
 
 use crate::layout::table;
 use crate::render;
@@ -8,8 +9,38 @@ use crate::render;
 /// As many are shown; JSON has them all.
 const SHOWN: usize = 20;
 
-/// Lists failed checks, those first that somebody has to do something about.
-pub(super) fn text(checks: &[CheckFailure]) -> Option<String> {
+/// Lists checks that have not looked at rows which are there: what they find is known only after a run.
+pub(super) fn open_text(open: &[OpenCheck]) -> Option<String> {
+    if open.is_empty() {
+        return None;
+    }
+    let number = |count: usize| match count {
+        0 => String::new(),
+        count => render::count(count as u64),
+    };
+    let pending = open.iter().any(|open| open.pending > 0);
+    let rows = open.iter().map(|open| {
+        let mut row = vec![
+            open.check.clone(),
+            open.table.to_string(),
+            open.severity.word().to_owned(),
+            number(open.partitions),
+        ];
+        row.extend(pending.then(|| number(open.pending)));
+        row
+    });
+    let mut heads = vec!["check", "table", "", "partitions"];
+    heads.extend(pending.then_some("if others change"));
+    let right: Vec<usize> = (3..heads.len()).collect();
+    Some(format!(
+        "{}  these have not looked at rows that are there; `run` evaluates them\n{}",
+        render::heading("checks to evaluate"),
+        table(&heads, &right, rows.collect())
+    ))
+}
+
+/// Lists failed checks, those first that somebody has to do something about. `lakectl` begins a command on the same lake.
+pub(super) fn text(checks: &[CheckFailure], lakectl: &str) -> Option<String> {
     if checks.is_empty() {
         return None;
     }
@@ -36,7 +67,7 @@ pub(super) fn text(checks: &[CheckFailure]) -> Option<String> {
     );
     if let Some(held) = sorted.iter().find(|check| check.held) {
         text.push_str(&format!(
-            "\n if the rows are right: `lakectl override accept-check {} {} {} --why \"...\"` publishes them as they are",
+            "\n if the rows are right: `{lakectl} override accept-check {} {} {} --why \"...\"` publishes them as they are",
             held.check, held.table, held.partition
         ));
     }

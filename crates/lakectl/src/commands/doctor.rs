@@ -86,15 +86,13 @@ fn project(context: &Context) -> Finding {
 }
 
 fn stages(context: &Context) -> Finding {
-    let pipeline = &context.bench.assembly.pipeline;
-    Finding {
-        what: "stages",
-        ok: true,
-        detail: format!(
-            "{} stages, no cycle, every input known",
-            pipeline.stages().len()
-        ),
-    }
+    let stages = context.bench.assembly.pipeline.stages().len();
+    let checked = context.bench.check_every_query().map(|()| {
+        format!(
+            "{stages} stages, no cycle, every input known, every query gives the declared columns"
+        )
+    });
+    finding("stages", checked.map_err(anyhow::Error::from))
 }
 
 fn lake(context: &Context) -> Finding {

@@ -27,6 +27,8 @@ mod tally;
 mod verify;
 mod views;
 
+use std::mem::ManuallyDrop;
+
 use anyhow::Result;
 use clap::CommandFactory;
 use lakectl_pipeline::{PipelineError, Selected};
@@ -68,7 +70,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<Done> {
         Command::Doctor => doctor::doctor(cli.global),
         Command::Copy(args) => copy::copy(&cli.global, &args),
         command => {
-            let context = Context::open(cli.global)?;
+            // The process ends with its command: to take thousands of declarations apart would only hold that up.
+            let context = ManuallyDrop::new(Context::open(cli.global)?);
             match command {
                 Command::Run(args) => run::run(&context, &args),
                 Command::Plan(args) => plan::plan(&context, &args.selection, args.tasks, args.jobs),

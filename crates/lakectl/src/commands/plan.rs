@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use lakectl_pipeline::engine::{Cost, Estimate, Plan, Verdict};
+use lakectl_core::TaskKey;
+use lakectl_pipeline::engine::{Cost, Estimate, OpenCheck, Plan, Verdict};
 use lakectl_pipeline::{CheckFailure, PipelineError, check_failures};
 use serde::Serialize;
 
@@ -70,6 +71,7 @@ struct PlanJson {
     vanished: Vec<String>,
     dropped: Vec<String>,
     checks: Vec<CheckFailure>,
+    open_checks: Vec<OpenCheck>,
 }
 
 /// A plan with what it is expected to cost.
@@ -87,6 +89,10 @@ pub(crate) fn plan(
     jobs: Option<usize>,
 ) -> Result<Done> {
     let wanted = selected(selection)?;
+    context
+        .idle_queries()
+        .iter()
+        .for_each(|text| render::note(text));
     let lake = context.lake_if_any()?;
     let plan = context.bench.plan(lake.as_ref(), &wanted, now())?;
     let told = Told {
@@ -108,6 +114,10 @@ pub(crate) fn plan(
     Ok(Done::Well)
 }
 
+fn names(tasks: &[TaskKey]) -> Vec<String> {
+    tasks.iter().map(ToString::to_string).collect()
+}
+
 fn runs(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Run(_))
 }
@@ -126,7 +136,6 @@ impl Told<'_> {
 
     fn json(&self, lake: &str, version: u64) -> PlanJson {
         let plan = &self.plan;
-        let names = |keys: &[lakectl_core::TaskKey]| keys.iter().map(ToString::to_string).collect();
         PlanJson {
             profile: self.context.global.profile.clone(),
             lake: lake.to_owned(),
@@ -143,6 +152,7 @@ impl Told<'_> {
             vanished: names(&plan.vanished),
             dropped: names(&plan.abandoned),
             checks: check_failures(&plan.checks, &[]),
+            open_checks: plan.open_checks.clone(),
         }
     }
 
@@ -215,25 +225,28 @@ impl Told<'_> {
             .collect();
         match (every_task, busy.is_empty()) {
             (true, _) => parts.push(self.task_table()),
-            (false, true) => parts.push("nothing to do".to_owned()),
+            (false, true) => parts.push(match self.is_idle() {
+                true => "nothing to do".to_owned(),
+                false => "nothing to compute".to_owned(),
+            }),
             (false, false) => parts.push(format!(
                 "{}\n(`plan --tasks` gives every task and its reason)",
                 stage_table(busy)
             )),
         }
         parts.extend(self.cost_text());
-        for task in &self.plan.vanished {
-            parts.push(format!(
-                "kept although its source does not list it any more: {task}"
-            ));
-        }
-        for task in &self.plan.abandoned {
-            parts.push(format!(
-                "dropped, because the declarations have no place for it any more: {task}"
-            ));
-        }
-        parts.extend(checks::text(&check_failures(&self.plan.checks, &[])));
+        parts.extend(tally::vanished(&names(&self.plan.vanished)));
+        let dropped = names(&self.plan.abandoned);
+        parts.extend(tally::dropped(&dropped, "a run drops these"));
+        parts.extend(checks::open_text(&self.plan.open_checks));
+        let failures = check_failures(&self.plan.checks, &[]);
+        parts.extend(checks::text(&failures, &self.context.command(true)));
         parts.join("\n\n")
+    }
+
+    /// Tells whether a run would change and find nothing.
+    fn is_idle(&self) -> bool {
+        self.plan.open_checks.is_empty() && self.plan.abandoned.is_empty()
     }
 
     fn headline(&self) -> String {

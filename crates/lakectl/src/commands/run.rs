@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use lakectl_core::{ErrorKind, UtcTime};
+use lakectl_core::UtcTime;
 use lakectl_pipeline::engine::Cancel;
 use lakectl_pipeline::{
     OpenFailure, PipelineError, RunOptions, RunSummary, Undone, peak_memory_bytes,
 };
 use serde_json::{Map, Value, json};
 
-use super::{Done, checks, plan, selected, summary};
+use super::{Done, checks, plan, selected, summary, tally};
 use crate::args::RunArgs;
 use crate::context::{Context, now, runtime, who};
 use crate::events::EventFile;
@@ -26,6 +26,10 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
         return plan::plan(context, &args.selection, false, args.jobs);
     }
     let mut wanted = selected(&args.selection)?;
+    context
+        .idle_queries()
+        .iter()
+        .for_each(|text| render::note(text));
     let started = now();
     let undone = match args.retry_failed {
         true => {
@@ -93,12 +97,7 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
             undone.tell(&mut summary);
             summary
         }
-        Err(error) if error.kind() == ErrorKind::Input => return Err(error.into()),
-        // Nothing wrong with what was asked: the disk, or another run, came in between.
-        Err(error) => {
-            render::error(&error.into());
-            return Ok(Done::WithFailures);
-        }
+        Err(error) => return Err(error.into()),
     };
     if context.json() {
         render::json(&summary);
@@ -107,7 +106,8 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Done> {
     } else {
         [
             summary::failures(&summary),
-            checks::text(&summary.checks),
+            tally::dropped(&summary.dropped, "dropped"),
+            checks::text(&summary.checks, &context.command(true)),
             summary::warnings(&summary),
         ]
         .iter()

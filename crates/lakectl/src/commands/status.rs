@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use lakectl_core::{DayRange, UtcTime};
-use lakectl_pipeline::engine::Plan;
+use lakectl_pipeline::engine::{OpenCheck, Plan};
 use lakectl_pipeline::lake::{DiskUse, Lake};
 use lakectl_pipeline::{CheckFailure, OpenFailure, PipelineError, Quarantine, Selected, Sources};
 use serde::Serialize;
@@ -41,6 +41,7 @@ struct StatusJson {
     failures: Vec<OpenFailure>,
     quarantine: Vec<Quarantine>,
     checks: Vec<CheckFailure>,
+    open_checks: Vec<OpenCheck>,
     note: Option<String>,
     disk: DiskUse,
 }
@@ -49,6 +50,7 @@ pub(crate) fn status(context: &Context) -> Result<Done> {
     let lake = context.lake()?;
     let snapshot = lake.head().map_err(PipelineError::from)?;
     let (plan, note) = plan(context, &lake)?;
+    context.bench.check_queries(&plan)?;
     let pipeline = &context.bench.assembly.pipeline;
     let planned = tally::by_stage(&plan);
     let tables = pipeline.stages().iter().enumerate().map(|(i, stage)| {
@@ -88,13 +90,14 @@ pub(crate) fn status(context: &Context) -> Result<Done> {
         failures: context.bench.open_failures(&lake, &plan)?,
         quarantine: context.bench.quarantine(&Arc::clone(&lake))?,
         checks: context.bench.check_failures(&lake, &plan, now())?,
+        open_checks: plan.open_checks,
         note,
         disk: lake.disk().map_err(PipelineError::from)?,
     };
     if context.json() {
         render::json(&status);
     } else {
-        render::out(&text(&status));
+        render::out(&text(&status, &context.command(true)));
     }
     Ok(Done::Well)
 }
@@ -121,7 +124,7 @@ fn plan(context: &Context, lake: &Lake) -> Result<(Plan, Option<String>)> {
     ))
 }
 
-fn text(status: &StatusJson) -> String {
+fn text(status: &StatusJson, lakectl: &str) -> String {
     let published = status.published_at.as_ref();
     let when = published.map_or("never".to_owned(), |time| short(time));
     let mut parts = vec![format!(
@@ -176,6 +179,7 @@ fn text(status: &StatusJson) -> String {
         .map(|(word, count)| format!("{} {word}", render::count(count as u64)))
         .collect();
     parts.push(match words.is_empty() {
+        true if !status.open_checks.is_empty() => "all rows are up to date".to_owned(),
         true => "everything is up to date".to_owned(),
         false => format!(
             "tasks not up to date: {}; `plan` says why",
@@ -210,7 +214,8 @@ fn text(status: &StatusJson) -> String {
             table(&["task", "run", "what is wrong"], &[], rows)
         )
     });
-    parts.extend(checks::text(&status.checks));
+    parts.extend(checks::open_text(&status.open_checks));
+    parts.extend(checks::text(&status.checks, lakectl));
     parts.push(
         summary::quarantine(&status.quarantine)
             .unwrap_or_else(|| "nothing is in quarantine".to_owned()),

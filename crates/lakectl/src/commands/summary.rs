@@ -7,7 +7,7 @@ use anyhow::Result;
 use lakectl_pipeline::lake::Lake;
 use lakectl_pipeline::{CheckFailure, Failure, Forecast, Quarantine, RunSummary, StageSummary};
 
-use super::checks;
+use super::{checks, tally};
 use crate::args::Selection;
 use crate::context::{Context, quoted};
 use crate::layout::{self, table};
@@ -32,8 +32,9 @@ pub(crate) fn text(
     let mut parts = vec![headline(summary)];
     parts.extend(stage_table(summary, context.global.verbose > 0));
     parts.extend(failures(summary));
+    parts.extend(tally::dropped(&summary.dropped, "dropped"));
     parts.extend(warnings(summary));
-    parts.extend(checks::text(&summary.checks));
+    parts.extend(checks::text(&summary.checks, &context.command(true)));
     parts.extend(quarantine(&context.bench.quarantine(lake)?));
     parts.extend(forecasts(&context.bench.newest_forecasts(lake)?));
     parts.push(match summary.version {
@@ -57,7 +58,7 @@ fn headline(summary: &RunSummary) -> String {
     let state = match () {
         () if summary.interrupted => "interrupted",
         () if !summary.is_success() => "finished with failures",
-        () if tasks.ran + tasks.restored == 0 => "nothing to do",
+        () if tasks.ran + tasks.restored + summary.dropped.len() == 0 => "nothing to do",
         () => "done",
     };
     let amount = |count: usize| render::count(count as u64);
@@ -232,17 +233,7 @@ pub(crate) fn failures(summary: &RunSummary) -> Option<String> {
         .and_then(failure_lines)
         .into_iter()
         .collect();
-    for task in summary.vanished.iter().take(FAILURES_SHOWN) {
-        lines.push(format!(
-            "kept although its source does not list it any more: {task}"
-        ));
-    }
-    if summary.vanished.len() > FAILURES_SHOWN {
-        lines.push(format!(
-            "and {} more such",
-            summary.vanished.len() - FAILURES_SHOWN
-        ));
-    }
+    lines.extend(tally::vanished(&summary.vanished));
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
@@ -418,15 +409,7 @@ fn next_steps(context: &Context, summary: &RunSummary, selection: &Selection) ->
                 "everything else, to the scores of the forecasts; nothing is computed twice",
             ));
         }
-        let query = "SELECT asset, as_of, horizon_hours, q05, q50, q95 FROM forecast.quantiles ORDER BY as_of DESC LIMIT 4";
-        steps.push((
-            format!("{ask} sql \"{query}\""),
-            "the forecasts as log returns",
-        ));
-        steps.push((
-            format!("{ask} show forecast.quantiles"),
-            "a table: columns, partitions, what it is made from",
-        ));
+        steps.extend(questions(context, summary, &ask));
         steps.push((format!("{lakectl} status"), "how fresh each table is"));
     }
     let mut lines = vec![render::heading("try next")];
@@ -434,6 +417,36 @@ fn next_steps(context: &Context, summary: &RunSummary, selection: &Selection) ->
         lines.push(format!("  # {why}\n  {command}"));
     }
     lines.join("\n")
+}
+
+/// What can be asked of what is there: the forecasts, else the last table that has rows.
+fn questions(context: &Context, summary: &RunSummary, ask: &str) -> Vec<(String, &'static str)> {
+    let forecasts = "forecast.quantiles";
+    let about = "a table: columns, partitions, what it is made from";
+    let pipeline = &context.bench.assembly.pipeline;
+    if pipeline
+        .stages()
+        .iter()
+        .any(|s| s.table.as_str() == forecasts)
+    {
+        let query = format!(
+            "SELECT asset, as_of, horizon_hours, q05, q50, q95 FROM {forecasts} ORDER BY as_of DESC LIMIT 4"
+        );
+        let query = (
+            format!("{ask} sql \"{query}\""),
+            "the forecasts as log returns",
+        );
+        return vec![query, (format!("{ask} show {forecasts}"), about)];
+    }
+    let filled = summary.stages.iter().rev().find(|stage| stage.rows > 0);
+    let Some(table) = filled.map(|stage| &stage.table) else {
+        return Vec::new();
+    };
+    let query = format!("{ask} sql \"SELECT * FROM {table} LIMIT 10\"");
+    vec![
+        (query, "some rows of the last table"),
+        (format!("{ask} show {table}"), about),
+    ]
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use lakectl_pipeline::engine::{Change, Plan, PlannedTask, Reason, Verdict};
 use serde::Serialize;
 
+use crate::render;
+
 /// Numbers of tasks by verdict.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Counts {
@@ -104,6 +106,44 @@ impl Causes {
     }
 }
 
+/// Says which raw partitions stay although their source does not offer them any more. Tasks are `table partition`.
+pub(crate) fn vanished(tasks: &[String]) -> Option<String> {
+    by_table(
+        tasks,
+        "kept although the source does not list them any more",
+    )
+}
+
+/// Says which partitions have no place any more; `what` becomes, or became, of them.
+pub(crate) fn dropped(tasks: &[String], what: &str) -> Option<String> {
+    let heading = format!("{what}, because the declarations have no place for them any more");
+    by_table(tasks, &heading)
+}
+
+/// One line a table, however many partitions it has.
+fn by_table(tasks: &[String], heading: &str) -> Option<String> {
+    let mut tables: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for task in tasks {
+        let (table, partition) = task.split_once(' ').unwrap_or((task, ""));
+        tables.entry(table).or_default().push(partition);
+    }
+    if tables.is_empty() {
+        return None;
+    }
+    let mut lines = vec![format!("{heading}:")];
+    for (table, mut partitions) in tables {
+        partitions.sort_unstable();
+        lines.push(match partitions.as_slice() {
+            [first, .., last] => format!(
+                "  {table}: {} partitions, {first} to {last}",
+                render::count(partitions.len() as u64)
+            ),
+            _ => format!("  {table}: {}", partitions.join("")),
+        });
+    }
+    Some(lines.join("\n"))
+}
+
 fn changes(verdict: &Verdict) -> &[Change] {
     match verdict.reason() {
         Some(Reason::Changed { changes }) => changes,
@@ -117,5 +157,24 @@ pub(crate) fn reason(verdict: &Verdict) -> String {
         (_, Some(reason)) => reason.to_string(),
         (Verdict::Restore, None) => "computed before; its rows are published again".to_owned(),
         (_, None) => "nothing it is made from has changed".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_are_told_by_table() {
+        let tasks: Vec<String> = (1..=1_200)
+            .map(|n| format!("m.px asset=ETH/date={n:04}"))
+            .chain(["m.avg all".to_owned()])
+            .collect();
+        assert_eq!(
+            dropped(&tasks, "dropped").unwrap(),
+            "dropped, because the declarations have no place for them any more:\n  m.avg: all\n  \
+             m.px: 1,200 partitions, asset=ETH/date=0001 to asset=ETH/date=1200"
+        );
+        assert_eq!(dropped(&[], "dropped"), None);
     }
 }

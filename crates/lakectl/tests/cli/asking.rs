@@ -352,3 +352,16 @@ fn rows_come_while_the_query_runs_and_a_closed_pipe_ends_it() {
         assert_eq!(ended.stderr, "");
     }
 }
+
+#[test]
+fn a_query_may_begin_with_a_remark() {
+    let place = Place::published();
+    let query = "-- all of them\nSELECT count(*) AS n FROM market.dvol";
+    let found = place
+        .call(&["sql", query, "--format", "csv"])
+        .code(0)
+        .stdout;
+    assert!(found.starts_with("n\n"), "{found}");
+    let unknown = place.call(&["sql", "--limt", "3", "SELECT 1"]).code(1);
+    assert!(unknown.stderr.contains("'--limt'"), "{}", unknown.stderr);
+}

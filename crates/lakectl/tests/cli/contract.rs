@@ -73,8 +73,18 @@ fn every_command_speaks_json() {
     assert_eq!(
         keys(&plan),
         [
-            "profile", "lake", "version", "last_day", "tasks", "estimate", "stages", "plan",
-            "vanished", "dropped", "checks",
+            "profile",
+            "lake",
+            "version",
+            "last_day",
+            "tasks",
+            "estimate",
+            "stages",
+            "plan",
+            "vanished",
+            "dropped",
+            "checks",
+            "open_checks",
         ]
     );
     assert_eq!(
@@ -118,6 +128,7 @@ fn every_command_speaks_json() {
             "failures",
             "quarantine",
             "checks",
+            "open_checks",
             "note",
             "disk"
         ]

@@ -175,8 +175,17 @@ fn an_asset_that_is_not_covered_any_more_is_named_before_it_is_dropped() {
             .all(|task| task.as_str().unwrap().contains("asset=ETH"))
     );
     let text = place.short(&[&["plan"], &args[..]].concat()).code(0).stdout;
-    assert!(text.contains("dropped, because"), "{text}");
-    place.short(&[&["run"], &args[..]].concat()).code(0);
+    // One line a table, in the plan and in what the run says.
+    let line = "\n  options.slices: 11 partitions, asset=ETH/date=2026-01-01 to asset=ETH/date=2026-01-11\n";
+    assert!(
+        text.contains("a run drops these") && text.contains(line),
+        "{text}"
+    );
+    let run = place.short(&[&["run"], &args[..]].concat()).code(0).stdout;
+    assert!(
+        run.contains("\ndropped, because") && run.contains(line),
+        "{run}"
+    );
     let plan = json(&place, &[&["plan"], &args[..]].concat());
     assert_eq!(plan["dropped"], Value::Array(Vec::new()));
 }

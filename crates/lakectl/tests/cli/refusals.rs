@@ -258,10 +258,20 @@ fn queries_are_only_queries() {
     for (at, word) in [
         ("7", "no version 7"),
         ("bananas", "neither a version nor a time"),
+        ("0", "neither a version nor a time"),
+        ("main@0", "neither a version nor a time"),
+        ("main@7", "no version 7"),
+        ("dev@1", "no branch `dev`"),
         ("2020-01-01", "no version at 2020"),
     ] {
         let ended = place.call(&["sql", "SELECT 1", "--at", at]).code(1);
         assert!(ended.stderr.contains(word), "{at}: {}", ended.stderr);
+    }
+    place.call(&["sql", "SELECT 1", "--at", "main@1"]).code(0);
+    let unused = ["sql", "SELECT $a", "--param", "a=1", "--param", "zz=1"];
+    let unused = place.call(&unused).code(1);
+    for word in ["`--param zz=...`", "the query has no `$zz`", "it has `$a`"] {
+        assert!(unused.stderr.contains(word), "{}", unused.stderr);
     }
     for (file, word) in [
         ("rows.xls", ".parquet"),
@@ -274,4 +284,48 @@ fn queries_are_only_queries() {
         .call(&["sql", "SELECT 1", "--format", "parquet"])
         .code(1);
     assert!(ended.stderr.contains("--output"), "{}", ended.stderr);
+}
+
+/// One rule for all commands: 1 for what was asked for, 2 for what came in between.
+#[test]
+fn a_damaged_log_is_no_wrong_command() {
+    let place = Place::published();
+    let log = place.path().join("lake/demo/_log/main");
+    let mut commits: Vec<_> = fs::read_dir(&log)
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .collect();
+    commits.retain(|path| path.is_file());
+    commits.sort();
+    fs::write(commits.last().unwrap(), "{").unwrap();
+    let days = ["--from", "2026-01-01", "--to", "2026-01-05"];
+    let backfill = [&["backfill", "--select", "market.*"][..], &days].concat();
+    let commands: [&[&str]; 8] = [
+        &["run"],
+        &backfill,
+        &["plan"],
+        &["status"],
+        &["sql", "SELECT 1"],
+        &["gc", "--dry-run"],
+        &["log"],
+        &["branch", "list"],
+    ];
+    for command in commands {
+        let ended = place.short(command).code(2);
+        assert!(
+            ended.stderr.contains("_log"),
+            "{command:?}: {}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
+fn a_lake_without_its_identity_is_told_what_it_lacks() {
+    let place = Place::published();
+    fs::remove_file(place.path().join("lake/demo/lake.json")).unwrap();
+    let ended = place.short(&["status"]).code(1);
+    for word in ["no lake.json", "bring that file back", "\"profile\""] {
+        assert!(ended.stderr.contains(word), "{}", ended.stderr);
+    }
 }

@@ -1,6 +1,6 @@
 //! Reads the `[[stage.check]]` blocks of a stage.
 
-use lakectl_core::{Column, ColumnType, Grain, Severity, TableId, parse_days};
+use lakectl_core::{Column, ColumnType, Grain, Severity, TableId, parse_days, parse_hours};
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -134,8 +134,8 @@ fn rule(block: &Block<'_>, stage: &StageDecl) -> Result<CheckRule, DeclareError>
                 let message = "`freshness` needs a stage with a `time_column`";
                 return Err(block.error(word, message, None));
             }
-            let days = block.core(word, parse_days(block.needed(word)?))?;
-            Ok(CheckRule::Freshness { days })
+            let hours = block.core(word, parse_hours(block.needed(word)?))?;
+            Ok(CheckRule::Freshness { hours })
         }
     }
 }

@@ -13,7 +13,7 @@ use arrow::array::RecordBatch;
 use lakectl_pipeline::PipelineError;
 use lakectl_pipeline::lake::Lake;
 use lakectl_pipeline::query::{
-    LakeSession, Literal, Rows, Script, ScriptStatement, SqlError, locate,
+    LakeSession, Literal, Rows, Script, ScriptStatement, SqlError, locate, placeholders,
 };
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -92,6 +92,24 @@ impl<'a> Asker<'a> {
             screen: None,
             depth: 0,
         })
+    }
+
+    /// A misspelt parameter would otherwise change nothing and say nothing.
+    pub(super) fn refuse_unused(&self, sql: &str) -> Result<(), PipelineError> {
+        // What is no query has its own error when it is asked.
+        let Ok(used) = placeholders(sql) else {
+            return Ok(());
+        };
+        let unused = self.params.keys().find(|name| !used.contains(*name));
+        let Some(name) = unused else { return Ok(()) };
+        let used: Vec<String> = used.iter().map(|name| format!("`${name}`")).collect();
+        Err(PipelineError::usage(
+            format!("`--param {name}=...`: the query has no `${name}`"),
+            match used.is_empty() {
+                true => "it has no parameter".to_owned(),
+                false => format!("it has {}", used.join(", ")),
+            },
+        ))
     }
 
     /// Does the last of a command's work. A stopped query may still compute somewhere; nobody waits for it.

@@ -9,7 +9,7 @@ use lakectl_pipeline::engine::nearest;
 use lakectl_pipeline::query::{TableInfo, TableKind, parse_param};
 
 use super::asker::Asker;
-use super::{format_of, version};
+use super::{format_of, place};
 use crate::args::Format;
 use crate::commands::Done;
 use crate::layout::{table, width, wrap};
@@ -74,7 +74,10 @@ pub(super) fn run(asker: &mut Asker<'_>, line: &str) -> Result<Next> {
         ("\\d", Some(name)) => render::out(&described(asker, name)?),
         ("\\df", pattern) => render::out(&functions(asker, pattern)?),
         ("\\at", Some(text)) => {
-            let snapshot = asker.lake.at(version(text)?).map_err(PipelineError::from)?;
+            let snapshot = asker
+                .lake
+                .look(&place(text)?)
+                .map_err(PipelineError::from)?;
             open(asker, snapshot)?;
         }
         ("\\refresh", None) => {

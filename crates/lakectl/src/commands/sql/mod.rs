@@ -17,7 +17,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use lakectl_pipeline::PipelineError;
-use lakectl_pipeline::lake::VersionRef;
+use lakectl_pipeline::lake::{Place, VersionRef};
 use lakectl_pipeline::query::{Literal, SessionOptions, parse_param};
 
 use self::asker::Asker;
@@ -27,7 +27,7 @@ use crate::args::{Format, SqlArgs};
 use crate::context::Context;
 
 pub(crate) fn sql(context: &Context, args: &SqlArgs) -> Result<Done> {
-    let at = args.at.as_deref().map(version).transpose()?;
+    let at = args.at.as_deref().map(place).transpose()?;
     // What cannot be written must not be computed first.
     let format = match &args.output {
         Some(file) => format_of(file, context.global.format)?,
@@ -50,14 +50,21 @@ pub(crate) fn sql(context: &Context, args: &SqlArgs) -> Result<Done> {
         threads: args.threads,
     };
     let lake = context.lake()?;
-    let session = context.bench.session_within(lake.clone(), at, options)?;
+    let mut session = context.bench.session_within(lake.clone(), None, options)?;
+    if let Some(at) = &at {
+        let snapshot = lake.look(at).map_err(PipelineError::from)?;
+        session = session.at(snapshot).map_err(PipelineError::from)?;
+    }
     let mut asker = Asker::new(context, lake, session)?;
     asker.format = format;
     asker.limit = args.limit;
     asker.timeout = timeout;
     asker.params = params(&args.param)?;
     match (&args.query, &args.file) {
-        (Some(query), _) => one(asker, query, args.output.as_deref()),
+        (Some(query), _) => {
+            asker.refuse_unused(query)?;
+            one(asker, query, args.output.as_deref())
+        }
         (None, Some(file)) => {
             one_result_only(args)?;
             asker.finish(|asker| asker.file(file))
@@ -106,12 +113,21 @@ fn params(texts: &[String]) -> Result<BTreeMap<String, Literal>, PipelineError> 
         .collect()
 }
 
-/// Reads a version's number or a time.
-fn version(text: &str) -> Result<VersionRef, PipelineError> {
-    text.parse().map_err(|_| {
+/// Reads a version: of the branch at hand, or, with `@`, of another one.
+fn place(text: &str) -> Result<Place, PipelineError> {
+    let place = match text.contains('@') {
+        true => text.parse().ok(),
+        false => text.parse().ok().map(|version| Place {
+            branch: None,
+            version: Some(version),
+        }),
+    };
+    // Before the first commit there is nothing to ask.
+    let place = place.filter(|place: &Place| place.version != Some(VersionRef::Number(0)));
+    place.ok_or_else(|| {
         PipelineError::usage(
             format!("`{text}` is neither a version nor a time"),
-            "write a number from `log`, a day such as 2026-01-05, or a time such as 2026-01-05T09:21:45Z",
+            "write a number from `log`, a day such as 2026-01-05, a time such as 2026-01-05T09:21:45Z, or `dev@3` for another branch",
         )
     })
 }
@@ -143,6 +159,11 @@ mod tests {
         assert_eq!(format_of("a/b.CSV", Format::Text).unwrap(), Format::Csv);
         assert_eq!(format_of("a/b.csv", Format::Json).unwrap(), Format::Json);
         assert!(format_of("a/b.xls", Format::Text).is_err());
-        assert!(version("7").is_ok() && version("2026-01-05").is_ok() && version("seven").is_err());
+        for good in ["7", "2026-01-05", "main@3", "dev@2026-01-05T09:21:45Z"] {
+            assert!(place(good).is_ok(), "{good}");
+        }
+        for bad in ["0", "main@0", "seven", "2026-13-05", "dev@soon"] {
+            assert!(place(bad).is_err(), "{bad}");
+        }
     }
 }
