@@ -273,6 +273,7 @@ const STAGES: [(&str, &str); 16] = [
     ("surface_nodes", "options.surface_nodes"),
     ("term_structure", "options.term_structure"),
     ("density", "options.density"),
+    ("expiry_density", "options.expiry_density"),
     ("exposure", "options.exposure"),
     ("exposure_profile", "options.exposure_profile"),
     ("hedge_ladder", "options.hedge_ladder"),
