@@ -41,6 +41,11 @@ const ALLOWED: [(&str, &str, &str); 24] = [
         "simulated smiles have no arbitrage",
     ),
     (
+        "options.expiry_density.negative_mass",
+        "",
+        "simulated smiles have no arbitrage",
+    ),
+    (
         "options.exposure.left_out",
         "",
         "no simulated chain is taken within an hour of an expiry",
