@@ -28,7 +28,7 @@ const DELTAS: [f64; 2] = [0.25, 0.10];
 /// A density is sound whose mass and whose mean of `S_T / F` are this close to one, and whose negative part is this small.
 const MASS_ERROR: f64 = 0.01;
 const MEAN_ERROR: f64 = 0.001;
-const NEGATIVE_MASS: f64 = 0.001;
+const NEGATIVE_MASS: f64 = 0.0001;
 /// A moment stands if no more of it than this comes from beyond every price that means anything.
 const BEYOND: f64 = 0.01;
 /// The numbers of a row.
