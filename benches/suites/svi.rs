@@ -11,7 +11,7 @@ use lakectl_options::black::{BlackInput, greeks, price};
 use lakectl_options::density::quantiles;
 use lakectl_options::implied::implied_vol;
 use lakectl_options::slices::{SliceQuote, SliceQuotes, fit_slice, publish};
-use lakectl_options::smile::{RawSvi, Smile, fit_svi};
+use lakectl_options::smile::{Range, RawSvi, Smile, fit_svi};
 use lakectl_options::surface::{Slice, Surface};
 use serde_json::{Value, json};
 
@@ -64,6 +64,7 @@ fn bench(c: &mut Criterion) {
             expiry_years: years,
             forward: 60_000.0,
             svi,
+            quoted: Range::WHOLE,
         }
     });
     let surface = Surface::new(slices.to_vec()).expect("a sound surface");
@@ -228,10 +229,12 @@ fn snapshot(chain: &[(f64, Vec<ChainQuote>)]) -> Option<[f64; 5]> {
     let fits: Vec<_> = slices.iter().map(fit_slice).collect();
     let published = publish(&slices, &fits, |_| None);
     let slices = published.iter().zip(&slices).filter_map(|(slice, quotes)| {
+        let slice = slice.as_ref().ok()?;
         Some(Slice {
             expiry_years: quotes.expiry_years,
             forward: 60_000.0,
-            svi: slice.as_ref().ok()?.svi,
+            svi: slice.svi,
+            quoted: slice.certificate.fitted,
         })
     });
     let nodes = Surface::new(slices.collect()).ok()?.nodes();

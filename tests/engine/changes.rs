@@ -261,7 +261,7 @@ fn a_change_without_effect_stops_where_rows_are_equal() {
 /// read nothing that could change.
 const AFTER_GREEKS: [&str; 11] = [
     "options.{exclusions,skew_fit,skew_report,skew_quotes} asset=ASSETS/date=DAYS",
-    "options.{slices,smile_models,surface_nodes,term_structure,density} asset=ASSETS/date=DAYS",
+    "options.{slices,smile_models,surface_nodes,term_structure,density,expiry_density} asset=ASSETS/date=DAYS",
     "options.{variance_index,exposure,exposure_profile,hedge_ladder,max_pain} asset=ASSETS/date=DAYS",
     "options.skew_elasticity asset=ASSETS/month=MONTHS",
     "options.index_comparison asset=ASSETS/year=YEARS",
@@ -289,7 +289,7 @@ fn other_values_run_the_readers_and_a_reverted_change_runs_nothing() {
     let expected = tasks(&AFTER_GREEKS);
     assert_tasks(&run.executed(), &expected);
     let moved = tasks(&[
-        "options.{greeks,slices,smile_models,surface_nodes,term_structure,density,variance_index,exposure} asset=ASSETS/date=DAYS",
+        "options.{greeks,slices,smile_models,surface_nodes,term_structure,density,expiry_density,variance_index,exposure} asset=ASSETS/date=DAYS",
         "features.surface_factors asset=ASSETS/month=MONTHS",
         "features.matrix asset=ASSETS/year=YEARS",
     ]);

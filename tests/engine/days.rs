@@ -26,7 +26,7 @@ fn a_new_day_runs_its_partitions_and_those_that_hold_it() {
          defillama_stablecoins,coinmetrics_assets,coinbase_candles,alternative_fear_greed} month=2026-01",
         &format!("market.option_quotes asset=ASSETS/date={NEXT}"),
         &format!(
-            "options.{{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density}} asset=ASSETS/date={NEXT}"
+            "options.{{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density,expiry_density}} asset=ASSETS/date={NEXT}"
         ),
         &format!("options.{{exclusions,skew_report,skew_quotes}} asset=ASSETS/date={NEXT}"),
         // The month's page of bars is another document now, which days that look back into it see.

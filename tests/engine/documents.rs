@@ -33,7 +33,7 @@ fn computed() -> Archive {
         &format!("{{raw,norm}}.archive_deribit_chains date={DAYS}"),
         &format!("market.option_quotes asset=ASSETS/date={DAYS}"),
         &format!(
-            "options.{{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density}} asset=ASSETS/date={DAYS}"
+            "options.{{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density,expiry_density}} asset=ASSETS/date={DAYS}"
         ),
         "features.{surface_pca,surface_factors} asset=ASSETS/month={2026-01,2026-02}",
         "{raw,norm}.archive_{coinmarketcap_btc,deribit_dvol} all",
@@ -66,7 +66,7 @@ fn one_changed_document_runs_the_partitions_that_it_reaches() {
         "market.option_quotes asset=ASSETS/date=2026-01-31",
         // The quotes of ETH name another document, which is where it ends.
         "options.{forwards,greeks} asset=ASSETS/date=2026-01-31",
-        "options.{slices,smile_models,surface_nodes,term_structure,density} asset=BTC/date=2026-01-31",
+        "options.{slices,smile_models,surface_nodes,term_structure,density,expiry_density} asset=BTC/date=2026-01-31",
         // Slices of the day after may carry a shape of that day; theirs are their own.
         "options.slices asset=BTC/date=2026-02-01",
         "options.exclusions asset=ASSETS/date=2026-01-31",
@@ -92,7 +92,7 @@ fn one_changed_document_runs_the_partitions_that_it_reaches() {
     let changed = run.changed();
     for task in tasks(&[
         "market.option_quotes asset=ASSETS/date=2026-01-31",
-        "options.{greeks,slices,smile_models,surface_nodes,term_structure,density} asset=BTC/date=2026-01-31",
+        "options.{greeks,slices,smile_models,surface_nodes,term_structure,density,expiry_density} asset=BTC/date=2026-01-31",
         "features.surface_factors asset=BTC/month=2026-01",
         "features.matrix asset=BTC/year=2026",
     ]) {
@@ -248,7 +248,7 @@ fn a_new_day_of_recordings_runs_only_what_holds_it() {
         &format!("{{raw,norm}}.archive_deribit_chains date={next}"),
         &format!("market.option_quotes asset=ASSETS/date={next}"),
         &format!(
-            "options.{{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density}} asset=ASSETS/date={next}"
+            "options.{{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density,expiry_density}} asset=ASSETS/date={next}"
         ),
         &format!(
             "options.{{exclusions,skew_fit,skew_report,skew_quotes}} asset=ASSETS/date={next}"

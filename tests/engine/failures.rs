@@ -60,7 +60,7 @@ fn a_failed_task_leaves_its_published_rows_and_marks_their_readers() {
     let stale = stale(&run);
     let names: Vec<String> = stale.iter().map(|(task, _)| task.clone()).collect();
     for task in tasks(&[
-        "options.{slices,smile_models,surface_nodes,term_structure,density} asset=ETH/date=DAYS",
+        "options.{slices,smile_models,surface_nodes,term_structure,density,expiry_density} asset=ETH/date=DAYS",
         "features.{surface_pca,surface_factors} asset=ETH/month=MONTHS",
         "features.{divergence,matrix} asset=ETH/year=YEARS",
         "forecast.quantiles asset=ETH/month=2026-01",
@@ -119,7 +119,7 @@ fn without_published_rows_each_reader_decides() {
     assert_tasks(
         &run.blocked(),
         &tasks(&[
-            "options.{slices,smile_models,surface_nodes,term_structure,density} asset=ETH/date=DAYS",
+            "options.{slices,smile_models,surface_nodes,term_structure,density,expiry_density} asset=ETH/date=DAYS",
             "options.{exclusions,skew_fit,skew_report,skew_quotes} asset=ETH/date=DAYS",
             "options.{variance_index,exposure,exposure_profile,hedge_ladder,max_pain} asset=ETH/date=DAYS",
             "options.index_comparison asset=ETH/year=YEARS",
@@ -165,7 +165,7 @@ fn without_published_rows_each_reader_decides() {
         &mended.executed(),
         &tasks(&[
             "options.greeks asset=ASSETS/date=DAYS",
-            "options.{slices,smile_models,surface_nodes,term_structure,density} asset=ETH/date=DAYS",
+            "options.{slices,smile_models,surface_nodes,term_structure,density,expiry_density} asset=ETH/date=DAYS",
             "options.{exclusions,skew_fit,skew_report,skew_quotes} asset=ETH/date=DAYS",
             "options.skew_policy asset=ETH/month=MONTHS",
             "options.{variance_index,exposure,exposure_profile,hedge_ladder,max_pain} asset=ETH/date=DAYS",

@@ -46,7 +46,7 @@ fn after_a_chain() -> Vec<String> {
     tasks(&[
         &format!("market.option_quotes asset=ASSETS/date={DAY}"),
         &format!(
-            "options.{{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density}} asset=ASSETS/date={DAY}"
+            "options.{{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density,expiry_density}} asset=ASSETS/date={DAY}"
         ),
         &format!(
             "options.{{variance_index,exposure,exposure_profile,hedge_ladder,max_pain}} asset=ASSETS/date={DAY}"

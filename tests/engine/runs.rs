@@ -20,7 +20,7 @@ fn everything() -> Vec<String> {
         "market.rates year=YEARS",
         "{onchain.global_metrics,sentiment.daily} year=YEARS",
         "onchain.{metrics,daily,indices} asset=ASSETS/year=YEARS",
-        "options.{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density} asset=ASSETS/date=DAYS",
+        "options.{forwards,greeks,slices,smile_models,surface_nodes,term_structure,density,expiry_density} asset=ASSETS/date=DAYS",
         "options.{exclusions,skew_fit,skew_report,skew_quotes} asset=ASSETS/date=DAYS",
         "options.skew_policy asset=ASSETS/month=MONTHS",
         "options.{variance_index,exposure,exposure_profile,hedge_ladder,max_pain} asset=ASSETS/date=DAYS",

@@ -92,7 +92,7 @@ fn forced_tasks_give_equal_rows_and_publish_nothing() {
     selected.until = Some("options".to_owned());
     let run = go(&bench, &selected);
     let eth = tasks(&[
-        "options.{slices,surface_nodes,term_structure,density} asset=ETH/date=2026-01-03",
+        "options.{slices,surface_nodes,term_structure,density,expiry_density} asset=ETH/date=2026-01-03",
         "options.{exposure,exposure_profile,hedge_ladder} asset=ETH/date=2026-01-03",
         "options.skew_elasticity asset=ETH/month=2026-01",
     ]);

@@ -3,7 +3,7 @@
 use lakectl_tests::Bench;
 
 /// A derived table, an input, and the columns that join a row with one that it was computed from.
-const PAIRS: [(&str, &str, &str); 26] = [
+const PAIRS: [(&str, &str, &str); 27] = [
     (
         "options.forwards",
         "market.option_quotes",
@@ -30,6 +30,11 @@ const PAIRS: [(&str, &str, &str); 26] = [
         "asset, event_time",
     ),
     ("options.density", "options.slices", "asset, event_time"),
+    (
+        "options.expiry_density",
+        "options.slices",
+        "asset, event_time, expiry",
+    ),
     (
         "options.skew_elasticity",
         "options.density",

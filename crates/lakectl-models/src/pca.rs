@@ -5,12 +5,13 @@
 //! 1e-5, and its explained variance divides by the number of components; the tests compare directions with it,
 //! but factor values that must not change between machines and runs need the exact method.
 
+use lakectl_stats::StatsError;
+use lakectl_stats::components::{principal_components, scores};
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::ModelKind;
 use crate::error::ModelError;
 use crate::exact;
-use crate::linalg::symmetric_eigen;
 
 /// How the columns are prepared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,19 +99,26 @@ impl SurfacePca {
                 needed,
             });
         }
-        let (mean, scale) = scaler(&complete, width, config.scaling)?;
-        let covariance = covariance(&complete, &mean, &scale);
-        let (values, vectors) = symmetric_eigen(&covariance, width)?;
-        let total: f64 = values.iter().map(|v| v.max(0.0)).sum();
-        let keep = config.components.min(width).min(complete.len() - 1);
-        let explained_variance: Vec<f64> = values.iter().take(keep).map(|v| v.max(0.0)).collect();
-        let ratio = |v: &f64| if total > 0.0 { v / total } else { 0.0 };
+        let found = principal_components(
+            &complete.concat(),
+            width,
+            config.components,
+            config.scaling == Scaling::Standardise,
+        )
+        .map_err(|error| match error {
+            StatsError::Constant { column } => ModelError::ConstantColumn {
+                column: format!("node {column}"),
+            },
+            _ => ModelError::Numeric {
+                step: "eigenvalues",
+            },
+        })?;
         Ok(Self {
-            explained_ratio: explained_variance.iter().map(ratio).collect(),
-            explained_variance,
-            components: vectors.into_iter().take(keep).map(oriented).collect(),
-            mean,
-            scale,
+            explained_ratio: found.share,
+            explained_variance: found.variance,
+            components: found.loadings,
+            mean: found.mean,
+            scale: found.scale,
             rows: complete.len(),
         })
     }
@@ -136,14 +144,8 @@ impl SurfacePca {
                 column: format!("node {position}"),
             });
         };
-        let z: Vec<f64> = (0..width)
-            .map(|i| (row[i] - self.mean[i]) / self.scale[i])
-            .collect();
-        let scores: Vec<f64> = self
-            .components
-            .iter()
-            .map(|c| c.iter().zip(&z).map(|(c, z)| c * z).sum())
-            .collect();
+        let numeric = |_| ModelError::Numeric { step: "scores" };
+        let scores = scores(&row, &self.mean, &self.scale, &self.components).map_err(numeric)?;
         let squares: f64 = (0..width)
             .map(|i| {
                 let explained: f64 = self
@@ -152,7 +154,7 @@ impl SurfacePca {
                     .zip(&scores)
                     .map(|(c, s)| c[i] * s)
                     .sum();
-                (z[i] - explained) * self.scale[i]
+                ((row[i] - self.mean[i]) / self.scale[i] - explained) * self.scale[i]
             })
             .map(|e| e * e)
             .sum();
@@ -191,70 +193,6 @@ impl SurfacePca {
 /// The row without options, if nothing is missing.
 fn complete(row: &[Option<f64>]) -> Option<Vec<f64>> {
     row.iter().map(|x| x.filter(|x| x.is_finite())).collect()
-}
-
-fn scaler(
-    rows: &[Vec<f64>],
-    width: usize,
-    scaling: Scaling,
-) -> Result<(Vec<f64>, Vec<f64>), ModelError> {
-    let n = rows.len() as f64;
-    let mean: Vec<f64> = (0..width)
-        .map(|c| rows.iter().map(|r| r[c]).sum::<f64>() / n)
-        .collect();
-    let mut scale = vec![1.0; width];
-    if scaling == Scaling::Standardise {
-        for (c, scale) in scale.iter_mut().enumerate() {
-            let squares: f64 = rows
-                .iter()
-                .map(|r| (r[c] - mean[c]) * (r[c] - mean[c]))
-                .sum();
-            *scale = libm::sqrt(squares / (n - 1.0));
-            if *scale <= 1e-12 * mean[c].abs().max(1e-12) {
-                return Err(ModelError::ConstantColumn {
-                    column: format!("node {c}"),
-                });
-            }
-        }
-    }
-    Ok((mean, scale))
-}
-
-/// Sample covariance of the prepared columns.
-fn covariance(rows: &[Vec<f64>], mean: &[f64], scale: &[f64]) -> Vec<f64> {
-    let width = mean.len();
-    let mut out = vec![0.0; width * width];
-    for row in rows {
-        let z: Vec<f64> = (0..width).map(|i| (row[i] - mean[i]) / scale[i]).collect();
-        for i in 0..width {
-            for j in 0..=i {
-                out[i * width + j] += z[i] * z[j];
-            }
-        }
-    }
-    for i in 0..width {
-        for j in 0..=i {
-            let value = out[i * width + j] / (rows.len() - 1) as f64;
-            out[i * width + j] = value;
-            out[j * width + i] = value;
-        }
-    }
-    out
-}
-
-/// Applies the sign rule.
-fn oriented(mut component: Vec<f64>) -> Vec<f64> {
-    let mut lead = 0.0_f64;
-    for x in &component {
-        // A later node must lead by more than rounding, else equal loadings would flip with the last bit.
-        if x.abs() > lead.abs() * (1.0 + 1e-9) {
-            lead = *x;
-        }
-    }
-    if lead < 0.0 {
-        component.iter_mut().for_each(|x| *x = -*x);
-    }
-    component
 }
 
 #[cfg(test)]

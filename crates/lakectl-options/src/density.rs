@@ -4,7 +4,10 @@
 //! `s = sqrt(w)`: `P(S_T < K) = N(-d2) + n(d2) ds/dk`, and the density is
 //! `g(k) n(d2) / s` (Gatheral and Jacquier 2014, section 2.2).
 
+mod moments;
 pub mod prices;
+
+pub use moments::{Beyond, LogReturn, Moments, moments};
 
 use crate::OptionKind;
 use crate::black::log_ratio;
@@ -26,6 +29,9 @@ pub enum DensityError {
     /// down in its wings.
     #[error("the smile implies no such quantile")]
     NoQuantile,
+    /// The total variance is not positive and finite at a place within `|k| <= 12.04`.
+    #[error("the variance is not positive everywhere")]
+    NegativeVariance,
 }
 
 /// Probability that `ln(S_T / F) < k`; `None` where the total variance is not positive.
@@ -47,10 +53,14 @@ pub fn exceedance(smile: &impl Smile, k: f64) -> Option<f64> {
 /// Density of `ln(S_T / F)` at `k`; negative where the smile has butterfly arbitrage.
 #[must_use]
 pub fn density(smile: &impl Smile, k: f64) -> Option<f64> {
-    let s = smile.total_variance(k).sqrt();
-    let d2 = -k / s - 0.5 * s;
-    let value = smile.density_factor(k) * pdf(d2) / s;
+    let value = smile.density_factor(k) * weight(smile, k);
     value.is_finite().then_some(value)
+}
+
+/// What `g(k)` is multiplied by to give the density: positive, or NaN where the variance is not.
+fn weight(smile: &impl Smile, k: f64) -> f64 {
+    let s = smile.total_variance(k).sqrt();
+    pdf(-k / s - 0.5 * s) / s
 }
 
 /// Quantiles of `ln(S_T / F)` for probabilities in any order.
@@ -191,47 +201,6 @@ fn outside(smile: &impl Smile, low: f64, high: f64) -> Result<TailMass, DensityE
     })
 }
 
-/// Moments of the density and how well it holds together.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Moments {
-    /// Integral of the density; one for a sound smile.
-    pub mass: f64,
-    /// Mean of `S_T / F`; one for a sound smile.
-    pub mean_ratio: f64,
-    /// Integral of the negative part of the density.
-    pub negative_mass: f64,
-    /// Mean of the log return.
-    pub mean: f64,
-    /// Variance of the log return.
-    pub variance: f64,
-    /// Skewness of the log return.
-    pub skewness: f64,
-    /// Kurtosis of the log return (3 for a normal one).
-    pub kurtosis: f64,
-}
-
-impl Moments {
-    /// Distance of the density's mass from one.
-    #[must_use]
-    pub fn mass_error(&self) -> f64 {
-        (self.mass - 1.0).abs()
-    }
-
-    /// Distance of the mean of `S_T / F` from one.
-    #[must_use]
-    pub fn mean_error(&self) -> f64 {
-        (self.mean_ratio - 1.0).abs()
-    }
-
-    /// Volatility of a variance swap over the density: a log contract costs `-2 E[ln(S_T / F)]` of total variance (Neuberger
-    /// 1994). `None` if the mean is not negative or the time not positive.
-    #[must_use]
-    pub fn variance_swap_vol(&self, expiry_years: f64) -> Option<f64> {
-        let vol = (-2.0 * self.mean / expiry_years).sqrt();
-        (vol > 0.0 && vol.is_finite()).then_some(vol)
-    }
-}
-
 /// How volatility climbs into the put wing: `(IV(10p) - IV(25p)) / (k(25p) - k(10p))`, per unit of log moneyness, positive when
 /// far puts are dearer. `None` if the smile does not reach both deltas or the time is not positive.
 #[must_use]
@@ -247,64 +216,6 @@ pub fn put_wing_slope(smile: &impl Smile, expiry_years: f64) -> Option<f64> {
 pub fn risk_reversal_25(smile: &impl Smile, expiry_years: f64) -> Option<f64> {
     let vol = |kind| smile.vol(smile_delta(smile, kind, 0.25)?, expiry_years);
     Some(vol(OptionKind::Call)? - vol(OptionKind::Put)?)
-}
-
-/// Integrates the density by the trapezoid rule over ten deviations at the money on each side
-/// (further where the wings are fat), 1,000 steps.
-///
-/// # Errors
-/// No positive variance somewhere on the way.
-pub fn moments(smile: &impl Smile) -> Result<Moments, DensityError> {
-    const STEPS: usize = 1_000;
-    let s = smile.total_variance(0.0).sqrt();
-    if !(s > 0.0 && s.is_finite()) {
-        return Err(DensityError::NoVariance);
-    }
-    let reach = |direction: f64| {
-        let mut k = 8.0 * s * direction;
-        // Out to a density of about 1e-20, or to the end of the search range.
-        while k.abs() < MAX_LOG_MONEYNESS && density(smile, k).is_some_and(|q| q > 1e-18) {
-            k *= 1.25;
-        }
-        k.clamp(-MAX_LOG_MONEYNESS, MAX_LOG_MONEYNESS)
-    };
-    let (low, high) = (reach(-1.0), reach(1.0));
-    let width = (high - low) / STEPS as f64;
-    let mut sums = [0.0; 7];
-    for i in 0..=STEPS {
-        let k = low + width * i as f64;
-        let q = density(smile, k).ok_or(DensityError::NoVariance)? * width;
-        // In deviations, so that the powers of a narrow density keep their digits.
-        let z = k / s;
-        let powers = [1.0, libm::exp(k), 0.0, z, z * z, z * z * z, z * z * z * z];
-        for (sum, power) in sums.iter_mut().zip(powers) {
-            *sum += q * power;
-        }
-        sums[2] += (-q).max(0.0);
-    }
-    let [mass, mean_ratio, negative_mass, m1, m2, m3, m4] = sums;
-    let (centre, square) = (m1 / mass, m1 / mass * (m1 / mass));
-    let spread = m2 / mass - square;
-    let third = m3 / mass - 3.0 * centre * m2 / mass + 2.0 * centre * square;
-    let fourth =
-        m4 / mass - 4.0 * centre * m3 / mass + 6.0 * square * m2 / mass - 3.0 * square * square;
-    let moments = Moments {
-        mass,
-        mean_ratio,
-        negative_mass,
-        mean: centre * s,
-        variance: spread * s * s,
-        skewness: third / (spread * spread.sqrt()),
-        kurtosis: fourth / (spread * spread),
-    };
-    let finite = [mean_ratio, moments.skewness, moments.kurtosis]
-        .iter()
-        .all(|x| x.is_finite());
-    if moments.variance > 0.0 && moments.variance.is_finite() && finite {
-        Ok(moments)
-    } else {
-        Err(DensityError::NoVariance)
-    }
 }
 
 /// `d2` and `n(d2) ds/dk`.

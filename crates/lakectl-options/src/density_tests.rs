@@ -31,6 +31,7 @@ fn a_flat_smile_is_lognormal() {
     assert!((tails.right - cdf(-(1.1_f64.ln() + 0.045) / 0.3)).abs() < 1e-14);
     let m = moments(&FLAT).unwrap();
     assert!((m.mass - 1.0).abs() < 1e-12 && (m.mean_ratio - 1.0).abs() < 1e-12);
+    let m = m.log_return.unwrap();
     assert!((m.mean + 0.045).abs() < 1e-12 && (m.variance - 0.09).abs() < 1e-12);
     assert!(m.skewness.abs() < 1e-9 && (m.kurtosis - 3.0).abs() < 1e-9);
 }
@@ -42,7 +43,8 @@ fn a_skewed_smile_keeps_mass_and_forward() {
         (m.mass - 1.0).abs() < 1e-8 && (m.mean_ratio - 1.0).abs() < 1e-8,
         "{m:?}"
     );
-    assert!(m.skewness < 0.0 && m.kurtosis > 3.0 && m.negative_mass == 0.0);
+    let log_return = m.log_return.unwrap();
+    assert!(log_return.skewness < 0.0 && log_return.kurtosis > 3.0 && m.negative_mass == 0.0);
     let h = 1e-5;
     for k in [-0.3, -0.05, 0.0, 0.1, 0.4] {
         let slope =
@@ -93,13 +95,14 @@ fn three_ways_to_state_a_tail() {
 
 #[test]
 fn jumps_show_in_the_put_wing_and_in_the_variance_swap() {
-    let m = moments(&FLAT).unwrap();
+    let m = moments(&FLAT).unwrap().log_return.unwrap();
     assert!((m.variance_swap_vol(0.25).unwrap() - 0.6).abs() < 1e-10);
     assert!(m.variance_swap_vol(0.0).is_none() && m.variance_swap_vol(f64::NAN).is_none());
     assert!(put_wing_slope(&FLAT, 0.25).unwrap().abs() < 1e-12);
     assert!(risk_reversal_25(&FLAT, 0.25).unwrap().abs() < 1e-12);
     let m = moments(&SKEWED).unwrap();
-    assert!(m.variance_swap_vol(0.1).unwrap() > SKEWED.vol(0.0, 0.1).unwrap());
+    let swap = m.log_return.unwrap().variance_swap_vol(0.1);
+    assert!(swap.unwrap() > SKEWED.vol(0.0, 0.1).unwrap());
     assert!(put_wing_slope(&SKEWED, 0.1).unwrap() > 0.0);
     assert!(risk_reversal_25(&SKEWED, 0.1).unwrap() < 0.0);
     assert!(m.mass_error() < 1e-8 && m.mean_error() < 1e-8);
@@ -124,9 +127,12 @@ proptest! {
                 prop_assert!((0.0..=1.0).contains(&tail.left) && (0.0..=1.0).contains(&tail.right));
             }
             if let Ok(m) = moments(&smile) {
-                let all = [m.mass, m.mean_ratio, m.negative_mass, m.mean, m.variance, m.skewness, m.kurtosis];
+                let mut all = vec![m.mass, m.mean_ratio, m.negative_mass];
+                if let Some(l) = m.log_return {
+                    all.extend([l.mean, l.variance, l.skewness, l.kurtosis, l.beyond.first, l.beyond.second, l.beyond.fourth]);
+                    prop_assert!(l.variance_swap_vol(x).is_none_or(f64::is_finite));
+                }
                 prop_assert!(all.iter().all(|v| v.is_finite()), "{smile:?} {m:?}");
-                prop_assert!(m.variance_swap_vol(x).is_none_or(f64::is_finite));
             }
             if let Ok(q) = quantiles(&smile, &[0.05, 0.5, 0.95]) {
                 prop_assert!(q.iter().all(|v| v.is_finite()) && q[0] <= q[1] && q[1] <= q[2]);

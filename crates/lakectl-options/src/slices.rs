@@ -2,7 +2,8 @@
 //!
 //! A slice is fitted alone first ([`fit_slice`]). [`publish`] then takes all expiries of a snapshot: where
 //! a slice lies below the nearer one it is lifted to the nearest smile that does not, and a slice with too
-//! few quotes takes an earlier shape of the same expiry with its level moved to the quotes there are.
+//! few quotes, or with quotes on one side of the forward only, takes an earlier shape of the same expiry with
+//! its level moved to the quotes there are.
 
 use crate::smile::{
     Calendar, Certificate, FitError, Quality, Range, RawSvi, Smile, calendar_on, certify, fit_svi,
@@ -120,12 +121,16 @@ pub struct FittedSlice {
 /// Fits one slice and removes butterfly arbitrage from its fitted range.
 ///
 /// # Errors
-/// [`FitError`]; [`FitError::Arbitrage`] if no smile without it was found.
+/// [`FitError`]; [`FitError::OneSided`] unless the strikes enclose the forward, [`FitError::Arbitrage`] if no smile
+/// without it was found.
 pub fn fit_slice(slice: &SliceQuotes) -> Result<FittedSlice, FitError> {
     let column = |pick: fn(&SliceQuote) -> f64| slice.quotes.iter().map(pick).collect::<Vec<_>>();
     let (k, vol, weight) = (column(|q| q.k), column(|q| q.vol), column(|q| q.weight));
     let fit = fit_svi(&k, &vol, &weight, slice.expiry_years)?;
     let range = slice.range().ok_or(FitError::TooFewQuotes)?;
+    if !range.holds(0.0) {
+        return Err(FitError::OneSided);
+    }
     if lowest_g(&fit.svi, range).is_some_and(|lowest| lowest.g >= 0.0) {
         return Ok(FittedSlice {
             svi: fit.svi,
@@ -213,7 +218,7 @@ pub enum Unpublished {
 
 /// Publishes the slices of one snapshot: element by element of `slices`, whose fits are `fits`.
 ///
-/// `earlier` gives, for the position of a slice with too few quotes, a fit of the same expiry that is at
+/// `earlier` gives, for the position of a slice with too few quotes or one-sided ones, a fit of the same expiry that is at
 /// most 24 hours older; it is asked for no other. Slices may come in any order.
 pub fn publish(
     slices: &[SliceQuotes],
@@ -234,7 +239,9 @@ pub fn publish(
                 near = Some((lifted.svi, lifted.range));
                 Ok(describe(slice, lifted, Origin::Fitted))
             }
-            Err(FitError::TooFewQuotes) => carry(slice, earlier(i), near),
+            Err(thin @ (FitError::TooFewQuotes | FitError::OneSided)) => {
+                carry(slice, earlier(i), near).ok_or(Unpublished::Fit(*thin))
+            }
             Err(error) => Err(Unpublished::Fit(*error)),
         };
     }
@@ -284,28 +291,27 @@ fn lift(slice: &SliceQuotes, fit: &FittedSlice, near: Option<(RawSvi, Range)>) -
 }
 
 /// The earlier shape: the same volatility at the same log moneyness, times the factor that fits the
-/// quotes best.
+/// quotes best; none without a recent shape, or if the level would move too far.
 fn carry(
     slice: &SliceQuotes,
     earlier: Option<EarlierSlice>,
     near: Option<(RawSvi, Range)>,
-) -> Result<PublishedSlice, Unpublished> {
-    let thin = Unpublished::Fit(FitError::TooFewQuotes);
-    let earlier = earlier.ok_or(thin)?;
+) -> Option<PublishedSlice> {
+    let earlier = earlier?;
     let hours = (earlier.expiry_years - slice.expiry_years) * 365.0 * 24.0;
     let recent = (0.0..=CARRY_HOURS_MAX + 1e-6).contains(&hours);
     if !(recent && slice.expiry_years > 0.0) {
-        return Err(thin);
+        return None;
     }
     let (mut with, mut own) = (0.0, 0.0);
     for quote in slice.quotes.iter().filter(|q| q.weight > 0.0) {
-        let shape = earlier.svi.vol(quote.k, earlier.expiry_years).ok_or(thin)?;
+        let shape = earlier.svi.vol(quote.k, earlier.expiry_years)?;
         with += quote.weight * shape * quote.vol;
         own += quote.weight * shape * shape;
     }
     let factor = with / own;
     if !(1.0 / SHIFT_MAX..=SHIFT_MAX).contains(&factor) {
-        return Err(thin);
+        return None;
     }
     let scale = factor * factor * slice.expiry_years / earlier.expiry_years;
     let svi = RawSvi {
@@ -313,7 +319,7 @@ fn carry(
         b: earlier.svi.b * scale,
         ..earlier.svi
     };
-    let level = earlier.svi.vol(0.0, earlier.expiry_years).ok_or(thin)?;
+    let level = earlier.svi.vol(0.0, earlier.expiry_years)?;
     let lifted = Lifted {
         svi,
         range: earlier.range,
@@ -324,7 +330,7 @@ fn carry(
         hours,
         shift_vol: (factor - 1.0) * level,
     };
-    Ok(describe(slice, lifted, origin))
+    Some(describe(slice, lifted, origin))
 }
 
 fn describe(slice: &SliceQuotes, lifted: Lifted, origin: Origin) -> PublishedSlice {

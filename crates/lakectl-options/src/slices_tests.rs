@@ -144,3 +144,23 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_slice_that_does_not_enclose_the_forward_is_no_fit() {
+    // Six calls far out: whatever goes through them says nothing of the money.
+    let calls: Vec<f64> = (0..6).map(|i| 0.48 + 0.032 * f64::from(i)).collect();
+    let slices = [slice(&SMILE, YEARS, &calls)];
+    let fits = slices.each_ref().map(fit_slice);
+    assert_eq!(fits[0], Err(FitError::OneSided));
+    let alone = publish(&slices, &fits, no_earlier);
+    assert_eq!(alone[0], Err(Unpublished::Fit(FitError::OneSided)));
+    let earlier = EarlierSlice {
+        svi: SMILE,
+        range: Range::new(-0.4, 0.7).unwrap(),
+        expiry_years: YEARS + 8.0 / 24.0 / 365.0,
+    };
+    let carried = publish(&slices, &fits, |_| Some(earlier));
+    let carried = carried[0].as_ref().unwrap();
+    assert!(matches!(carried.origin, Origin::Carried { .. }));
+    assert_eq!(carried.certificate.fitted, earlier.range);
+}

@@ -1,7 +1,7 @@
 //! A surface of slices over expiry, its constant-maturity nodes and the factors read off them.
 
 use crate::OptionKind;
-use crate::smile::{Calendar, RawSvi, Smile, calendar};
+use crate::smile::{Calendar, Range, RawSvi, Smile, calendar};
 use crate::strike::smile_delta;
 
 /// Constant maturities of the published grid, days.
@@ -27,6 +27,8 @@ pub struct Slice {
     pub forward: f64,
     /// Total variance over `k = ln(strike / forward)`.
     pub svi: RawSvi,
+    /// Log moneyness of the first and the last quote that it was fitted to; beyond them it is extrapolated.
+    pub quoted: Range,
 }
 
 /// Why slices do not make a surface.
@@ -57,6 +59,7 @@ pub struct Surface {
 pub struct SurfaceSmile {
     near: (f64, RawSvi),
     far: (f64, RawSvi),
+    quoted: (Range, Range),
     /// Time to expiry, years.
     pub expiry_years: f64,
     /// The time lies outside the expiries of the surface and the volatility of the nearest slice
@@ -96,6 +99,16 @@ impl SurfaceSmile {
     #[must_use]
     pub fn vol_at(&self, k: f64) -> Option<f64> {
         self.vol(k, self.expiry_years)
+    }
+
+    /// Whether `k` lies within the quotes of at least one of the expiries that this smile is made from.
+    #[must_use]
+    pub fn is_quoted(&self, k: f64) -> bool {
+        let (near, far) = self.quoted;
+        let parts = [(self.near.0, near), (self.far.0, far)];
+        parts
+            .iter()
+            .any(|(weight, range)| *weight > 0.0 && range.holds(k))
     }
 }
 
@@ -146,20 +159,21 @@ impl Surface {
             next.checked_sub(1).map(|i| &self.slices[i]),
             self.slices.get(next),
         );
-        let (near, far, extrapolated) = match pair {
+        let (near, far, weights, extrapolated) = match pair {
             (Some(a), Some(b)) => {
                 let part = (expiry_years - a.expiry_years) / (b.expiry_years - a.expiry_years);
-                ((1.0 - part, a.svi), (part, b.svi), false)
+                (a, b, (1.0 - part, part), false)
             }
             (Some(only), None) | (None, Some(only)) => {
                 let scale = expiry_years / only.expiry_years;
-                ((scale, only.svi), (0.0, only.svi), scale != 1.0)
+                (only, only, (scale, 0.0), scale != 1.0)
             }
             (None, None) => return Err(SurfaceError::Empty),
         };
         Ok(SurfaceSmile {
-            near,
-            far,
+            near: (weights.0, near.svi),
+            far: (weights.1, far.svi),
+            quoted: (near.quoted, far.quoted),
             expiry_years,
             extrapolated,
         })
@@ -225,15 +239,14 @@ impl Surface {
                 grid.reason[row] = [Some(NodeReason::OutOfReach); NODES.len()];
                 continue;
             };
-            let flag = smile.extrapolated.then_some(NodeReason::Extrapolated);
             for (column, k) in node_log_moneyness(&smile).into_iter().enumerate() {
-                let vol = k.and_then(|k| smile.vol_at(k));
-                grid.vol[row][column] = vol;
-                grid.log_moneyness[row][column] = k.filter(|_| vol.is_some());
-                grid.reason[row][column] = if vol.is_some() {
-                    flag
-                } else {
-                    Some(NodeReason::NoStrike)
+                let node = k.and_then(|k| Some((k, smile.vol_at(k)?)));
+                grid.vol[row][column] = node.map(|(_, vol)| vol);
+                grid.log_moneyness[row][column] = node.map(|(k, _)| k);
+                grid.reason[row][column] = match node {
+                    None => Some(NodeReason::NoStrike),
+                    Some((k, _)) if !smile.is_quoted(k) => Some(NodeReason::BeyondQuotes),
+                    Some(_) => smile.extrapolated.then_some(NodeReason::Extrapolated),
                 };
             }
         }
@@ -273,6 +286,9 @@ pub fn forward_vol(near_vol: f64, near_years: f64, far_vol: f64, far_years: f64)
 pub enum NodeReason {
     /// The volatility of the nearest expiry was carried to this maturity.
     Extrapolated,
+    /// The strike lies outside the quotes of every expiry that the value is read from (of the one nearest expiry,
+    /// where the maturity lies outside as well).
+    BeyondQuotes,
     /// The maturity is too far from every expiry: no value.
     OutOfReach,
     /// The smile reaches this delta nowhere: no value.
@@ -285,6 +301,7 @@ impl NodeReason {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Extrapolated => "extrapolated",
+            Self::BeyondQuotes => "beyond_quotes",
             Self::OutOfReach => "out_of_reach",
             Self::NoStrike => "no_strike",
         }
@@ -352,110 +369,5 @@ impl NodeGrid {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn flat(days: f64, vol: f64) -> Slice {
-        let years = days / 365.0;
-        let svi = RawSvi {
-            a: vol * vol * years,
-            b: 0.0,
-            rho: 0.0,
-            m: 0.0,
-            sigma: 0.1,
-        };
-        Slice {
-            expiry_years: years,
-            forward: 100.0 + days,
-            svi,
-        }
-    }
-
-    #[test]
-    fn total_variance_is_linear_and_volatility_flat_outside() {
-        let surface = Surface::new(vec![flat(40.0, 0.6), flat(20.0, 0.4)]).unwrap();
-        let at = |days: f64| surface.smile_at(days / 365.0).unwrap();
-        let middle = 0.5 * (0.16 * 20.0 + 0.36 * 40.0) / 365.0;
-        assert!((at(30.0).total_variance(0.3) - middle).abs() < 1e-15);
-        assert!(!at(30.0).extrapolated && !at(20.0).extrapolated && !at(40.0).extrapolated);
-        assert!((at(10.0).vol_at(0.1).unwrap() - 0.4).abs() < 1e-15 && at(10.0).extrapolated);
-        assert!((at(80.0).vol_at(0.1).unwrap() - 0.6).abs() < 1e-15 && at(80.0).extrapolated);
-        let forward = surface.forward_at(30.0 / 365.0).unwrap();
-        assert!((forward - (120.0_f64 * 140.0).sqrt()).abs() < 1e-12);
-        assert_eq!(surface.smile_at(f64::NAN), Err(SurfaceError::BadTime));
-    }
-
-    #[test]
-    fn nodes_say_why_they_are_missing() {
-        let surface = Surface::new(vec![flat(16.0, 0.5), flat(35.0, 0.5)]).unwrap();
-        let grid = surface.nodes();
-        assert_eq!(grid.reason[D7], [Some(NodeReason::OutOfReach); 7]);
-        assert_eq!(grid.reason[1], [Some(NodeReason::Extrapolated); 7]);
-        assert_eq!(grid.reason[D30], [None; 7]);
-        assert_eq!(grid.reason[D90], [Some(NodeReason::OutOfReach); 7]);
-        for vol in grid.vol[D30] {
-            assert!((vol.unwrap() - 0.5).abs() < 1e-12);
-        }
-        assert!(grid.term_structure().is_none() && grid.skew().unwrap().abs() < 1e-12);
-    }
-
-    #[test]
-    fn factors_have_the_signs_of_their_names() {
-        let slice = |days: f64, rho: f64| {
-            let years = days / 365.0;
-            let svi = RawSvi {
-                a: 0.1 * years,
-                b: 0.1,
-                rho,
-                m: 0.0,
-                sigma: 0.1,
-            };
-            Slice {
-                expiry_years: years,
-                forward: 100.0,
-                svi,
-            }
-        };
-        let all = |rho| {
-            Surface::new(
-                [7.0, 14.0, 30.0, 60.0, 90.0]
-                    .map(|d| slice(d, rho))
-                    .to_vec(),
-            )
-        };
-        let puts = all(-0.4).unwrap().nodes();
-        assert!(puts.skew().unwrap() > 0.01 && puts.curvature().unwrap() > 0.0);
-        assert!(puts.wing_asymmetry().unwrap() < 0.0 && puts.term_structure().unwrap() < 0.0);
-        assert!(all(0.4).unwrap().nodes().skew().unwrap() < -0.01);
-        assert!((puts.level().unwrap() - puts.vol[D30][ATM].unwrap()).abs() < 1e-15);
-        assert!(puts.term_slope().unwrap() < 0.0);
-    }
-
-    #[test]
-    fn forward_volatility_needs_rising_variance() {
-        let vol = forward_vol(0.4, 0.1, 0.5, 0.3).unwrap();
-        assert!((vol * vol * 0.2 - (0.25 * 0.3 - 0.16 * 0.1)).abs() < 1e-15);
-        assert_eq!(forward_vol(0.5, 0.2, 0.5, 0.2), None);
-        assert_eq!(forward_vol(0.9, 0.1, 0.3, 0.2), None);
-        assert_eq!(forward_vol(f64::NAN, 0.1, 0.3, 0.2), None);
-        assert_eq!(forward_vol(0.5, 0.1, f64::INFINITY, 0.2), None);
-    }
-
-    #[test]
-    fn bad_slices_make_no_surface() {
-        assert_eq!(Surface::new(vec![]), Err(SurfaceError::Empty));
-        let twice = vec![flat(7.0, 0.5), flat(7.0, 0.6)];
-        assert_eq!(Surface::new(twice), Err(SurfaceError::DuplicateExpiry));
-        let bad = vec![Slice {
-            forward: f64::NAN,
-            ..flat(7.0, 0.5)
-        }];
-        assert_eq!(Surface::new(bad), Err(SurfaceError::BadSlice));
-        let falling = Surface::new(vec![flat(7.0, 0.9), flat(14.0, 0.5)]).unwrap();
-        assert!(
-            falling.calendar(1.0)[0]
-                .as_ref()
-                .is_some_and(|c| !c.free && c.min_gap < 0.0)
-        );
-    }
-}
+#[path = "surface_tests.rs"]
+mod tests;

@@ -23,6 +23,12 @@ pub enum StatsError {
         /// Observations the method needs.
         needed: usize,
     },
+    /// A column that has to vary does not.
+    #[error("column {column} does not vary")]
+    Constant {
+        /// Its position.
+        column: usize,
+    },
     /// The regressors are linearly dependent to working precision.
     #[error("the regressors are linearly dependent")]
     Singular,

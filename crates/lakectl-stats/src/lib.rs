@@ -14,6 +14,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod components;
 pub mod covariance;
 mod error;
 pub mod quantiles;

@@ -47,6 +47,9 @@ pub enum FitError {
     /// Fewer than five strikes with a positive weight.
     #[error("a slice needs at least five weighted strikes")]
     TooFewQuotes,
+    /// All strikes lie on one side of the forward.
+    #[error("no quotes on one side of the forward")]
+    OneSided,
     /// The three lists differ in length.
     #[error("strikes, volatilities and weights differ in length")]
     LengthMismatch,
@@ -71,6 +74,7 @@ impl FitError {
     pub const fn word(self) -> &'static str {
         match self {
             Self::TooFewQuotes => "too_few_quotes",
+            Self::OneSided => "one_sided",
             Self::LengthMismatch | Self::BadQuote => "bad_quote",
             Self::BadExpiry => "bad_expiry",
             Self::NoFit => "no_fit",

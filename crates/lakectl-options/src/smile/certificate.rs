@@ -27,6 +27,12 @@ impl Range {
         (inside && low < high).then_some(Self { low, high })
     }
 
+    /// Whether a log moneyness lies in the range, ends included.
+    #[must_use]
+    pub fn holds(self, k: f64) -> bool {
+        (self.low..=self.high).contains(&k)
+    }
+
     /// The common part of two ranges.
     #[must_use]
     pub fn common(self, other: Self) -> Option<Self> {

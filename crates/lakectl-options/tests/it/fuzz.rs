@@ -73,7 +73,7 @@ proptest! {
                 }
             }
         }
-        let slice = Slice { expiry_years: years, forward: 100.0, svi: smile };
+        let slice = Slice { expiry_years: years, forward: 100.0, svi: smile, quoted: Range::WHOLE };
         if let Ok(surface) = Surface::new(vec![slice]) {
             let nodes = surface.nodes();
             prop_assert!(nodes.vol.iter().flatten().all(|vol| finite(*vol)), "{nodes:?}");

@@ -69,6 +69,7 @@ impl Figures {
                 expiry_years: chain.years,
                 forward: chain.forward,
                 svi: slice.svi,
+                quoted: slice.certificate.fitted,
             })
         });
         let surface = Surface::new(fitted.collect()).unwrap();

@@ -262,3 +262,29 @@ fn orientation(k: usize, component: &[f64]) -> f64 {
         1.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A unit component with the same loadings over deltas at every maturity.
+    fn over_deltas(loadings: [f64; 5]) -> Vec<f64> {
+        let norm = (5.0 * loadings.iter().map(|x| x * x).sum::<f64>()).sqrt();
+        let row = loadings.map(|x| x / norm);
+        row.repeat(MATURITY_DAYS.len())
+    }
+
+    #[test]
+    fn a_component_keeps_its_meaning_when_its_largest_loading_changes_sides() {
+        // Dear puts and cheap calls, the largest loading on either side: the rule of the largest loading would turn the second.
+        let puts = over_deltas([2.1, 1.0, 0.0, -1.0, -2.0]);
+        let calls = over_deltas([-2.0, -1.0, 0.0, 1.0, 2.1]);
+        assert_eq!((orientation(2, &puts), orientation(2, &calls)), (1.0, -1.0));
+        let level = over_deltas([-1.0; 5]);
+        assert_eq!(orientation(0, &level), -1.0);
+        // A butterfly is like no template and stays as it is, as do the last two components.
+        let butterfly = over_deltas([1.0, -1.0, -2.1, 0.5, 1.5]);
+        assert_eq!(orientation(2, &butterfly), 1.0);
+        assert_eq!(orientation(3, &calls), 1.0);
+    }
+}

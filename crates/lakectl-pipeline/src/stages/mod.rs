@@ -136,9 +136,15 @@ impl NativeStage {
 pub static NATIVE_STAGES: &[NativeStage] = &[
     NativeStage {
         name: "density",
-        version: 2,
+        version: 3,
         made: density::DENSITY_MADE,
         run: density::density,
+    },
+    NativeStage {
+        name: "expiry_density",
+        version: 1,
+        made: density::EXPIRY_MADE,
+        run: density::expiry_density,
     },
     NativeStage {
         name: "exposure",
@@ -196,7 +202,7 @@ pub static NATIVE_STAGES: &[NativeStage] = &[
     },
     NativeStage {
         name: "slices",
-        version: 1,
+        version: 2,
         made: slices::SLICES_MADE,
         run: slices::slices,
     },
@@ -208,7 +214,7 @@ pub static NATIVE_STAGES: &[NativeStage] = &[
     },
     NativeStage {
         name: "surface_nodes",
-        version: 2,
+        version: 3,
         made: surface::NODES_MADE,
         run: surface::nodes,
     },

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use lakectl_options::smile::RawSvi;
+use lakectl_options::smile::{Range, RawSvi};
 use lakectl_options::strike::{DeltaConvention, delta_quotes};
 use lakectl_options::surface::{
     NODES, NodeReason, Slice, Surface, SurfaceSmile, TENOR_DAYS, forward_vol,
@@ -17,10 +17,21 @@ pub(super) const DAYS_PER_YEAR: f64 = 365.0;
 const EXPIRY_YEARS_MIN: f64 = 0.5 / DAYS_PER_YEAR;
 
 /// What makes a smile of a snapshot.
-const SMILES: &[Uses] = &[(
+pub(super) const SMILE: Uses = (
     "options.slices",
-    &["expiry_years", "forward", "a", "b", "rho", "m", "sigma"],
-)];
+    &[
+        "expiry_years",
+        "forward",
+        "a",
+        "b",
+        "rho",
+        "m",
+        "sigma",
+        "k_min",
+        "k_max",
+    ],
+);
+const SMILES: &[Uses] = &[SMILE];
 const SLICE_TIME: &[Uses] = &[("options.slices", &["event_time"])];
 /// Rows are those of snapshots, whose times come from their slices.
 pub(super) const EVENT: Made = Made {
@@ -86,36 +97,44 @@ pub(super) struct Snapshot {
     pub(super) surface: Option<Surface>,
 }
 
+/// The smile of every row of `options.slices`, where it has one.
+pub(super) fn smiles(slices: &Columns) -> Result<Vec<Option<RawSvi>>, PipelineError> {
+    let [a, b, rho, m, sigma] = ["a", "b", "rho", "m", "sigma"].map(|name| slices.f64s(name));
+    let (a, b, rho, m, sigma) = (a?, b?, rho?, m?, sigma?);
+    let smile = |row: usize| {
+        Some(RawSvi {
+            a: a[row]?,
+            b: b[row]?,
+            rho: rho[row]?,
+            m: m[row]?,
+            sigma: sigma[row]?,
+        })
+    };
+    Ok((0..slices.rows()).map(smile).collect())
+}
+
 /// Groups fitted slices by snapshot. A snapshot without any usable slice stays, with no surface.
 pub(super) fn snapshots(slices: &Columns) -> Result<Vec<Snapshot>, PipelineError> {
     let (events, knowns) = (slices.micros("event_time")?, slices.micros("known_at")?);
-    let numbers = ["expiry_years", "forward", "a", "b", "rho", "m", "sigma"]
-        .map(|name| slices.f64s(name))
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()?;
+    let [years, forwards, lows, highs] =
+        ["expiry_years", "forward", "k_min", "k_max"].map(|name| slices.f64s(name));
+    let (years, forwards, lows, highs) = (years?, forwards?, lows?, highs?);
+    let smiles = smiles(slices)?;
+    let slice = |row: usize| {
+        Some(Slice {
+            expiry_years: years[row].filter(|years| *years >= EXPIRY_YEARS_MIN)?,
+            forward: forwards[row]?,
+            svi: smiles[row]?,
+            quoted: Range::new(lows[row]?, highs[row]?)?,
+        })
+    };
     let mut groups: BTreeMap<i64, (i64, Vec<Slice>)> = BTreeMap::new();
     for row in 0..slices.rows() {
         let group = groups
             .entry(events[row])
             .or_insert((knowns[row], Vec::new()));
         group.0 = group.0.max(knowns[row]);
-        let values: Option<Vec<f64>> = numbers.iter().map(|column| column[row]).collect();
-        if let Some([expiry_years, forward, a, b, rho, m, sigma]) = values.as_deref()
-            && *expiry_years >= EXPIRY_YEARS_MIN
-        {
-            let svi = RawSvi {
-                a: *a,
-                b: *b,
-                rho: *rho,
-                m: *m,
-                sigma: *sigma,
-            };
-            group.1.push(Slice {
-                expiry_years: *expiry_years,
-                forward: *forward,
-                svi,
-            });
-        }
+        group.1.extend(slice(row));
     }
     Ok(groups
         .into_iter()

@@ -171,6 +171,10 @@ fn slices() -> RecordBatch {
             "rho" => Cell::Number(-0.2 + 0.05 * row as f64),
             "m" => Cell::Number(0.01),
             "sigma" => Cell::Number(0.2),
+            // The month's puts are quoted up to a tenth away only.
+            "k_min" => Cell::Number(if expiry == 2 { -0.6 } else { -0.1 }),
+            "k_max" => Cell::Number(0.5),
+            "status" => Cell::Text(["carried", "ok", "ok"][expiry].to_owned()),
             _ => return None,
         })
     })
@@ -293,6 +297,7 @@ const STAGES: [(&str, &str); 16] = [
     ("surface_nodes", "options.surface_nodes"),
     ("term_structure", "options.term_structure"),
     ("density", "options.density"),
+    ("expiry_density", "options.expiry_density"),
     ("exposure", "options.exposure"),
     ("exposure_profile", "options.exposure_profile"),
     ("hedge_ladder", "options.hedge_ladder"),

@@ -142,8 +142,14 @@ fn remark(slice: &Density, full: bool, negative: bool) -> String {
         ));
     }
     if let Some([left, right]) = slice.tails {
-        words.push(format!("below −10 %: {} %", number(percent(left), 1)));
-        words.push(format!("above +10 %: {} %", number(percent(right), 1)));
+        let (left, right) = (number(percent(left), 1), number(percent(right), 1));
+        if full {
+            words.push(format!("below −10 %: {left} %"));
+            words.push(format!("above +10 %: {right} %"));
+        } else {
+            // A third of a page has no room for more.
+            words.push(format!("10 % down {left} %, up {right} %"));
+        }
     }
     if negative {
         words.push("negative".to_owned());

@@ -2,7 +2,7 @@
 
 use super::{About, WIDTH};
 use crate::PlotError;
-use crate::palette::{BLUE, GREY, VERMILION};
+use crate::palette::{BLUE, GREY, PALE, VERMILION};
 use crate::scale::{Axis, Ticks, number};
 use crate::sheet::{Mark, Panel, Sheet};
 
@@ -17,6 +17,8 @@ pub struct Factor {
     pub unit: String,
     /// (seconds since 1970, value in its unit) by rising time.
     pub points: Vec<(f64, Option<f64>)>,
+    /// Seconds since 1970 at which what it is measured by was fitted anew: values jump there that did not move.
+    pub refits: Vec<f64>,
 }
 
 /// # Errors
@@ -44,8 +46,12 @@ pub fn factors(about: &About, factors: &[Factor]) -> Result<Sheet, PlotError> {
     Ok(Sheet {
         title: format!("{} surface factors", about.asset),
         subtitle: format!(
-            "History to snapshot {}; the dot is its value.",
-            about.snapshot
+            "History to snapshot {}; the dot is its value.{}",
+            about.snapshot,
+            match drawn.iter().any(|factor| !factor.refits.is_empty()) {
+                true => " Upright: fitted anew, scores on either side do not compare.",
+                false => "",
+            }
         ),
         footnote: about.footnote.clone(),
         width: WIDTH,
@@ -73,6 +79,10 @@ fn panel(factor: &Factor, (first, last): (f64, f64)) -> Panel {
     let values = factor.points.iter().filter_map(|point| point.1);
     if values.clone().any(|value| value < 0.0) && values.clone().any(|value| value > 0.0) {
         panel.add("", GREY, Mark::Level { at: 0.0 });
+    }
+    for at in factor.refits.iter().copied() {
+        let (words, left) = (String::new(), false);
+        panel.add("", PALE, Mark::Upright { at, words, left });
     }
     panel.add(&factor.name, BLUE, Mark::gapped(&factor.points));
     let mut remark = factor.meaning.clone();

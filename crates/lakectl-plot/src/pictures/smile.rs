@@ -3,7 +3,7 @@
 use super::{About, WIDTH, days, percent, price_ticks};
 use crate::PlotError;
 use crate::canvas::Point;
-use crate::palette::{BLUE, GREEN, GREY, INK, PURPLE, VERMILION};
+use crate::palette::{BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION};
 use crate::scale::{Axis, number};
 use crate::sheet::{Mark, Panel, Sheet};
 
@@ -60,11 +60,22 @@ pub struct Smile {
     pub fitted_range: Option<(f64, f64)>,
     /// The least g of the fitted range.
     pub g_min: Option<f64>,
-    /// `ok`, or why there is no fit.
+    /// `ok`, `carried` for the shape of an earlier snapshot, or why there is no fit.
     pub status: String,
 }
 
 impl Smile {
+    /// Whether it shows the shape of an earlier snapshot.
+    fn carried(&self) -> bool {
+        self.status == "carried"
+    }
+
+    /// Its expiry and days to it.
+    fn title(&self) -> String {
+        let carried = if self.carried() { " · carried" } else { "" };
+        format!("{} · {}{carried}", self.expiry, days(self.days))
+    }
+
     /// Whether a place is in the range that the fit stands on.
     fn holds(&self, place: f64) -> bool {
         self.fitted_range
@@ -126,7 +137,7 @@ fn range(slice: &Smile) -> Option<(f64, f64)> {
 
 fn one_of_many(slice: &Smile) -> Panel {
     let mut panel = volatilities(slice, 150.0);
-    panel.title = format!("{} · {}", slice.expiry, days(slice.days));
+    panel.title = slice.title();
     panel.remarks = vec![verdict(slice).join(" · ")];
     panel
 }
@@ -134,9 +145,8 @@ fn one_of_many(slice: &Smile) -> Panel {
 fn full(slice: &Smile) -> Vec<Panel> {
     let mut quotes = volatilities(slice, 330.0);
     quotes.title = format!(
-        "{} · {} · forward {} USD",
-        slice.expiry,
-        days(slice.days),
+        "{} · forward {} USD",
+        slice.title(),
         number(slice.forward, 0)
     );
     quotes.remarks = vec![verdict(slice).join(" · ")];
@@ -225,16 +235,18 @@ fn volatilities(slice: &Smile, height: f64) -> Panel {
             open: false,
         },
     );
+    let (color, inside, outside) = if slice.carried() {
+        let names = ("SVI of an earlier snapshot", "the same, extrapolated");
+        (ORANGE, names.0, names.1)
+    } else {
+        (GREEN, "SVI fit", "SVI, extrapolated")
+    };
     let [left, fitted, right] = parts(slice, &fit);
     if !left.is_empty() || !right.is_empty() {
-        panel.add(
-            "SVI, extrapolated",
-            GREEN,
-            Mark::dashed_runs(vec![left, right]),
-        );
+        panel.add(outside, color, Mark::dashed_runs(vec![left, right]));
     }
     if !fitted.is_empty() {
-        panel.add("SVI fit", GREEN, Mark::line(fitted));
+        panel.add(inside, color, Mark::line(fitted));
     }
     panel
 }

@@ -165,6 +165,7 @@ pub(crate) fn factor(name: &str, values: &[Option<f64>]) -> Factor {
             .enumerate()
             .map(|(i, value)| (day(i), *value))
             .collect(),
+        refits: Vec::new(),
     }
 }
 

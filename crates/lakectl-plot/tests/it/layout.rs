@@ -20,6 +20,10 @@ fn all() -> Vec<Drawing> {
         g_min: Some(-13.35),
         ..slice
     });
+    let carried = many.clone().map(|slice| pictures::Smile {
+        status: "carried".to_owned(),
+        ..slice
+    });
     let factors = [
         common::factor("Level", &[Some(1.0), Some(2.0)]),
         common::factor("Skew", &[Some(0.0)]),
@@ -27,11 +31,13 @@ fn all() -> Vec<Drawing> {
     let sheets = [
         pictures::smile(&about, &one),
         pictures::smile(&about, &many),
+        pictures::smile(&about, &carried),
         pictures::surface(&about, &strips, &expiries, &nodes),
         pictures::surface(&about, &[], &[], &nodes),
         pictures::term(&about, &common::term()),
         pictures::density(&about, &[common::density(false)]),
         pictures::density(&about, &[common::density(false), common::density(true)]),
+        pictures::density(&about, &[0, 1, 2].map(|_| common::density(true))),
         pictures::exposure(&about, &common::exposure()),
         pictures::factors(&about, &factors),
     ];

@@ -75,6 +75,47 @@ fn many_smiles_share_a_legend_and_their_names_of_axes() {
 }
 
 #[test]
+fn a_carried_shape_is_not_drawn_as_a_fit() {
+    let carried = common::smile("28 Mar 2026", 0.4);
+    let carried = pictures::Smile {
+        status: "carried".to_owned(),
+        ..carried
+    };
+    let alone = pictures::smile(&about(), std::slice::from_ref(&carried));
+    let alone = alone.unwrap().draw().unwrap();
+    assert!(says(&alone, "SVI of an earlier snapshot") && says(&alone, "carried"));
+    assert!(
+        texts(&alone)
+            .iter()
+            .all(|text| text.words != "SVI fit" && text.words != "SVI, extrapolated")
+    );
+    let both = [common::smile("27 Mar 2026", 16.4), carried];
+    let both = pictures::smile(&about(), &both).unwrap().draw().unwrap();
+    assert!(says(&both, "SVI of an earlier snapshot") && says(&both, "SVI fit"));
+}
+
+#[test]
+fn factors_show_where_they_were_fitted_anew() {
+    let mut score = common::factor("PCA 1", &[Some(1.0), Some(2.0), Some(-1.0)]);
+    let shapes = |factor: &pictures::Factor| {
+        let factors = std::slice::from_ref(factor);
+        pictures::factors(&about(), factors)
+            .unwrap()
+            .draw()
+            .unwrap()
+    };
+    assert!(!says(&shapes(&score), "fitted anew"));
+    let lines = |drawing: &lakectl_plot::Drawing| {
+        format!("{:?}", drawing.shapes).matches("Lines {").count()
+    };
+    let before = lines(&shapes(&score));
+    score.refits = vec![score.points[1].0 + 3_600.0];
+    let after = shapes(&score);
+    assert!(says(&after, "fitted anew"));
+    assert_eq!(lines(&after), before + 1);
+}
+
+#[test]
 fn nodes_are_cells_from_the_far_put_to_the_far_call() {
     let (strips, expiries, nodes) = common::strips();
     let drawing = pictures::surface(&about(), &strips, &expiries, &nodes)

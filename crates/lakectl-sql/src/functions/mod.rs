@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod frame;
+mod lists;
 mod onchain;
 mod options;
 mod record;
@@ -59,7 +60,12 @@ fn infos() -> impl Iterator<Item = FunctionInfo> {
     scalar_specs()
         .map(|spec| spec.info)
         .chain(aggregate_specs().map(|spec| spec.info))
-        .chain(options::OWN.iter().map(|own| own.info))
+        .chain(own().map(|own| own.info))
+        .chain(lists::AGGREGATES.iter().map(|spec| spec.info))
+}
+
+fn own() -> impl Iterator<Item = &'static OwnFunction> {
+    options::OWN.iter().chain(lists::SCALARS)
 }
 
 /// Returns every function of ours, sorted by name.
@@ -103,7 +109,7 @@ pub fn reference_markdown() -> String {
 pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     scalar_specs()
         .map(|spec| ScalarUDF::new_from_impl(KernelFunction::new(spec)))
-        .chain(options::OWN.iter().map(|own| (own.make)()))
+        .chain(own().map(|own| (own.make)()))
         .map(Arc::new)
         .collect()
 }
@@ -112,6 +118,7 @@ pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
 pub(crate) fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
     aggregate_specs()
         .map(|spec| Arc::new(AggregateUDF::new_from_impl(FrameAggregate::new(spec))))
+        .chain(lists::aggregates())
         .chain(frame::recomputed_builtins())
         .collect()
 }

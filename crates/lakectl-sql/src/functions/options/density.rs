@@ -91,12 +91,32 @@ pub(super) static SCALARS: &[ScalarSpec] = &[
     ),
     ScalarSpec {
         info: FunctionInfo {
-            name: "density_moments",
+            name: "density_mass",
             version: 1,
-            signature: "density_moments(a, b, rho, m, sigma) -> struct{mass, mean_ratio, negative_mass, mean, variance, skewness, kurtosis}",
-            doc: "What the density of ln(S_T / F) under a smile integrates to: its mass and the mean of S_T / F (both one for a sound smile), \
-                  the mass of its negative part, and mean, variance, skewness and kurtosis of the log return. Null where the variance is \
-                  not positive.",
+            signature: "density_mass(a, b, rho, m, sigma) -> struct{mass, mean_ratio, negative_mass}",
+            doc: "How well the density of ln(S_T / F) under a smile holds together over |k| <= 12.04, in closed form: its mass and the mean \
+                  of S_T / F (both one for a sound smile), and the mass of its negative part. A null record where the total variance is \
+                  not positive at some |k| <= 12.04.",
+            example: "density_mass(svi_a, svi_b, svi_rho, svi_m, svi_sigma)",
+        },
+        args: &[Arg::Number; 5],
+        required: 5,
+        body: Body::Record(&["mass", "mean_ratio", "negative_mass"], |row, out| {
+            let m = moments(&svi(row)?).ok()?;
+            out.copy_from_slice(&[m.mass, m.mean_ratio, m.negative_mass]);
+            Some(())
+        }),
+    },
+    ScalarSpec {
+        info: FunctionInfo {
+            name: "density_moments",
+            version: 2,
+            signature: "density_moments(a, b, rho, m, sigma) -> struct{mass, mean_ratio, negative_mass, mean, variance, skewness, kurtosis, beyond_share}",
+            doc: "What the density of ln(S_T / F) under a smile integrates to: the numbers of `density_mass`, and over all log returns, good \
+                  to about 1e-9, mean, variance, skewness and kurtosis, with the share of the mean square that comes from beyond \
+                  |k| = 12.04 and is extrapolation. A null record where that of `density_mass` is, and where there are no moments: a wing \
+                  beyond Lee's bound (the mass over all log returns is not one), or so much negative density that the variance is not \
+                  positive.",
             example: "density_moments(svi_a, svi_b, svi_rho, svi_m, svi_sigma)",
         },
         args: &[Arg::Number; 5],
@@ -110,17 +130,20 @@ pub(super) static SCALARS: &[ScalarSpec] = &[
                 "variance",
                 "skewness",
                 "kurtosis",
+                "beyond_share",
             ],
             |row, out| {
                 let m = moments(&svi(row)?).ok()?;
+                let l = m.log_return?;
                 out.copy_from_slice(&[
                     m.mass,
                     m.mean_ratio,
                     m.negative_mass,
-                    m.mean,
-                    m.variance,
-                    m.skewness,
-                    m.kurtosis,
+                    l.mean,
+                    l.variance,
+                    l.skewness,
+                    l.kurtosis,
+                    l.beyond.second,
                 ]);
                 Some(())
             },
@@ -160,12 +183,24 @@ pub(super) static SCALARS: &[ScalarSpec] = &[
             },
         ),
     },
-    svi_at!(
-        "variance_swap_vol",
-        "expiry_years",
-        "Volatility of a variance swap under a smile, from the price of a log contract over its whole density.",
-        |row| moments(&svi(row)?).ok()?.variance_swap_vol(row[5])
-    ),
+    ScalarSpec {
+        info: FunctionInfo {
+            name: "variance_swap_vol",
+            version: 2,
+            signature: "variance_swap_vol(a, b, rho, m, sigma, expiry_years) -> double",
+            doc: "Volatility of a variance swap under a smile: the root of -2 E[ln(S_T / F)] a year over the whole density, tails included, \
+                  which is the price of a log contract and of the strip of out-of-the-money options over all strikes. Null where the \
+                  density's mass is not one (a wing beyond Lee's bound) or the variance not positive. `beyond_share` of `density_moments` \
+                  says how much of a variance is extrapolated beyond every price.",
+            example: "variance_swap_vol(svi_a, svi_b, svi_rho, svi_m, svi_sigma, expiry_years)",
+        },
+        args: SVI_AT,
+        required: 6,
+        body: Body::Number(|row| {
+            let whole = moments(&svi(row)?).ok()?.log_return?;
+            whole.variance_swap_vol(row[5])
+        }),
+    },
     svi_at!(
         "put_wing_slope",
         "expiry_years",

@@ -15,14 +15,17 @@ pub(super) static AGGREGATES: &[AggregateSpec] = &[
     AggregateSpec {
         info: FunctionInfo {
             name: "svi_fit",
-            version: 2,
+            version: 3,
             signature: "svi_fit(k, iv, weight, expiry_years) or svi_fit(k, w, weight) -> struct{a, b, rho, m, sigma, rmse_vol, quotes, g_min, butterfly_free, status, leave_one_out_vol, k_min, k_max, g_argmin, g_min_fitted, butterfly_free_fitted, lee_left, lee_right, repaired}",
             doc: "Raw SVI through the quotes of one slice: log moneyness, volatility, weight (vega over spread, or 1) and the one time to \
                   expiry. With three arguments the second one is total variance; errors are then in its square root, as for an expiry of \
                   one year. Rows with a missing value are left out; the order of rows does not matter. `rmse_vol` is unweighted and a \
                   fraction (0.005 is half a vol point); `g_min` is the smallest g(k) anywhere, `g_min_fitted` that between `k_min` and \
-                  `k_max`, the range of the quotes. `status` is `ok`, `too_few_quotes` (less than five strikes), `bad_quote`, \
-                  `bad_expiry`, `several_expiries` or `no_fit`; the other fields are null unless it is `ok`.",
+                  `k_max`, the range of the quotes. `repaired`: the best fit had butterfly arbitrage beyond the quotes, and this one, at most \
+                  0.05 vol points worse, has none anywhere. `status` is `ok`, for a fit without butterfly arbitrage between its quotes and \
+                  with both wings within Lee's bound; `butterfly_arbitrage` (between the quotes: `svi_repair` gives the nearest smile \
+                  without) or `lee_bound` (a wing steeper than two) for a fit to be used with care; and, with all other fields null, \
+                  `too_few_quotes` (less than five strikes), `bad_quote`, `bad_expiry`, `several_expiries` or `no_fit`.",
             example: "svi_fit(k, iv, weight, 0.25)",
         },
         args: 4,
@@ -155,7 +158,7 @@ fn svi_values(columns: &[&[f64]]) -> Vec<ScalarValue> {
         ScalarValue::Int64(found.map(|f| f.0.quotes as i64)),
         value(|f| f.0.g_min),
         flag(|f| f.0.butterfly_free),
-        status(error),
+        status(error.or(found.and_then(|f| caution(&f.1)))),
         value(|f| f.2),
         value(|f| Some(f.1.fitted.low)),
         value(|f| Some(f.1.fitted.high)),
@@ -166,6 +169,17 @@ fn svi_values(columns: &[&[f64]]) -> Vec<ScalarValue> {
         value(|f| Some(f.1.wings.1)),
         flag(|f| f.0.repaired),
     ]
+}
+
+/// What a fit that exists must not be trusted with.
+fn caution(certificate: &Certificate) -> Option<&'static str> {
+    if !certificate.free_fitted {
+        Some(FitError::Arbitrage.word())
+    } else if !certificate.lee_ok {
+        Some("lee_bound")
+    } else {
+        None
+    }
 }
 
 fn svi_slice(columns: &[&[f64]]) -> std::result::Result<Certified, &'static str> {
