@@ -74,11 +74,12 @@ pub(crate) fn newest(
     }
 }
 
+/// The path of a checkpoint, with the chunks that it names or what is wrong with it.
+pub(crate) type Checked = (String, Result<Chunks, StoreError>);
+
 /// Reads every checkpoint of a log, and returns the chunks that each names, by its path, or what is wrong with it. What is
 /// wrong with its chunks, or with the log, is no fault of a checkpoint.
-pub(crate) fn check_all(
-    log: Log<'_>,
-) -> Result<Vec<(String, Result<Chunks, StoreError>)>, StoreError> {
+pub(crate) fn check_all(log: Log<'_>) -> Result<Vec<Checked>, StoreError> {
     let there = versions(log.door.list(&folder(log), Entry::File)?);
     let checked = there.into_iter().map(|version| {
         let read = || -> Result<Chunks, StoreError> {

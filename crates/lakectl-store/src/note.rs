@@ -33,6 +33,9 @@ pub(crate) struct Left {
     pub(crate) version: u64,
 }
 
+/// The path of a note, with what it says of the lake or what is wrong with it.
+pub(crate) type Witness = (String, Result<Option<Left>, StoreError>);
+
 /// Keeps the note of a run; the first one of a run stays.
 pub(crate) fn put<T: Serialize>(door: &Door, left: Left, note: &T) -> Result<(), StoreError> {
     check_run(&left.run)?;
@@ -67,10 +70,7 @@ pub(crate) fn newest<T: DeserializeOwned>(
 }
 
 /// Returns what the newest notes say of the lake, by their paths.
-pub(crate) fn left(
-    door: &Door,
-    most: usize,
-) -> Result<Vec<(String, Result<Option<Left>, StoreError>)>, StoreError> {
+pub(crate) fn left(door: &Door, most: usize) -> Result<Vec<Witness>, StoreError> {
     let names = door.list(FOLDER, Entry::File)?;
     let mut all = Vec::new();
     for name in names.iter().rev().take(most) {

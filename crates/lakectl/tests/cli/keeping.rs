@@ -285,12 +285,13 @@ fn a_damaged_log_shows_what_is_newer_and_doctor_claims_no_more_than_it_saw() {
     // What is asked for is there.
     place.call(&["log", "-n", "2"]).code(0);
     fs::write(log(2), good).unwrap();
-    let doctor = place.short(&["doctor"]).code(0).stdout;
+    let unwrapped = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let doctor = unwrapped(place.short(&["doctor"]).code(0).stdout);
     assert!(doctor.contains("`verify` looks at every file"), "{doctor}");
     // The newest version is gone, and the projections know of it.
     place.short(&["project"]).code(0);
     fs::remove_file(log(4)).unwrap();
     place.short(&["verify"]).code(2);
-    let doctor = place.short(&["doctor"]).code(1).stdout;
+    let doctor = unwrapped(place.short(&["doctor"]).code(1).stdout);
     assert!(doctor.contains("it is missing"), "{doctor}");
 }
