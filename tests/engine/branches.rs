@@ -24,7 +24,10 @@ fn signed(why: &str) -> Signed {
 /// Adds volatility points to every greek.
 fn add_points(bench: &mut Bench, points: &str) {
     bench.project = Project::built_in();
-    let (old, new) = ("coalesce(venue_iv,", format!("{points} + coalesce(venue_iv,"));
+    let (old, new) = (
+        "coalesce(venue_iv,",
+        format!("{points} + coalesce(venue_iv,"),
+    );
     edit(bench, "sql/options/greeks.sql", old, &new);
 }
 
