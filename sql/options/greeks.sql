@@ -1,7 +1,8 @@
 -- Prices are taken to undiscounted USD first: an inverse quote is a share of the forward. The venue's own volatilities know
 -- no discount factor, so where there is one every volatility is solved from its price.
 WITH quotes AS (
-    SELECT q.*, f.forward, f.expiry_years, f.rate, CASE WHEN f.discount = 1 THEN q.mark_iv END AS venue_iv, greatest(q.known_at, f.known_at) AS usable_at,
+    SELECT q.*, f.forward, f.expiry_years, f.rate, CASE WHEN f.discount = 1 THEN q.mark_iv END AS venue_iv,
+           greatest(q.known_at, f.known_at) AS usable_at,
            CASE WHEN q.settlement = 'inverse' THEN f.forward ELSE 1 END / f.discount AS usd_a_unit,
            seconds_between(q.quoted_at, q.event_time) AS age_s
     FROM market.option_quotes q

@@ -24,10 +24,10 @@ pub(super) static OWN: &[OwnFunction] = &[OwnFunction {
 
 const INFO: FunctionInfo = FunctionInfo {
     name: "contract",
-    version: 1,
+    version: 2,
     signature: "contract(name [, venue]) -> struct{contract_type, asset, quote, settlement, expiry, strike, option_type, status}",
     doc: "What a venue's name of a contract says: `contract('BTC-3JAN26-88000-C')['expiry']`. `venue` is `deribit` (unless given), `okx`, \
-          `bybit` or `binance`. `contract_type` is `option`, `future`, `perpetual` or `synthetic` (Deribit's `SYN.`), `settlement` \
+          `bybit` or `binance`. `contract_type` is `option`, `future`, `perpetual` or `synthetic` (Deribit's `SYN.`), `quote` the letters of the name (OKX's `USD_UM` is a dollar margin), `settlement` \
           `inverse` or `linear`, the expiry 08:00 UTC of the date. `status` is `ok`, `missing_input`, `venue`, or the part that cannot be \
           read (`shape`, `asset`, `settlement`, `date`, `strike`, `option_type`); the other fields are null unless it is `ok`.",
     example: "contract(instrument)",
