@@ -53,7 +53,9 @@ pub fn exceedance(smile: &impl Smile, k: f64) -> Option<f64> {
 /// Density of `ln(S_T / F)` at `k`; negative where the smile has butterfly arbitrage.
 #[must_use]
 pub fn density(smile: &impl Smile, k: f64) -> Option<f64> {
-    let value = smile.density_factor(k) * weight(smile, k);
+    let s = smile.total_variance(k).sqrt();
+    let d2 = -k / s - 0.5 * s;
+    let value = smile.density_factor(k) * pdf(d2) / s;
     value.is_finite().then_some(value)
 }
 

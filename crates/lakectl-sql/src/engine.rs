@@ -184,12 +184,6 @@ impl SqlEngine {
     }
 }
 
-/// A table without rows, to plan with.
-pub(crate) fn empty_table(schema: SchemaRef) -> Result<MemTable, DataFusionError> {
-    let empty = RecordBatch::new_empty(Arc::clone(&schema));
-    MemTable::try_new(schema, vec![vec![empty]])
-}
-
 /// Runs a future to its end on this thread.
 pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, SqlError> {
     tokio::runtime::Builder::new_current_thread()

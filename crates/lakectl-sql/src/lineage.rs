@@ -6,9 +6,7 @@
 //! group and partition keys, the tests of a `CASE`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use datafusion::catalog::TableProvider;
 use datafusion::common::{
     Column, DFSchema, JoinType, Result as DfResult, TableReference, not_impl_err, plan_err,
 };
@@ -23,7 +21,8 @@ use crate::SqlError;
 
 mod expression;
 
-use crate::engine::{SqlEngine, block_on, catalog_of, empty_table};
+use crate::engine::{SqlEngine, block_on};
+use crate::plans::over;
 use crate::query::{Literal, Query, bind};
 use expression::{text, unaliased, whole};
 
@@ -85,15 +84,10 @@ impl SqlEngine {
         params: &BTreeMap<String, Literal>,
     ) -> Result<Vec<OutputColumn>, SqlError> {
         let planning = |e: DataFusionError| SqlError::planning(&e);
-        let mut providers: BTreeMap<TableId, Arc<dyn TableProvider>> = BTreeMap::new();
-        for (id, contract) in tables {
-            let table = empty_table(schema_of(contract)).map_err(planning)?;
-            providers.insert(id.clone(), Arc::new(table));
-        }
-        let mut state = self.state().clone();
-        state.register_catalog_list(catalog_of(&providers).map_err(planning)?);
         let statement = Statement::Statement(Box::new(bind(query, params)?));
-        let plan = block_on(state.statement_to_plan(statement))?.map_err(planning)?;
+        let columns = tables.iter().map(|(id, c)| (id.clone(), schema_of(c)));
+        let read = block_on(over(self.state(), statement, columns))?;
+        let (_, plan) = read.map_err(planning)?;
         let mut walker = Walker {
             tables,
             working: BTreeMap::new(),

@@ -9,6 +9,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::sql::parser::Statement;
@@ -79,12 +80,23 @@ async fn plan(
     statement: Statement,
     question: &Question,
 ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-    let tables = question.schemas.iter().map(|(id, schema)| {
-        let table = GrantedTable::new(id.clone(), Arc::clone(schema));
-        (id.clone(), Arc::new(table) as Arc<dyn TableProvider>)
+    let tables = question.schemas.iter().cloned();
+    let (state, logical) = over(state, statement, tables).await?;
+    state.create_physical_plan(&logical).await
+}
+
+/// Reads a query over tables of which only the columns are known. Returns the session that has them too.
+pub(crate) async fn over(
+    state: &SessionState,
+    statement: Statement,
+    tables: impl Iterator<Item = (TableId, SchemaRef)>,
+) -> Result<(SessionState, LogicalPlan), DataFusionError> {
+    let tables = tables.map(|(id, schema)| {
+        let table = GrantedTable::new(id.clone(), schema);
+        (id, Arc::new(table) as Arc<dyn TableProvider>)
     });
     let mut state = state.clone();
     state.register_catalog_list(catalog_of(&tables.collect())?);
     let logical = state.statement_to_plan(statement).await?;
-    state.create_physical_plan(&logical).await
+    Ok((state, logical))
 }

@@ -2,16 +2,15 @@
 //! a result that is not the contract's, functions that look at a clock or a random number.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement;
 use lakectl_core::{Contract, TableId};
 use lakectl_store::schema_of;
 
-use crate::engine::{SqlEngine, block_on, catalog_of, empty_table};
+use crate::engine::{SqlEngine, block_on};
+use crate::plans::over;
 use crate::query::{Literal, Query, bind};
 use crate::{SqlError, conform};
 
@@ -45,15 +44,10 @@ impl SqlEngine {
         params: &BTreeMap<String, Literal>,
     ) -> Result<LogicalPlan, SqlError> {
         let planning = |e: DataFusionError| SqlError::planning(&e);
-        let mut providers: BTreeMap<TableId, Arc<dyn TableProvider>> = BTreeMap::new();
-        for (id, contract) in tables {
-            let table = empty_table(schema_of(contract)).map_err(planning)?;
-            providers.insert(id.clone(), Arc::new(table));
-        }
-        let mut state = self.state().clone();
-        state.register_catalog_list(catalog_of(&providers).map_err(planning)?);
         let statement = Statement::Statement(Box::new(bind(query, params)?));
-        let plan = block_on(state.statement_to_plan(statement))?.map_err(planning)?;
+        let columns = tables.iter().map(|(id, c)| (id.clone(), schema_of(c)));
+        let read = block_on(over(self.state(), statement, columns))?;
+        let (state, plan) = read.map_err(planning)?;
         let checked = state
             .analyzer()
             .execute_and_check(plan, state.config_options(), |_, _| {});

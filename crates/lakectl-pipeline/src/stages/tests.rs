@@ -288,7 +288,7 @@ fn run(name: &str, table: &str, inputs: &BTreeMap<String, RecordBatch>) -> Recor
 }
 
 /// Native stages with their tables, each after those that it reads.
-const STAGES: [(&str, &str); 16] = [
+const STAGES: [(&str, &str); 17] = [
     ("slices", "options.slices"),
     ("smile_models", "options.smile_models"),
     ("skew_fit", "options.skew_fit"),

@@ -27,12 +27,15 @@ mod measures;
 /// Wider lists than this are refused: the work grows with the cube of the width.
 const WIDTH_MAX: usize = 256;
 
+/// Complete rows of one width, row-major, and the width; or the reason why there are none.
+type Lists<'l> = std::result::Result<(&'l [f64], usize), &'static str>;
+
 /// An aggregate of lists.
 #[derive(Debug)]
 pub(super) struct ListSpec {
     pub(super) info: FunctionInfo,
-    /// The record of complete rows of one width, row-major; the reason in place of rows that have none.
-    fit: fn(std::result::Result<(&[f64], usize), &'static str>) -> Record,
+    /// The record of rows, or of the reason why there are none.
+    fit: fn(Lists<'_>) -> Record,
 }
 
 pub(super) static AGGREGATES: &[ListSpec] = &[

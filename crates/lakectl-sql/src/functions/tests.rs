@@ -159,7 +159,7 @@ fn example(call: &str) -> Vec<RecordBatch> {
     } else {
         self::grid()
     };
-    let grid = if call.contains("_fit(") {
+    let grid = if grouped(call) && call.contains("_fit(") {
         "(SELECT * FROM demo.grid WHERE iv > 0.3)"
     } else {
         "demo.grid"

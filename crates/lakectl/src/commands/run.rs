@@ -185,10 +185,10 @@ fn nothing_to_try(context: &Context, undone: &Undone) -> Done {
                 context.command(true)
             ));
         }
-        parts.extend(checks::text(&undone.checks));
+        parts.extend(checks::text(&undone.checks, &context.command(true)));
         if !undone.checks.is_empty() {
             parts.push(
-                "the same rows would fail again: correct what they are made of, or accept them with `lakectl override accept-check`"
+                "the same rows would fail again: correct what they are made of, or accept them"
                     .to_owned(),
             );
         }

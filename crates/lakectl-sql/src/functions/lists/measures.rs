@@ -181,7 +181,7 @@ fn distances(rows: &ListArray, fits: &Fits) -> ArrayRef {
     // Neighbours often share a fit, whose factor is most of the work.
     let mut last: Option<(Shrunk, Option<Mahalanobis>)> = None;
     for row in 0..rows.len() {
-        let distance = || {
+        let mut distance = || {
             let point = row_of(rows, row)?;
             let shrunk = Shrunk {
                 mean: fits.list(0, row)?,
@@ -198,7 +198,6 @@ fn distances(rows: &ListArray, fits: &Fits) -> ArrayRef {
             }));
             metric.as_ref()?.distance(&point).ok()
         };
-        let mut distance = distance;
         out.append_option(distance());
     }
     Arc::new(out.finish())
