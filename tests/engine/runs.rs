@@ -103,7 +103,7 @@ fn a_goal_first_and_the_rest_later_is_the_same_as_all_at_once() {
         "backtest.forecast_scores asset=ASSETS/month=MONTHS",
         "options.{exclusions,skew_fit,skew_report,skew_quotes} asset=ASSETS/date=DAYS",
         "options.skew_policy asset=ASSETS/month=MONTHS",
-        "options.{smile_models,term_structure} asset=ASSETS/date=DAYS",
+        "options.{smile_models,term_structure,expiry_density} asset=ASSETS/date=DAYS",
         "options.{variance_index,exposure,exposure_profile,hedge_ladder,max_pain} asset=ASSETS/date=DAYS",
         "options.skew_elasticity asset=ASSETS/month=MONTHS",
         "options.index_comparison asset=ASSETS/year=YEARS",

@@ -107,6 +107,7 @@ fn selectors_name_tables_schemas_tags_and_their_neighbours() {
     let options = [
         "options.density",
         "options.exclusions",
+        "options.expiry_density",
         "options.exposure",
         "options.exposure_profile",
         "options.forwards",

@@ -287,5 +287,5 @@ fn exposure_of_the_demo() {
         "{names}"
     );
     let text = fs::read_to_string(place.path().join("e.svg")).unwrap();
-    assert!(text.contains("naive: ") && text.contains("taker flow: no trades"));
+    assert!(text.contains("naive: zero gamma") && text.contains("taker flow: zero gamma"));
 }
