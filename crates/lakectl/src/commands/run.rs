@@ -187,10 +187,10 @@ fn nothing_to_try(context: &Context, undone: &Undone) -> Done {
         }
         parts.extend(checks::text(&undone.checks, &context.command(true)));
         if !undone.checks.is_empty() {
-            parts.push(
-                "the same rows would fail again: correct what they are made of, or accept them"
-                    .to_owned(),
-            );
+            parts.push(format!(
+                "the same rows would fail again: correct what they are made of, or accept them with `{} override accept-check`",
+                context.command(true)
+            ));
         }
         render::out(&parts.join("\n\n"));
     }
