@@ -18,7 +18,8 @@ use lakectl_core::TableId;
 use crate::engine::catalog_of;
 use crate::granted::GrantedTable;
 
-/// More than the stages of a run have queries, with every value of a key; beyond it, all is forgotten.
+/// More than the stages of a run have queries, with every value of a key; beyond it, all is forgotten. A query that names its
+/// day is another one for each partition, so a long run forgets now and then and plans the others again.
 const PLANS_MAX: usize = 512;
 
 /// What a plan is made for: a query, its parameters filled in, over tables of these columns.
